@@ -1,0 +1,63 @@
+"""Train a classifier: `python train.py phase=finetune data.root=<folder>`; see README.md and conf/."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from wbc import run_folder
+from wbc.config import Config, parse
+from wbc.errors import ConfigError, WbcError
+
+log = logging.getLogger("train")
+OmegaConf.register_new_resolver("wbc.first", lambda first, second: first or second)
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(composed: DictConfig) -> float:
+    """One run, or one job of a sweep; returns the validation macro-F1."""
+    from wbc.training import objective, train  # torch takes seconds to import; a wrong key should not
+
+    try:
+        config, folder = _open_run(composed)
+        return objective(train(config, folder))
+    except WbcError as error:
+        log.error("%s", error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        log.error(
+            "stopped; continue with: python train.py resume_from=%s", HydraConfig.get().runtime.output_dir
+        )
+        sys.exit(130)
+
+
+def _open_run(composed: DictConfig) -> tuple[Config, Path]:
+    """The run folder, and the settings that go with it: new ones, or those of the run to continue."""
+    overrides = list(HydraConfig.get().overrides.task)
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    if composed.resume_from is not None:
+        others = [override for override in overrides if not override.startswith("resume_from=")]
+        if others:
+            raise ConfigError(
+                f"resume_from continues a run with its own settings: leave out {' '.join(others)}, or start "
+                "a new run, from its weights if you like: init_from=<run folder>/model.ckpt"
+            )
+        return run_folder.saved_config(folder), folder
+    named = any(override.startswith("hydra.run.dir=") for override in HydraConfig.get().overrides.hydra)
+    if not named and ("TORCHELASTIC_RUN_ID" in os.environ or "SLURM_NTASKS" in os.environ):
+        raise ConfigError(
+            "several processes were started from outside: name one folder, hydra.run.dir=<folder>"
+        )
+    config = parse(composed)
+    run_folder.start(config, folder)
+    return config, folder
+
+
+if __name__ == "__main__":
+    main()

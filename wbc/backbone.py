@@ -1,0 +1,177 @@
+"""A timm network without its classifier, split where it is frozen.
+
+The backbone is a chain of units (stem, blocks, top).  Freezing divides the chain: units before the first
+trainable parameter form the frozen part, which runs in inference mode and without a graph; the rest is the
+trainable part, inside which single modules may still be frozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import timm
+import torch
+from timm.models.efficientnet import EfficientNet
+from timm.models.resnet import ResNet
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from wbc.errors import ConfigError
+from wbc.layers import last_modules
+
+Unit = tuple[str, tuple[str, ...], Callable[[Tensor], Tensor]]  # name, modules it owns, what it computes
+
+
+class Backbone(nn.Module):
+    """timm's `name` as features: (N, 3, H, W) normalised images to (N, features).
+
+    `drop_path_rate` is the stochastic depth of the last block; the blocks before rise to it (Huang 2016).
+    Nothing is frozen at first.
+    """
+
+    def __init__(self, name: str, image_size_px: int = 224, drop_path_rate: float = 0.0) -> None:
+        super().__init__()
+        self.name = name
+        self.image_size_px = image_size_px
+        self.drop_path_rate = drop_path_rate
+        self.net: Any = create_timm(name, image_size_px, drop_path_rate, pretrained=False)
+        self.features: int = self.net.num_features
+        if getattr(self.net, "head_hidden_size", None):
+            self.features = self.net.head_hidden_size
+        self._units = _units(self.net)
+        self._split = 0  # units before it are frozen
+        self._inference_only: list[nn.Module] = []
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Channel means that timm's weights expect, for images scaled to 0..1."""
+        return tuple(self.net.pretrained_cfg["mean"])
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Channel spreads that timm's weights expect, for images scaled to 0..1."""
+        return tuple(self.net.pretrained_cfg["std"])
+
+    def freeze(self, unfreeze_last: int, train_batch_norm: bool = True) -> None:
+        """Let gradients reach the last `unfreeze_last` layers (see `wbc.layers`) and no other.
+
+        With `train_batch_norm=False` batch-norm stays frozen there too: its weights get no gradient and its
+        running statistics do not move.
+        """
+        trainable = last_modules(self.net, unfreeze_last)
+        modules = dict(self.net.named_modules())
+        self.net.requires_grad_(False)
+        for name in trainable:
+            module = modules[name]
+            if train_batch_norm or not isinstance(module, _BatchNorm):
+                for parameter in module.parameters(recurse=False):
+                    parameter.requires_grad_(True)
+        self._split = self._first_trainable_unit()
+        in_frozen_part = {
+            module
+            for _, owners, _ in self._units[: self._split]
+            for owner in owners
+            for module in modules[owner].modules()
+        }
+        self._inference_only = [
+            module
+            for module in modules.values()
+            if module in in_frozen_part
+            or (isinstance(module, _BatchNorm) and not any(p.requires_grad for p in module.parameters()))
+        ]
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Backbone:
+        """As in torch, except that what is frozen stays in inference mode."""
+        super().train(mode)
+        for module in self._inference_only:
+            module.training = False
+        return self
+
+    @property
+    def frozen_units(self) -> list[str]:
+        """Names of the units of the frozen part, in order."""
+        return [name for name, _, _ in self._units[: self._split]]
+
+    def frozen_part(self, images: Tensor) -> Tensor:
+        """What stays the same for an image however long the rest trains."""
+        with torch.no_grad():
+            for _, _, compute in self._units[: self._split]:
+                images = compute(images)
+        return images
+
+    def trainable_part(self, values: Tensor) -> Tensor:
+        """From the frozen part's values to features (N, features)."""
+        for _, _, compute in self._units[self._split :]:
+            values = compute(values)
+        return values
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) normalised images to (N, features)."""
+        return self.trainable_part(self.frozen_part(images))
+
+    def _first_trainable_unit(self) -> int:
+        modules = dict(self.net.named_modules())
+        for index, (_, owners, _) in enumerate(self._units):
+            if any(p.requires_grad for owner in owners for p in modules[owner].parameters()):
+                return index
+        return len(self._units)
+
+
+def create_timm(name: str, image_size_px: int, drop_path_rate: float, *, pretrained: bool) -> Any:
+    """A network of timm without classifier; ConfigError for a name that timm does not know."""
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name.partition('.')[0]}*")[:5]
+        hint = f"; near it: {', '.join(near)}" if near else "; timm.list_models() names all"
+        raise ConfigError(f"model.backbone={name!r} is not a network of timm {timm.__version__}{hint}")
+    options: dict[str, Any] = {}
+    if drop_path_rate:
+        options["drop_path_rate"] = drop_path_rate
+    config = timm.get_pretrained_cfg(name)
+    if config is not None and config.fixed_input_size:
+        options["img_size"] = image_size_px
+    try:
+        return timm.create_model(name, pretrained=pretrained, num_classes=0, **options)
+    except TypeError as error:
+        raise ConfigError(f"timm's {name} does not take {', '.join(options)}: {error}") from error
+
+
+def _units(net: Any) -> list[Unit]:
+    """The chain of units; for a family not listed here, the whole network is one unit."""
+    if isinstance(net, EfficientNet):
+        blocks = [
+            (f"blocks.{i}.{j}", (f"blocks.{i}.{j}",), block)
+            for i, stage in enumerate(net.blocks)
+            for j, block in enumerate(stage)
+        ]
+        return [
+            ("stem", ("conv_stem", "bn1"), lambda x: net.bn1(net.conv_stem(x))),
+            *blocks,
+            ("top", ("conv_head", "bn2"), lambda x: net.bn2(net.conv_head(x))),
+            ("pool", ("global_pool",), net.global_pool),
+        ]
+    if isinstance(net, ResNet):
+        blocks = [
+            (f"layer{i}.{j}", (f"layer{i}.{j}",), block)
+            for i in range(1, 5)
+            for j, block in enumerate(getattr(net, f"layer{i}"))
+        ]
+        return [
+            ("stem", ("conv1", "bn1"), lambda x: net.maxpool(net.act1(net.bn1(net.conv1(x))))),
+            *blocks,
+            ("pool", ("global_pool",), net.global_pool),
+        ]
+    if type(net) is VisionTransformer:
+        blocks = [(f"blocks.{i}", (f"blocks.{i}",), block) for i, block in enumerate(net.blocks)]
+        return [
+            (
+                "embed",
+                ("patch_embed", "pos_drop", "patch_drop", "norm_pre"),
+                lambda x: net.norm_pre(net.patch_drop(net._pos_embed(net.patch_embed(x)))),
+            ),
+            *blocks,
+            ("top", ("norm", "fc_norm"), lambda x: net.forward_head(net.norm(x), pre_logits=True)),
+        ]
+    return [("all", ("",), lambda x: net.forward_head(net.forward_features(x), pre_logits=True))]

@@ -1,0 +1,198 @@
+"""The composed settings as typed objects: one dataclass a section of `conf/`.
+
+Merging the YAML into these refuses a misspelt or left-over key and a wrong type, naming it.
+Values and their reasons stand in `conf/`; here are only names, types and ranges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from wbc.errors import ConfigError
+
+SOURCES = ("folder", "manifest", "synthetic")
+ON_UNREADABLE = ("error", "skip")
+PHASES = ("head", "finetune")
+BATCH_NORM = ("trainable", "frozen")
+MODES = ("min", "max")
+
+
+@dataclass
+class DataConfig:
+    """Where images come from, which classes they show, and how they are split."""
+
+    name: str = MISSING
+    source: str = MISSING  # one of SOURCES
+    root: str = MISSING  # a folder, or a CSV file for source=manifest
+    classes: list[str] = MISSING  # the order of labels everywhere
+    aliases: dict[str, str] = field(default_factory=dict)  # other spelling -> class
+    split_folders: dict[str, str] | None = None  # folder -> split; None: usual spellings are looked for
+    val_fraction: float = 0.15
+    test_fraction: float = 0.15
+    on_unreadable: str = "error"  # one of ON_UNREADABLE
+    cache_dir: str = MISSING  # what the image checks found is remembered here
+    workers: int | None = None  # loader processes; None: one a core, less one
+    images_per_class: int = 0  # synthetic only, from here on
+    train_labs: list[str] = field(default_factory=list)
+    unseen_labs: list[str] = field(default_factory=list)
+    synthetic_seed: int = 0
+
+
+@dataclass
+class ModelConfig:
+    """The network and the weights it starts from."""
+
+    backbone: str = MISSING  # a timm name
+    weights: str = MISSING  # timm, none, package, or a file
+    image_size_px: int = MISSING
+    drop_path_rate: float = MISSING
+    head_units: list[int] = MISSING
+    dropout: float = MISSING
+
+
+@dataclass
+class AugmentConfig:
+    """What happens to training images, in order: albumentations transforms by `_target_`."""
+
+    transforms: list[Any] = MISSING
+
+
+@dataclass
+class PlateauConfig:
+    """When the learning rate falls; see `wbc.plateau`."""
+
+    monitor: str = MISSING
+    mode: str = MISSING
+    factor: float = MISSING
+    patience: int = MISSING
+    min_delta: float = MISSING
+    min_lr: float = MISSING
+
+
+@dataclass
+class FitConfig:
+    """One phase: one fit with an optimizer of its own."""
+
+    lr: float = MISSING
+    max_epochs: int = MISSING
+    monitor: str = MISSING  # a column of history.csv
+    mode: str = MISSING  # whether the monitored value should fall (min) or rise (max)
+    patience: int = MISSING  # epochs without a better monitored value before the phase ends
+    unfreeze_last: int = MISSING  # layers of the backbone, counted as Keras counts
+    batch_norm: str = MISSING  # of the unfrozen layers, one of BATCH_NORM
+    plateau: PlateauConfig | None = None
+
+
+@dataclass
+class PhaseConfig:
+    """Which phases run, in order, and how."""
+
+    run: list[str] = MISSING
+    head: FitConfig = field(default_factory=FitConfig)
+    finetune: FitConfig = field(default_factory=FitConfig)
+
+
+@dataclass
+class LossConfig:
+    """What is minimised, and by what."""
+
+    batch_size: int = MISSING
+    label_smoothing: float = MISSING
+    l2: float = MISSING
+    adam_epsilon: float = MISSING
+
+
+@dataclass
+class Config:
+    """Everything that makes a run; the same object makes the same run."""
+
+    name: str = MISSING
+    seed: int = MISSING
+    init_from: str | None = None
+    resume_from: str | None = None
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    phase: PhaseConfig = field(default_factory=PhaseConfig)
+    training: LossConfig = field(default_factory=LossConfig)
+    trainer: dict[str, Any] = field(default_factory=dict)  # arguments of pytorch_lightning.Trainer
+    logger: dict[str, Any] = field(default_factory=dict)  # a Lightning logger by `_target_`
+
+    def as_plain(self) -> dict[str, Any]:
+        """The settings as plain dicts, lists, strings and numbers, as a checkpoint may hold them."""
+        return OmegaConf.to_container(OmegaConf.structured(self))  # type: ignore[return-value]
+
+    def __post_init__(self) -> None:
+        """Refuse values that would fail later and less clearly."""
+        checks = [
+            (self.data.source in SOURCES, f"data.source={self.data.source!r}: expected one of {SOURCES}"),
+            (len(self.data.classes) >= 2, f"data.classes={self.data.classes}: name at least two classes"),
+            (
+                len(set(self.data.classes)) == len(self.data.classes),
+                f"data.classes={self.data.classes}: a class is named twice",
+            ),
+            (
+                self.data.on_unreadable in ON_UNREADABLE,
+                f"data.on_unreadable={self.data.on_unreadable!r}: expected one of {ON_UNREADABLE}",
+            ),
+            (0 <= self.seed < 2**32, f"seed={self.seed}: expected 0 to 2**32 - 1"),
+            (
+                self.data.workers is None or self.data.workers >= 0,
+                f"data.workers={self.data.workers}: expected 0 or more, or null to choose",
+            ),
+            (
+                self.model.image_size_px >= 32,
+                f"model.image_size_px={self.model.image_size_px}: expected 32 or more",
+            ),
+            (0 <= self.model.dropout < 1, f"model.dropout={self.model.dropout}: expected 0 <= dropout < 1"),
+            (
+                self.training.batch_size >= 1,
+                f"training.batch_size={self.training.batch_size}: expected 1 or more",
+            ),
+            (
+                0 <= self.training.label_smoothing < 1,
+                f"training.label_smoothing={self.training.label_smoothing}: expected 0 <= smoothing < 1",
+            ),
+            (self.training.l2 >= 0, f"training.l2={self.training.l2}: expected 0 or more"),
+            (
+                bool(self.phase.run) and set(self.phase.run) <= set(PHASES),
+                f"phase.run={self.phase.run}: expected some of {PHASES}",
+            ),
+            (
+                self.init_from is None or self.resume_from is None,
+                "init_from starts a new run from weights, resume_from continues a run: give one of them",
+            ),
+        ]
+        for name in PHASES:
+            fit: FitConfig = getattr(self.phase, name)
+            at = f"phase.{name}"
+            checks += [
+                (fit.lr > 0, f"{at}.lr={fit.lr}: expected a positive rate"),
+                (fit.max_epochs >= 1, f"{at}.max_epochs={fit.max_epochs}: expected 1 or more"),
+                (fit.patience >= 1, f"{at}.patience={fit.patience}: expected 1 or more"),
+                (fit.mode in MODES, f"{at}.mode={fit.mode!r}: expected one of {MODES}"),
+                (fit.unfreeze_last >= 0, f"{at}.unfreeze_last={fit.unfreeze_last}: expected 0 or more"),
+                (
+                    fit.batch_norm in BATCH_NORM,
+                    f"{at}.batch_norm={fit.batch_norm!r}: expected one of {BATCH_NORM}",
+                ),
+            ]
+        for holds, complaint in checks:
+            if not holds:
+                raise ConfigError(complaint)
+
+
+def parse(composed: DictConfig) -> Config:
+    """The composed YAML as a `Config`; ConfigError names an unknown key, a missing or a wrong value."""
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(Config), composed)
+        config = OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        key = f" at {error.full_key}" if error.full_key else ""
+        raise ConfigError(f"the settings do not hold{key}: {str(error).splitlines()[0]}") from error
+    assert isinstance(config, Config)
+    return config

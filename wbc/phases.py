@@ -1,0 +1,160 @@
+"""One phase of training: a fit with its own optimizer, from which the best epoch is kept and evaluated."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch import Tensor
+
+from wbc.classifier import Classifier
+from wbc.config import PHASES, Config, FitConfig
+from wbc.data import CellData
+from wbc.errors import ConfigError
+from wbc.freeze import FreezeBackbone
+from wbc.history import History
+from wbc.network import Network
+from wbc.precision import resolve_precision
+from wbc.schedule import EarlyStop, KerasPlateau
+
+log = logging.getLogger(__name__)
+logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)  # tips and advertisements
+warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # the frozen ones, as meant
+warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")  # Lightning's own
+
+
+@dataclass
+class PhaseOutcome:
+    """What a phase leaves: numbers for metrics.json, its history, and logits of every evaluated set."""
+
+    summary: dict[str, Any]
+    history: pd.DataFrame  # one row an epoch; `is_best` marks the one kept
+    logits: dict[str, Tensor]  # set -> (N, C)
+
+
+def log_folder(folder: Path, phase: str) -> Path:
+    """Where a phase's logs, history and result lie."""
+    return folder / "logs" / phase
+
+
+def best_checkpoint(folder: Path, phase: str) -> Path:
+    """The checkpoint of a phase's best epoch."""
+    return folder / "checkpoints" / phase / "best.ckpt"
+
+
+def run_phase(phase: str, config: Config, network: Network, data: CellData, folder: Path) -> PhaseOutcome:
+    """Train `network` as `config.phase.<phase>` says and leave it at its best epoch's weights.
+
+    Continues from `checkpoints/<phase>/last.ckpt` where there is one.
+    """
+    fit: FitConfig = getattr(config.phase, phase)
+    number = PHASES.index(phase)
+    data.set_phase(number)
+    classifier = Classifier(
+        network,
+        lr=fit.lr,
+        label_smoothing=config.training.label_smoothing,
+        l2=config.training.l2,
+        adam_epsilon=config.training.adam_epsilon,
+        seed=config.seed * len(PHASES) + number,
+    )
+    history = History(phase, log_folder(folder, phase) / "history.csv")
+    best = best_checkpoint(folder, phase)
+    last = best.with_name("last.ckpt")
+    checkpoint = ModelCheckpoint(
+        best.parent,
+        filename=best.stem,
+        monitor=fit.monitor,
+        mode=fit.mode,
+        save_last=True,
+        save_on_train_epoch_end=True,  # after validation and the callbacks below: the state of a whole epoch
+        enable_version_counter=False,
+    )
+    trainer = _trainer(
+        config, fit, [*_callbacks(fit), history, checkpoint], _logger(config, folder, phase), folder
+    )
+    resumed = last if last.is_file() else None
+    if resumed:
+        log.info("%s: going on from %s", phase, resumed)
+    device = trainer.strategy.root_device.type
+    log.info("%s: %s, precision %s, %d process(es)", phase, device, trainer.precision, trainer.world_size)
+    trainer.fit(classifier, datamodule=data, ckpt_path=resumed, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    content = torch.load(best, map_location="cpu", weights_only=True)
+    classifier.load_state_dict(content["state_dict"])
+    frame = history.frame
+    frame["is_best"] = frame["epoch"] == int(content["epoch"])
+    trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    trainer.test(classifier, datamodule=data, verbose=False)
+    summary = {
+        "trainable_parameters": trainable,
+        "epochs": len(frame),
+        "best_epoch": int(content["epoch"]) + 1,
+        "seconds": round(history.seconds, 3),
+        "precision": str(trainer.precision),
+        "devices": trainer.world_size,
+    }
+    return PhaseOutcome(summary, frame, dict(zip(data.evaluated, classifier.evaluated_logits, strict=True)))
+
+
+def _callbacks(fit: FitConfig) -> list[Callback]:
+    callbacks: list[Callback] = [
+        FreezeBackbone(fit.unfreeze_last, fit.batch_norm == "trainable"),
+        EarlyStop(fit.monitor, mode=fit.mode, patience=fit.patience, min_delta=0.0),
+        LearningRateMonitor(logging_interval="epoch"),
+    ]
+    if fit.plateau is not None:
+        callbacks.append(KerasPlateau(**vars(fit.plateau)))
+    return callbacks
+
+
+def _logger(config: Config, folder: Path, phase: str) -> Logger:
+    return _built(
+        "logger",
+        lambda: instantiate(config.logger, save_dir=str(folder / "logs"), name=phase, version=""),
+    )
+
+
+def _trainer(
+    config: Config, fit: FitConfig, callbacks: list[Callback], logger: Logger, folder: Path
+) -> Trainer:
+    arguments = dict(config.trainer)
+    precision: Any = resolve_precision(
+        arguments.pop("precision", "auto"), arguments.get("accelerator", "auto")
+    )
+    return _built(
+        "trainer",
+        lambda: Trainer(
+            **instantiate(arguments),
+            precision=precision,
+            max_epochs=fit.max_epochs,
+            callbacks=callbacks,
+            logger=logger,
+            default_root_dir=folder,
+            enable_model_summary=False,
+            use_distributed_sampler=False,  # wbc.data.Views divides the images itself
+            num_sanity_val_steps=0,  # its random numbers and metrics would differ on resume
+            log_every_n_steps=1,
+        ),
+    )
+
+
+def _built(section: str, build: Callable[[], Any]) -> Any:
+    """What `build` makes; a setting that its library refuses becomes a ConfigError."""
+    try:
+        return build()
+    except (TypeError, ValueError, MisconfigurationException, InstantiationException) as error:
+        raise ConfigError(f"the settings under {section} do not hold: {error}") from error

@@ -1,0 +1,91 @@
+"""What a run leaves for people: metrics, predictions, tables and figures in the run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from wbc.data import Cells, View
+from wbc.figures import (
+    confusion_matrix_figure,
+    image_page_figure,
+    roc_figure,
+    save_figure,
+    training_curves_figure,
+)
+from wbc.files import replacing
+from wbc.metrics import classification_metrics
+from wbc.tables import comparison_table
+
+_PAGE_IMAGES = 24
+
+
+def set_metrics(rows: pd.DataFrame, logits: Tensor, classes: list[str]) -> dict[str, Any]:
+    """Metrics of one evaluated set.  rows: its manifest rows; logits (N, C) in their order."""
+    labels = torch.tensor([classes.index(label) for label in rows["label"]])
+    return classification_metrics(logits.softmax(dim=1), labels, classes)
+
+
+def predictions_table(rows: pd.DataFrame, logits: Tensor, classes: list[str]) -> pd.DataFrame:
+    """One row an image: path, split, label, prediction, and one probability per class named after it."""
+    probabilities = logits.softmax(dim=1)
+    table = rows[["path", "split", "label"]].reset_index(drop=True)
+    table["prediction"] = [classes[index] for index in probabilities.argmax(dim=1).tolist()]
+    return pd.concat([table, pd.DataFrame(probabilities.numpy(), columns=classes)], axis=1)
+
+
+def write_predictions(
+    path: Path, rows: dict[str, pd.DataFrame], logits: dict[str, Tensor], classes: list[str]
+) -> None:
+    """All evaluated sets in one CSV file."""
+    table = pd.concat([predictions_table(rows[name], logits[name], classes) for name in logits])
+    with replacing(path) as beside:
+        table.to_csv(beside, index=False, float_format="%.6g")
+
+
+def test_sets(phase_record: dict[str, Any]) -> dict[str, Any]:
+    """The sets of a phase's record that neither trained nor chose the model."""
+    return {name: metrics for name, metrics in phase_record["sets"].items() if name.startswith("test")}
+
+
+def results_table(phases: dict[str, Any]) -> str:
+    """The "without / with fine-tuning" table of every test set, in Markdown.  phases: as in metrics.json."""
+    return comparison_table({phase: test_sets(record) for phase, record in phases.items()})
+
+
+def write_set_figures(
+    folder: Path, phase: str, rows: dict[str, pd.DataFrame], logits: dict[str, Tensor], classes: list[str]
+) -> None:
+    """Confusion matrix and ROC of each test set after `phase`."""
+    for name in (name for name in logits if name.startswith("test")):
+        metrics = set_metrics(rows[name], logits[name], classes)
+        title = (
+            f"{name}, after {phase}: {metrics['images']} images, macro F1 {100 * metrics['macro_f1']:.1f} %"
+        )
+        figure = confusion_matrix_figure(metrics["confusion"], classes, title)
+        save_figure(figure, folder / f"confusion_matrix_{name}_{phase}.png")
+        labels = torch.tensor([classes.index(label) for label in rows[name]["label"]])
+        figure = roc_figure(logits[name].softmax(dim=1), labels, classes, f"{name}, after {phase}")
+        save_figure(figure, folder / f"roc_{name}_{phase}.png")
+
+
+def write_training_curves(folder: Path, history: pd.DataFrame) -> None:
+    """Loss, accuracy, macro-F1 and learning rate over all phases."""
+    save_figure(training_curves_figure(history), folder / "training_curves.png")
+
+
+def write_augmented_page(folder: Path, cells: Cells) -> None:
+    """Training images as the network sees them in the first epoch, equally many of each class."""
+    by_class: dict[int, list[int]] = {}
+    for index, label in enumerate(cells.labels):
+        by_class.setdefault(label, []).append(index)
+    each = -(-_PAGE_IMAGES // len(by_class))
+    shown = [index for label in sorted(by_class) for index in by_class[label][:each]]
+    images = [cells[View(index, epoch=0)].images.permute(1, 2, 0).numpy() for index in shown]
+    captions = [cells.classes[cells.labels[index]] for index in shown]
+    figure = image_page_figure(images, captions, "Training images after augmentation", columns=each)
+    save_figure(figure, folder / "augmented_samples.png")

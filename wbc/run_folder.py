@@ -1,0 +1,114 @@
+"""The folder of one run: opened anew or to go on, with what made the run written into it first."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pytorch_lightning.utilities import rank_zero_only
+
+from wbc.config import Config, parse
+from wbc.errors import CheckpointError, ConfigError
+from wbc.files import write_json, write_text
+
+CONFIG = "config.yaml"
+METRICS = "metrics.json"
+MANIFEST = "manifest.csv"
+MODEL = "model.ckpt"
+
+_PACKAGES = (
+    "wbc",
+    "torch",
+    "torchvision",
+    "timm",
+    "pytorch-lightning",
+    "torchmetrics",
+    "albumentations",
+    "hydra-core",
+    "numpy",
+    "pillow",
+    "opencv-python-headless",
+)
+
+
+def is_first_rank() -> bool:
+    """Whether this process, of all that train together, is the one that writes."""
+    return _rank() == 0
+
+
+def _rank() -> int:
+    return getattr(rank_zero_only, "rank")  # noqa: B009  # set by Lightning from the launcher's variables
+
+
+def start(config: Config, folder: Path) -> None:
+    """Write config, versions and seed into `folder`; ConfigError where another run lies there."""
+    if not is_first_rank():
+        return
+    if (folder / CONFIG).exists():
+        raise ConfigError(
+            f"{folder} holds a run already: continue it with resume_from={folder}, or choose another "
+            "hydra.run.dir"
+        )
+    write_json(folder / "versions.json", versions() | {"seed": config.seed})
+    write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.structured(config)))
+
+
+def saved_config(folder: Path) -> Config:
+    """The settings of the run in `folder`, to continue it; CheckpointError where there is no run."""
+    if not (folder / CONFIG).is_file():
+        raise CheckpointError(
+            f"resume_from={folder}: no {CONFIG} there; expected the folder of an interrupted run"
+        )
+    try:
+        return parse(OmegaConf.load(folder / CONFIG))  # type: ignore[arg-type]
+    except OmegaConfBaseException as error:
+        raise CheckpointError(f"{folder / CONFIG} cannot be read: {error}") from error
+
+
+def wait_for(path: Path, minutes: float = 60) -> None:
+    """Block until rank 0 has written `path`; checking a large data set takes it a while."""
+    deadline = time.monotonic() + 60 * minutes
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise ConfigError(
+                f"rank {_rank()} waited {minutes:g} min for {path}: do all ranks share one run folder? "
+                "Give hydra.run.dir"
+            )
+        time.sleep(0.2)
+
+
+def versions() -> dict[str, Any]:
+    """Releases of Python and of the packages that decide results, and the commit of this code if in git."""
+    found: dict[str, str | None] = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": found,
+        "git": _git_state(),
+    }
+
+
+def _git_state() -> dict[str, Any] | None:
+    """Commit and whether tracked files differ from it; None outside a checkout."""
+    here = Path(__file__).resolve().parent
+    try:
+        commit, changes = (
+            subprocess.run(
+                ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True
+            ).stdout
+            for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return {"commit": commit.strip(), "changed": bool(changes.strip())}

@@ -1,0 +1,168 @@
+"""Train, val and test: their names, and making those that are missing."""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+
+from wbc.errors import ConfigError, DataError
+
+log = logging.getLogger(__name__)
+
+# Folds of StratifiedGroupKFold to share out by group: 20 is fine enough for 5 % steps.
+_MAX_FOLDS = 20
+
+
+def split_name(spelling: str) -> str | None:
+    """`train`, `val`, `test` or `test_<which>` for any usual spelling, else None.
+
+    Each `test...` is a test set of its own: "TestA" is `test_a`, "testing" is `test`.
+    """
+    word = spelling.strip().casefold()
+    if word in ("train", "training"):
+        return "train"
+    if word in ("val", "valid", "validation", "dev"):
+        return "val"
+    test = re.fullmatch(r"test(?:ing)?[ _-]*(\w*)", word)
+    if test is None:
+        return None
+    return f"test_{test[1]}" if test[1] else "test"
+
+
+def make_splits(
+    frame: pd.DataFrame, hashes: pd.Series, *, val_fraction: float, test_fraction: float, seed: int
+) -> pd.Series:
+    """The split of every row, with a missing val or test set taken out of train; left-out rows keep theirs.
+
+    hashes: pixel hash of each row that is not left out; identical images are never parted by a split
+    made here, nor are the images of a group. Fractions are of the images that are shared out, and about
+    kept where whole groups must move. Without groups every class gives its share, at least one image.
+    Raises DataError where only some rows have a split, where train is missing, and where nothing can be
+    taken out; ConfigError for fractions that leave less than half to train, and for a missing val set
+    with a fraction of 0 (early stopping watches val).
+    """
+    split = frame["split"].copy()
+    used = frame["excluded"] == ""
+    given = set(split[used]) - {""}
+    _refuse_incomplete(split[used], given)
+    _refuse_fractions(val_fraction, test_fraction, val_is_given="val" in given)
+    if not given:
+        split[used] = "train"
+    pool = frame[used & (split == "train")]
+    units = _units(pool["group"], hashes[pool.index])
+    left = 1.0  # of what was shared out
+    for name, fraction in (("test", test_fraction), ("val", val_fraction)):
+        if any(other.startswith(name) for other in given):
+            continue
+        if fraction == 0:
+            log.warning("there is no test set, and data.test_fraction is 0: nothing will be tested")
+            continue
+        taken = _take(pool, units, fraction / left, name, seed)
+        log.info("%s: %d of %d training images taken, seed %d", name, len(taken), len(pool), seed)
+        split[taken] = name
+        pool = pool.drop(taken)
+        left -= fraction
+    return split
+
+
+def _refuse_incomplete(split: pd.Series, given: set[str]) -> None:
+    bare = int((split == "").sum())
+    if given and bare:
+        raise DataError(
+            f"{bare} of {len(split)} images have no split while others have ({', '.join(sorted(given))}); "
+            "give every image a split, or none"
+        )
+    if given and "train" not in given:
+        raise DataError(f"there are {', '.join(sorted(given))} but no train; name the training images' split")
+
+
+def _refuse_fractions(val_fraction: float, test_fraction: float, *, val_is_given: bool) -> None:
+    if min(val_fraction, test_fraction) < 0 or val_fraction + test_fraction > 0.5:
+        raise ConfigError(
+            f"data.val_fraction = {val_fraction} and data.test_fraction = {test_fraction}: each must be 0 or "
+            "more, and together 0.5 at most, so that train keeps half"
+        )
+    if val_fraction == 0 and not val_is_given:
+        raise ConfigError(
+            "data.val_fraction = 0 and there is no val set, which early stopping needs; give a fraction such "
+            "as 0.15, or a val set"
+        )
+
+
+def _units(groups: pd.Series, hashes: pd.Series) -> pd.Series:
+    """A number a row: equal for rows that share a group or their pixels, also by way of other rows."""
+    # An image without a group stands for itself; the letters keep hashes and groups' names apart.
+    owners = ("g" + groups).where(groups != "", "h" + hashes)
+    units = pd.Series(pd.factorize(hashes)[0], index=hashes.index)
+    while True:  # the smallest number spreads over groups and copies until nothing changes
+        wider = units.groupby(owners).transform("min").groupby(hashes).transform("min")
+        if wider.equals(units):
+            return units
+        units = wider
+
+
+def _take(pool: pd.DataFrame, units: pd.Series, fraction: float, name: str, seed: int) -> pd.Index:
+    """The rows of `pool` that make the split `name`."""
+    units = units[pool.index]
+    by_group = bool((pool["group"] != "").any())
+    kind = "groups" if by_group else "distinct images"
+    taken = (_take_units if by_group else _take_images)(pool["label"], units, fraction, seed)
+    if taken.empty:
+        raise DataError(
+            f"no {name} set can be taken out of {len(pool)} training images ({kind}: {units.nunique()}); "
+            f"give more, or give the {name} set yourself"
+            + ("" if name == "val" else ", or set data.test_fraction=0")
+        )
+    for label in sorted(set(pool["label"]) - set(pool["label"][taken])):
+        rows = pool["label"] == label
+        log.warning(
+            "%s: too few to be shared out (images: %d, %s: %d); they stay in train, %s has none",
+            *(label, rows.sum(), kind, units[rows].nunique(), name),
+        )
+    return taken
+
+
+def _take_images(labels: pd.Series, units: pd.Series, fraction: float, seed: int) -> pd.Index:
+    """Stratified, a class at a time, so that a rare class is not rounded away."""
+    taken: list[int] = []
+    for label in sorted(labels.unique()):
+        distinct = units[labels == label].unique()
+        if len(distinct) > 1:
+            share = min(max(1, round(fraction * len(distinct))), len(distinct) - 1)
+            taken += list(train_test_split(distinct, test_size=share, random_state=seed)[1])
+    return units.index[units.isin(taken)]
+
+
+def _take_units(labels: pd.Series, units: pd.Series, fraction: float, seed: int) -> pd.Index:
+    """Whole groups: of the runs of folds that make up about `fraction`, the one nearest to it per class."""
+    in_one_group = labels.groupby(labels).transform(lambda rows: units[rows.index].nunique()) < 2
+    movable = ~units.isin(units[in_one_group])  # else train could lose a class altogether
+    labels, units = labels[movable], units[movable]
+    groups = units.nunique()
+    if groups < 2:
+        return units.index[:0]
+    share = Fraction(fraction).limit_denominator(min(_MAX_FOLDS, groups))
+    if not share:
+        share = Fraction(1, min(round(1 / fraction), groups))
+    # scikit-learn refuses more folds than the largest class has images
+    count = min(share.denominator, int(labels.value_counts().max()))
+    folds = StratifiedGroupKFold(n_splits=max(count, 2), shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # A class with fewer images than folds; `_take` says so where it matters.
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        held_out = [rows for _, rows in folds.split(labels, labels, units)]
+    wanted = labels.value_counts()
+    best, least = np.empty(0, dtype=int), np.inf
+    for start in range(len(held_out)):
+        rows = np.concatenate([held_out[(start + i) % len(held_out)] for i in range(share.numerator)])
+        got = labels.iloc[rows].value_counts().reindex(wanted.index, fill_value=0)
+        distance = float((got / wanted - fraction).abs().sum())
+        if distance < least:
+            best, least = rows, distance
+    return labels.index[np.sort(best)]

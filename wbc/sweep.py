@@ -1,0 +1,52 @@
+"""The table at the end of a `train.py -m` sweep."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from wbc.files import write_json, write_text
+from wbc.tables import markdown_table
+
+log = logging.getLogger(__name__)
+
+
+class SweepTable(Callback):
+    """Collects each job's settings and objective; prints them best first and writes sweep.md, sweep.json."""
+
+    def __init__(self) -> None:
+        self.jobs: list[dict[str, Any]] = []
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Note one job; a failed one has no objective."""
+        done = job_return.status == JobStatus.COMPLETED
+        self.jobs.append(
+            {
+                "job": len(self.jobs),
+                "settings": list(job_return.overrides or []),
+                "val_macro_f1": job_return.return_value if done else None,
+            }
+        )
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Write the table."""
+        ordered = sorted(self.jobs, key=lambda job: -(job["val_macro_f1"] or -1.0))
+        rows = [
+            [
+                job["job"],
+                " ".join(job["settings"]),
+                "failed" if job["val_macro_f1"] is None else f"{job['val_macro_f1']:.4f}",
+            ]
+            for job in ordered
+        ]
+        table = markdown_table(["job", "settings", "validation macro F1"], rows)
+        folder = Path(config.hydra.sweep.dir)
+        write_text(folder / "sweep.md", table + "\n")
+        write_json(folder / "sweep.json", ordered)
+        log.info("sweep\n\n%s\n", table)
+        print(f"\n{table}\n\nsweep: {folder}")

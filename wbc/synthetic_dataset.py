@@ -1,0 +1,210 @@
+"""A data set of drawn cells on disk: images, masks and a manifest, built once and reused.
+
+Laboratories have smears, smears have cells. No smear is in two splits, so that the splits mean what they
+mean for patients' slides; `test_other_lab` shows laboratories that no training image comes from.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+import uuid
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from wbc.errors import ConfigError
+from wbc.labels import CLASSES
+from wbc.synthetic import draw_cell
+from wbc.synthetic_labs import Lab, lab_named, smear_of
+
+# Part of a data set's key: raise it whenever the same numbers would give other pictures or another layout.
+DRAWING_VERSION = 1
+
+# Training images of Raabin-WBC (Kouzehkanan 2022): the imbalance that a real laboratory sees.
+RAABIN_COUNTS = {"Basophil": 212, "Eosinophil": 744, "Lymphocyte": 2427, "Monocyte": 561, "Neutrophil": 6231}
+
+# Which smears of a laboratory belong to which split. An unseen laboratory has one split only.
+SMEARS = {"train": range(6), "val": range(6, 8), "test": range(8, 10), "test_other_lab": range(4)}
+
+# Below this many images, starting processes takes longer than drawing.
+_IMAGES_WORTH_A_PROCESS = 300
+
+
+class Item(NamedTuple):
+    """One image to draw: the `number`-th of its class in its split, from one smear of one laboratory."""
+
+    split: str
+    label: str
+    number: int
+    lab: str
+    smear: int
+
+    def path(self, kind: str) -> Path:
+        """Where its image or mask (`kind`: images or masks) lies in the data set's folder."""
+        return Path(kind, self.split, self.label, f"{self.number:04d}.png")
+
+
+def write_dataset(
+    root: Path,
+    images_per_class: int,
+    train_labs: Sequence[str],
+    unseen_labs: Sequence[str],
+    seed: int,
+    size_px: int = 224,
+    workers: int | None = None,
+) -> Path:
+    """Draw the data set, or find it complete from an earlier call; returns the path of its manifest.csv.
+
+    `images_per_class` is the mean over classes in the training split; val, test and test_other_lab have a
+    third of it each (see `class_counts`). Its folder below `root` is named after every argument that
+    changes a picture. It is built beside that place and moved there when whole, so that a killed build is
+    never taken for a data set. The pictures do not depend on `workers`, the number of processes (None:
+    one a core, fewer for a small set).
+    Raises ConfigError, naming the mend, for a number out of range, an unknown laboratory or one that is
+    named twice.
+    """
+    _check(images_per_class, train_labs, unseen_labs, seed, size_px)
+    folder = root / dataset_key(images_per_class, train_labs, unseen_labs, seed, size_px)
+    manifest = folder / "manifest.csv"
+    if manifest.is_file():
+        return manifest
+    items = list(_items(images_per_class, train_labs, unseen_labs))
+    part = root / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
+    try:
+        _make_folders(part, items)
+        _draw_all(items, part, seed, size_px, workers)
+        _write_manifest(part / manifest.name, items)
+        _move_into_place(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return manifest
+
+
+def dataset_key(
+    images_per_class: int, train_labs: Sequence[str], unseen_labs: Sequence[str], seed: int, size_px: int
+) -> str:
+    """The folder's name: what can be read, then a hash of everything, the laboratories' values included."""
+    labs = [[asdict(lab_named(name)) for name in names] for names in (train_labs, unseen_labs)]
+    everything = [DRAWING_VERSION, images_per_class, labs, seed, size_px]
+    digest = hashlib.sha256(json.dumps(everything).encode()).hexdigest()[:8]
+    return f"v{DRAWING_VERSION}-{images_per_class}_per_class-{size_px}px-seed_{seed}-{digest}"
+
+
+def class_counts(mean: int, least: int) -> dict[str, int]:
+    """Images of each class: `least` for all, the rest shared out as in Raabin-WBC.
+
+    The mean over the classes is `mean`, or `least` where that is more. With 150 and 37: 49, 78, 172, 68
+    and 383, where Raabin-WBC's own shares would leave 16 basophils.
+    """
+    to_share = max(0, mean - least) * len(CLASSES)
+    images = sum(RAABIN_COUNTS.values())
+    # Rounding the running total keeps the sum exact.
+    total = np.cumsum([RAABIN_COUNTS[label] for label in CLASSES])
+    ends = [0, *(to_share * int(end) // images for end in total)]
+    return {label: least + ends[i + 1] - ends[i] for i, label in enumerate(CLASSES)}
+
+
+def _check(
+    images_per_class: int, train_labs: Sequence[str], unseen_labs: Sequence[str], seed: int, size_px: int
+) -> None:
+    if images_per_class < 1:
+        raise ConfigError(f"images_per_class is {images_per_class}: set it to 1 or more")
+    if size_px < 32:
+        raise ConfigError(f"size_px is {size_px}: set it to 32 or more, smaller cells show no nucleus")
+    if seed < 0:
+        raise ConfigError(f"seed is {seed}: set it to 0 or more")
+    if not train_labs:
+        raise ConfigError("train_labs is empty: name at least one lab, such as lab_a")
+    for name in (*train_labs, *unseen_labs):
+        lab_named(name)
+        if name in train_labs and name in unseen_labs:
+            raise ConfigError(f"{name} is in both train_labs and unseen_labs: take it out of one of them")
+        if [*train_labs, *unseen_labs].count(name) > 1:
+            raise ConfigError(f"{name} is listed twice: name each lab once")
+
+
+def _items(images_per_class: int, train_labs: Sequence[str], unseen_labs: Sequence[str]) -> Iterator[Item]:
+    """Every image of the data set; each class goes round the laboratories and their smears."""
+    train = class_counts(images_per_class, max(4, images_per_class // 4))
+    held_out = class_counts(images_per_class // 3, max(4, images_per_class // 6))
+    labs_of = {"train": train_labs, "val": train_labs, "test": train_labs, "test_other_lab": unseen_labs}
+    for split, labs in labs_of.items():
+        if not labs:
+            continue
+        for label, count in (train if split == "train" else held_out).items():
+            for number in range(count):
+                smear = SMEARS[split][number // len(labs) % len(SMEARS[split])]
+                yield Item(split, label, number, labs[number % len(labs)], smear)
+
+
+def _make_folders(folder: Path, items: Sequence[Item]) -> None:
+    for path in {item.path(kind).parent for item in items for kind in ("images", "masks")}:
+        (folder / path).mkdir(parents=True)
+
+
+def _draw_all(items: Sequence[Item], folder: Path, seed: int, size_px: int, workers: int | None) -> None:
+    if workers is None:
+        workers = min(os.cpu_count() or 1, 1 + len(items) // _IMAGES_WORTH_A_PROCESS)
+    draw = partial(_draw_item, folder=folder, seed=seed, size_px=size_px)
+    # disable=None: no bar where output is not a terminal.
+    with tqdm(total=len(items), desc="Drawing cells", unit="image", disable=None) as bar:
+        if workers <= 1:
+            for item in items:
+                draw(item)
+                bar.update()
+            return
+        # Spawned, not forked: the caller may have started threads (torch, OpenCV).
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            for _ in pool.map(draw, items, chunksize=32):
+                bar.update()
+
+
+def _draw_item(item: Item, folder: Path, seed: int, size_px: int) -> None:
+    numbers = [seed, list(SMEARS).index(item.split), CLASSES.index(item.label), item.number]
+    rng = np.random.default_rng(numbers)
+    image, mask = draw_cell(item.label, _smear(item, seed), rng, size_px)
+    _write_png(folder / item.path("images"), image[..., ::-1])
+    _write_png(folder / item.path("masks"), mask)
+
+
+def _smear(item: Item, seed: int) -> Lab:
+    # From the laboratory's name, not its place in a list: a smear looks the same in every data set.
+    rng = np.random.default_rng([seed, zlib.crc32(item.lab.encode()), item.smear])
+    return smear_of(lab_named(item.lab), rng)
+
+
+def _write_png(path: Path, pixels: np.ndarray) -> None:
+    # Level 1: a tenth larger than the default and several times as fast.
+    _, coded = cv2.imencode(".png", pixels, (cv2.IMWRITE_PNG_COMPRESSION, 1))
+    path.write_bytes(coded.tobytes())
+
+
+def _write_manifest(path: Path, items: Sequence[Item]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "split", "group", "source"])
+        for item in items:
+            group = f"{item.lab}-smear_{item.smear:02d}"
+            writer.writerow([item.path("images").as_posix(), item.label, item.split, group, item.lab])
+
+
+def _move_into_place(part: Path, folder: Path) -> None:
+    try:
+        part.rename(folder)
+    except OSError:
+        # Another process was faster with the same set; anything else in the way is the user's to see.
+        if not (folder / "manifest.csv").is_file():
+            raise

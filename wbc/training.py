@@ -1,0 +1,171 @@
+"""The main job: from settings to a tested model with its figures, in one run folder."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from pytorch_lightning import seed_everything
+
+from wbc import run_folder
+from wbc.augment import Augment
+from wbc.backbone import Backbone
+from wbc.checkpoint import load_network, save_model
+from wbc.config import Config, DataConfig
+from wbc.data import CellData
+from wbc.errors import ConfigError
+from wbc.files import read_json, write_json, write_text
+from wbc.manifest import build_manifest, read_manifest, write_manifest
+from wbc.network import Network
+from wbc.phases import PhaseOutcome, best_checkpoint, log_folder, run_phase
+from wbc.results import (
+    results_table,
+    set_metrics,
+    write_augmented_page,
+    write_predictions,
+    write_set_figures,
+    write_training_curves,
+)
+from wbc.synthetic_dataset import write_dataset
+from wbc.weights import load_pretrained
+
+log = logging.getLogger(__name__)
+
+
+def train(config: Config, folder: Path) -> dict[str, Any]:
+    """Run all phases of `config` in `folder` and return the content of its metrics.json.
+
+    A folder that holds an interrupted run of the same settings is continued: finished phases are not
+    repeated, an unfinished one goes on after its last whole epoch.  Raises WbcError with the mend for input
+    that cannot be used, before anything is trained.
+    """
+    seed_everything(config.seed, workers=True, verbose=False)
+    augment = _augment(config)
+    manifest = _manifest(config, folder)
+    data = CellData(
+        manifest,
+        config.data.classes,
+        config.model.image_size_px,
+        config.training.batch_size,
+        augment,
+        config.seed,
+        config.data.workers,
+    )
+    if run_folder.is_first_rank():
+        write_augmented_page(folder / "figures", data.train_cells())
+    phases = _phases_to_run(config)
+    network = _starting_network(config)
+    records: dict[str, Any] = {}
+    for phase in phases:
+        result = log_folder(folder, phase) / "result.json"
+        if result.exists():
+            log.info("%s: finished before, taken from %s", phase, result)
+            network = load_network(best_checkpoint(folder, phase))
+        else:
+            outcome = run_phase(phase, config, network, data, folder)
+            if run_folder.is_first_rank():
+                _write_phase(folder, phase, outcome, data)
+        run_folder.wait_for(result)
+        records[phase] = read_json(result)
+    metrics = {
+        "name": config.name,
+        "seed": config.seed,
+        "classes": config.data.classes,
+        "macro_averages": "over the classes that occur in the set",
+        "left_out": int((manifest["excluded"] != "").sum()),
+        "phases": records,
+    }
+    if run_folder.is_first_rank():
+        _write_run(folder, config, network, metrics)
+    return metrics
+
+
+def objective(metrics: dict[str, Any]) -> float:
+    """What a sweep compares: the last phase's macro-F1 on the validation images, never on a test set."""
+    return list(metrics["phases"].values())[-1]["sets"]["val"]["macro_f1"]
+
+
+def _augment(config: Config) -> Augment:
+    try:
+        return Augment(instantiate(config.augment.transforms, _convert_="all"))
+    except (TypeError, ValueError, InstantiationException) as error:
+        raise ConfigError(f"augment.transforms cannot be built: {error}") from error
+
+
+def _manifest(config: Config, folder: Path) -> pd.DataFrame:
+    """The run's table of images: read where it is written already, else made by the first rank."""
+    path = folder / run_folder.MANIFEST
+    if run_folder.is_first_rank() and not path.exists():
+        write_manifest(build_manifest(_drawn(config.data, config.model.image_size_px), config.seed), path)
+    run_folder.wait_for(path)
+    return read_manifest(path)
+
+
+def _drawn(data: DataConfig, image_size_px: int) -> DataConfig:
+    """Synthetic smears are drawn to disk first and then read like anybody's table."""
+    if data.source != "synthetic":
+        return data
+    table = write_dataset(
+        Path(data.root),
+        data.images_per_class,
+        data.train_labs,
+        data.unseen_labs,
+        data.synthetic_seed,
+        image_size_px,
+    )
+    return DataConfig(**{**vars(data), "source": "manifest", "root": str(table)})
+
+
+def _phases_to_run(config: Config) -> list[str]:
+    if config.init_from is not None and "finetune" in config.phase.run:
+        return ["finetune"]  # the head comes trained
+    return config.phase.run
+
+
+def _starting_network(config: Config) -> Network:
+    if config.init_from is None:
+        model = config.model
+        backbone = Backbone(model.backbone, model.image_size_px, model.drop_path_rate)
+        load_pretrained(backbone, model.weights)
+        return Network(backbone, config.data.classes, model.head_units, model.dropout)
+    network = load_network(config.init_from)
+    asked = {
+        "model.backbone": (network.backbone.name, config.model.backbone),
+        "model.image_size_px": (network.image_size_px, config.model.image_size_px),
+        "data.classes": (network.classes, config.data.classes),
+        "model.head_units": (network.head_units, config.model.head_units),
+    }
+    for key, (found, wanted) in asked.items():
+        if found != wanted:
+            raise ConfigError(f"init_from={config.init_from} has {key}={found}, but {wanted} is asked for")
+    return network
+
+
+def _write_phase(folder: Path, phase: str, outcome: PhaseOutcome, data: CellData) -> None:
+    """Everything a phase found; result.json last, for it marks the phase as finished."""
+    logs = log_folder(folder, phase)
+    rows = {name: data.rows[name] for name in outcome.logits}
+    write_predictions(logs / "predictions.csv", rows, outcome.logits, data.classes)
+    write_set_figures(folder / "figures", phase, rows, outcome.logits, data.classes)
+    sets = {name: set_metrics(rows[name], logits, data.classes) for name, logits in outcome.logits.items()}
+    outcome.history.to_csv(logs / "history.csv", index=False)
+    write_json(logs / "result.json", outcome.summary | {"sets": sets})
+
+
+def _write_run(folder: Path, config: Config, network: Network, metrics: dict[str, Any]) -> None:
+    phases = list(metrics["phases"])
+    history = pd.concat([pd.read_csv(log_folder(folder, phase) / "history.csv") for phase in phases])
+    write_training_curves(folder / "figures", history)
+    predictions = log_folder(folder, phases[-1]) / "predictions.csv"
+    write_text(folder / "predictions.csv", predictions.read_text(encoding="utf-8"))
+    table = results_table(metrics["phases"])
+    write_text(folder / "results.md", table + "\n")
+    provenance = {"config": config.as_plain(), "versions": run_folder.versions(), "phase": phases[-1]}
+    save_model(network, folder / run_folder.MODEL, provenance)
+    write_json(folder / run_folder.METRICS, metrics)
+    log.info("results\n\n%s\n", table)
+    log.info("model, metrics, predictions and figures are in %s", folder)
