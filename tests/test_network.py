@@ -31,9 +31,7 @@ def test_three_adam_steps_of_the_head_are_those_of_keras():
         logits = network.head(features)
         penalty = network.head.l2_penalty(1e-4)
         loss = classifier.loss(logits, labels)
-        np.testing.assert_allclose(
-            logits.softmax(1).detach(), keras[f"step{step}/probabilities"], rtol=1e-5
-        )
+        np.testing.assert_allclose(logits.softmax(1).detach(), keras[f"step{step}/probabilities"], rtol=1e-5)
         np.testing.assert_allclose(penalty.detach(), keras[f"step{step}/l2_penalty"], rtol=1e-5)
         np.testing.assert_allclose((loss - penalty).detach(), keras[f"step{step}/cross_entropy"], rtol=1e-5)
         if step < 3:
@@ -70,7 +68,9 @@ def test_penalty_spares_biases_and_the_last_layer():
 
 def test_preprocessing_is_inside():
     network = make_network().eval()
-    black, white = network.preprocess(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 4, 4))
+    black, white = network.preprocess(
+        torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 4, 4)
+    )
     assert torch.allclose(black, torch.tensor(-1.0))
     assert torch.allclose(white, torch.tensor(1.0))
     pixels = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)

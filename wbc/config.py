@@ -19,6 +19,7 @@ ON_UNREADABLE = ("error", "skip")
 PHASES = ("head", "finetune")
 BATCH_NORM = ("trainable", "frozen")
 MODES = ("min", "max")
+MONITORS = ("val_loss", "val_accuracy", "val_macro_f1")
 
 
 @dataclass
@@ -35,7 +36,7 @@ class DataConfig:
     test_fraction: float = 0.15
     on_unreadable: str = "error"  # one of ON_UNREADABLE
     cache_dir: str = MISSING  # what the image checks found is remembered here
-    workers: int | None = None  # loader processes; None: one a core, less one
+    workers: int | None = None  # processes that check and load images; None: by the number of cores
     images_per_class: int = 0  # synthetic only, from here on
     train_labs: list[str] = field(default_factory=list)
     unseen_labs: list[str] = field(default_factory=list)
@@ -63,10 +64,8 @@ class AugmentConfig:
 
 @dataclass
 class PlateauConfig:
-    """When the learning rate falls; see `wbc.plateau`."""
+    """When the learning rate falls, by the phase's monitor; see `wbc.schedule`."""
 
-    monitor: str = MISSING
-    mode: str = MISSING
     factor: float = MISSING
     patience: int = MISSING
     min_delta: float = MISSING
@@ -79,7 +78,7 @@ class FitConfig:
 
     lr: float = MISSING
     max_epochs: int = MISSING
-    monitor: str = MISSING  # a column of history.csv
+    monitor: str = MISSING  # one of MONITORS
     mode: str = MISSING  # whether the monitored value should fall (min) or rise (max)
     patience: int = MISSING  # epochs without a better monitored value before the phase ends
     unfreeze_last: int = MISSING  # layers of the backbone, counted as Keras counts
@@ -174,6 +173,7 @@ class Config:
                 (fit.lr > 0, f"{at}.lr={fit.lr}: expected a positive rate"),
                 (fit.max_epochs >= 1, f"{at}.max_epochs={fit.max_epochs}: expected 1 or more"),
                 (fit.patience >= 1, f"{at}.patience={fit.patience}: expected 1 or more"),
+                (fit.monitor in MONITORS, f"{at}.monitor={fit.monitor!r}: expected one of {MONITORS}"),
                 (fit.mode in MODES, f"{at}.mode={fit.mode!r}: expected one of {MODES}"),
                 (fit.unfreeze_last >= 0, f"{at}.unfreeze_last={fit.unfreeze_last}: expected 0 or more"),
                 (

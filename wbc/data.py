@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from wbc.augment import Augment
 from wbc.images import decode, resize
+from wbc.manifest import used_rows
 
 PADDING = -1  # label of a row that only fills up the last distributed batch and must not be counted
 
@@ -126,7 +127,7 @@ class CellData(LightningDataModule):
         workers: int | None = None,
     ) -> None:
         super().__init__()
-        used = manifest[manifest["excluded"] == ""]
+        used = used_rows(manifest)
         self.rows: dict[str, pd.DataFrame] = {
             name: used[used["split"] == name] for name in sorted(set(used["split"]))
         }

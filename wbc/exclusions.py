@@ -81,6 +81,16 @@ def copies(frame: pd.DataFrame, hashes: pd.Series) -> pd.Series:
     return pd.Series(reasons, dtype=object)
 
 
+def identical_to(frame: pd.DataFrame, hashes: pd.Series) -> pd.Series:
+    """Row -> path of another image with the same pixels, left out or not; rows without one are not named."""
+    twins: dict[int, str] = {}
+    for rows in hashes.groupby(hashes, sort=False).groups.values():
+        paths = frame["path"][rows]
+        for row in rows[: len(rows) if len(rows) > 1 else 0]:
+            twins[row] = paths[paths.index != row].iloc[0]
+    return pd.Series(twins, dtype=object)
+
+
 def warn_of_straddling_groups(frame: pd.DataFrame) -> None:
     """Says in the log which groups (patients, slides) have images in several splits, and keeps them.
 

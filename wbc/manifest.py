@@ -1,6 +1,7 @@
 """The one table of images, whatever their source: what each shows, its split, and why it is left out.
 
 All columns hold strings, "" where there is nothing. `excluded` is the reason; "" means the image is used.
+`identical_to` names another file with the same pixels, whether either is used or not.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from wbc.splits import make_splits, split_name
 
 log = logging.getLogger(__name__)
 
-COLUMNS = ["path", "label", "split", "group", "source", "excluded"]
+COLUMNS = ["path", "label", "split", "group", "source", "excluded", "identical_to"]
 
 
 def build_manifest(config: DataConfig, seed: int) -> pd.DataFrame:
@@ -35,7 +36,7 @@ def build_manifest(config: DataConfig, seed: int) -> pd.DataFrame:
     names = ClassNames(config.classes, config.aliases)
     if config.source == "folder":
         found = scan_folder(config.root, names, config.split_folders)
-        frame = pd.DataFrame(found).assign(group="", source=config.name, excluded="")
+        frame = pd.DataFrame(found).assign(group="", source=config.name, excluded="", identical_to="")
     elif config.source == "manifest":
         frame = read_csv(config.root, names, config.name)
     else:
@@ -44,6 +45,8 @@ def build_manifest(config: DataConfig, seed: int) -> pd.DataFrame:
 
     examined = examine_images(used_rows(frame)["path"].tolist(), config.cache_dir, config.workers)
     hashes = frame["path"].map(examined.hashes).dropna()
+    twins = exclusions.identical_to(frame, hashes).reindex(frame.index)
+    frame["identical_to"] = twins.fillna(frame["identical_to"])  # rows left out beforehand are not looked at
     _leave_out(frame, exclusions.unreadable(used_rows(frame), examined.reasons, config.on_unreadable))
     # Before splitting, since a picture with two labels belongs to no class that could be shared out.
     _leave_out(frame, exclusions.contradictory(frame, hashes))

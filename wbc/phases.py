@@ -30,9 +30,13 @@ from wbc.precision import resolve_precision
 from wbc.schedule import EarlyStop, KerasPlateau
 
 log = logging.getLogger(__name__)
-logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)  # tips and advertisements
+logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(
+    logging.WARNING
+)  # tips and advertisements
 warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # the frozen ones, as meant
-warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")  # Lightning's own
+warnings.filterwarnings(
+    "ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated"
+)  # Lightning's own
 
 
 @dataclass
@@ -117,7 +121,7 @@ def _callbacks(fit: FitConfig) -> list[Callback]:
         LearningRateMonitor(logging_interval="epoch"),
     ]
     if fit.plateau is not None:
-        callbacks.append(KerasPlateau(**vars(fit.plateau)))
+        callbacks.append(KerasPlateau(fit.monitor, fit.mode, **vars(fit.plateau)))
     return callbacks
 
 

@@ -63,21 +63,21 @@ def _photograph(
 ) -> NDArray[np.uint8]:
     """Light through `dyes` (3, size, size) as RGB, with the cell-to-cell spread of dye and exposure."""
     size_px = dyes.shape[1]
-    taken_up = np.exp(rng.normal(0.0, (0.20, 0.30, 0.30)))
+    taken_up = np.exp(rng.normal(0.0, (0.18, 0.25, 0.25)))
     absorbance = np.array([lab.azure, lab.eosin, lab.blue]).T * taken_up
     exposure = rng.normal(0.0, 0.05) + rng.normal(0.0, 0.02, 3)
     to_log_light = np.column_stack([-absorbance, np.log(lab.background) + exposure])
-    light = cv2.exp(cv2.transform(cv2.merge(list(dyes)), to_log_light))
+    light = np.asarray(cv2.exp(cv2.transform(cv2.merge(list(dyes)), to_log_light)), np.float32)
     # Light falls off towards one side when the condenser is a little off.
     slope = 1 + np.linspace(-1, 1, size_px, dtype=np.float32) * np.float32(rng.normal(0.0, 0.025))
     light *= slope[:, None, None]
-    light = cv2.GaussianBlur(light, (0, 0), lab.blur_um * px_per_um * rng.uniform(0.8, 1.6))
+    cv2.GaussianBlur(light, (0, 0), lab.blur_um * px_per_um * rng.uniform(0.8, 1.5), dst=light)
     grain = rng.standard_normal((size_px, size_px), np.float32) * np.float32(lab.noise)
     image = cv2.add(light, cv2.merge([grain] * 3), dtype=cv2.CV_8U)  # rounds and saturates
-    return _through_jpeg(image, lab.jpeg_quality)
+    return _through_jpeg(np.asarray(image, np.uint8), lab.jpeg_quality)
 
 
 def _through_jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     _, coded = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, quality))
     # OpenCV takes the channels for BGR both ways, so that RGB comes back as RGB.
-    return cv2.imdecode(coded, cv2.IMREAD_COLOR)
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)

@@ -103,4 +103,4 @@ def _platelets(sheet: Sheet, rng: np.random.Generator, centres: Points) -> Field
         radius = rng.uniform(0.7, 1.5)
         sheet.fill(layer, centre + blob(rng, radius, 0.12, rng.uniform(1.0, 1.5)), 110)
         sheet.discs(layer, centre + scattered(rng, 7, 0.7 * radius), rng.uniform(0.15, 0.3, 7), 230)
-    return layer.astype(np.float32) / 255
+    return np.divide(layer, 255, dtype=np.float32)

@@ -1,7 +1,8 @@
 """The five white cells as schematic drawings: outline, nucleus, cytoplasm and granules.
 
-Sizes, nuclear shapes and granules follow the descriptions of normal leukocytes in Bain, Blood Cells,
-5th ed., ch. 3 (diameters on a stained film). Ranges of colour overlap between classes on purpose.
+Sizes, nuclear shapes and granules are the textbook ones of normal cells on a stained film (see Bain, Blood
+Cells); amounts of dye were chosen by eye. Their ranges overlap between classes on purpose, so that colour
+alone does not name the class (benchmarks/synthetic.py measures it).
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wbc.synthetic_shapes import Field, Layer, Points, Sheet, arc, blob, scattered, turned
+from wbc.synthetic_nuclei import band, kidney, lobes
+from wbc.synthetic_shapes import Field, Layer, Sheet, between, blob, scattered
 
 # Half the side of the sheet that holds any cell: the largest monocyte with its bulges.
 CELL_REACH_UM = 11.5
@@ -31,64 +33,64 @@ class DrawnCell(NamedTuple):
 
 def neutrophil(sheet: Sheet, rng: np.random.Generator) -> DrawnCell:
     """Two to five lobes on thin strands, or a band; pale pinkish cytoplasm with fine faint granules."""
-    radius = _between(rng, 5.6, 7.6)
+    radius = between(rng, 5.6, 7.6)
     body = _outline(sheet, rng, radius, wobble=0.03)
-    band = rng.random() < 0.2
-    nucleus = _band(sheet, rng, radius) if band else _lobes(sheet, rng, radius, rng.choice([2, 3, 3, 4, 5]))
-    fine = np.maximum(sheet.grain(rng, 0.28), 0) * _between(rng, 0.05, 0.22)
-    tint = (_between(rng, 0.02, 0.18), _between(rng, 0.08, 0.50), _between(rng, 0.0, 0.20))
+    is_band = rng.random() < 0.2
+    nucleus = band(sheet, rng, radius) if is_band else lobes(sheet, rng, radius, rng.choice([2, 3, 3, 4, 5]))
+    fine = np.maximum(sheet.grain(rng, 0.28), 0) * between(rng, 0.05, 0.22)
+    tint = (between(rng, 0.02, 0.18), between(rng, 0.08, 0.40), between(rng, 0.0, 0.18))
     cytoplasm = _dyed(body, tint)
     cytoplasm[0] += fine * _share(body)
     cytoplasm[1] += fine * _share(body)
     if rng.random() < 0.35:  # toxic granulation: visible, but purple and fine
         toxic = _granules(sheet, rng, radius, count=90, radius_um=(0.15, 0.28))
-        cytoplasm[0] += toxic * _share(body) * _between(rng, 0.2, 0.6)
+        cytoplasm[0] += toxic * _share(body) * between(rng, 0.2, 0.6)
     return _cell(sheet, rng, body, nucleus, cytoplasm, radius, density=(0.65, 1.15), clump=(0.9, 0.16))
 
 
 def eosinophil(sheet: Sheet, rng: np.random.Generator) -> DrawnCell:
     """Two lobes, sometimes three, in a cytoplasm packed with coarse orange-red granules."""
-    radius = _between(rng, 6.0, 7.9)
+    radius = between(rng, 6.0, 7.9)
     body = _outline(sheet, rng, radius, wobble=0.03)
-    nucleus = _lobes(sheet, rng, radius, 3 if rng.random() < 0.2 else 2)
-    tint = (_between(rng, 0.0, 0.14), _between(rng, 0.12, 0.45), _between(rng, 0.0, 0.20))
+    nucleus = lobes(sheet, rng, radius, 3 if rng.random() < 0.2 else 2)
+    tint = (between(rng, 0.0, 0.14), between(rng, 0.12, 0.45), between(rng, 0.0, 0.20))
     cytoplasm = _dyed(body, tint)
     granules = _granules(sheet, rng, radius, count=int(rng.integers(140, 260)), radius_um=(0.36, 0.58))
     granules *= _share(body)
-    cytoplasm[1] += granules * _between(rng, 0.28, 0.85)
-    cytoplasm[0] += granules * _between(rng, 0.0, 0.18)
+    cytoplasm[1] += granules * between(rng, 0.34, 0.90)
+    cytoplasm[0] += granules * between(rng, 0.0, 0.18)
     return _cell(sheet, rng, body, nucleus, cytoplasm, radius, density=(0.65, 1.15), clump=(0.9, 0.15))
 
 
 def basophil(sheet: Sheet, rng: np.random.Generator) -> DrawnCell:
     """Coarse dark purple granules that lie over the nucleus too and hide its outline."""
-    radius = _between(rng, 5.2, 7.0)
+    radius = between(rng, 5.2, 7.0)
     body = _outline(sheet, rng, radius, wobble=0.05)
     nucleus = sheet.blank()
     for shift in scattered(rng, int(rng.integers(2, 4)), 0.32 * radius):
-        sheet.fill(nucleus, shift + blob(rng, 0.5 * radius, 0.12, _between(rng, 1.0, 1.4)))
-    tint = (_between(rng, 0.05, 0.35), _between(rng, 0.05, 0.40), _between(rng, 0.0, 0.30))
+        sheet.fill(nucleus, shift + blob(rng, 0.5 * radius, 0.12, between(rng, 1.0, 1.4)))
+    tint = (between(rng, 0.05, 0.35), between(rng, 0.05, 0.40), between(rng, 0.0, 0.30))
     cell = _cell(
         sheet, rng, body, nucleus, _dyed(body, tint), radius, density=(0.55, 1.00), clump=(1.2, 0.10)
     )
     granules = _granules(sheet, rng, radius, count=int(rng.integers(45, 160)), radius_um=(0.28, 0.55))
     granules *= _share(body)
-    strength = _between(rng, 0.65, 1.15)
+    strength = between(rng, 0.65, 1.15)
     cell.dyes[0] += granules * np.maximum(strength - 0.55 * cell.dyes[0], 0)
-    cell.dyes[2] += granules * _between(rng, 0.05, 0.35)
+    cell.dyes[2] += granules * between(rng, 0.05, 0.35)
     return cell
 
 
 def lymphocyte(sheet: Sheet, rng: np.random.Generator) -> DrawnCell:
     """A round dense nucleus in a thin blue rim; nearly half are large, with more and paler cytoplasm."""
     large = rng.random() < 0.45
-    radius = _between(rng, 5.6, 7.6) if large else _between(rng, 4.2, 5.6)
+    radius = between(rng, 5.6, 7.6) if large else between(rng, 4.2, 5.6)
     body = _outline(sheet, rng, radius, wobble=0.07 if large else 0.04)
-    share = _between(rng, 0.62, 0.76) if large else _between(rng, 0.82, 0.92)
+    share = between(rng, 0.62, 0.76) if large else between(rng, 0.82, 0.92)
     shift = scattered(rng, 1, (1 - share) * radius * 0.9)
     nucleus = sheet.blank()
-    sheet.fill(nucleus, shift + blob(rng, share * radius, 0.04, _between(rng, 1.0, 1.15)))
-    tint = (_between(rng, 0.0, 0.18), _between(rng, 0.0, 0.30), _between(rng, 0.12, 0.55))
+    sheet.fill(nucleus, shift + blob(rng, share * radius, 0.04, between(rng, 1.0, 1.15)))
+    tint = (between(rng, 0.0, 0.15), between(rng, 0.0, 0.22), between(rng, 0.15, 0.55))
     cytoplasm = _dyed(body, tint)
     if large and rng.random() < 0.4:  # a few azurophilic granules
         few = _granules(sheet, rng, radius, count=int(rng.integers(6, 16)), radius_um=(0.18, 0.30))
@@ -98,12 +100,12 @@ def lymphocyte(sheet: Sheet, rng: np.random.Generator) -> DrawnCell:
 
 def monocyte(sheet: Sheet, rng: np.random.Generator) -> DrawnCell:
     """The largest: a pale kidney or horseshoe nucleus, lacy; grey-blue cytoplasm, at times vacuoles."""
-    radius = _between(rng, 6.4, 9.0)
+    radius = between(rng, 6.4, 9.0)
     body = _outline(sheet, rng, radius, wobble=0.08)
-    nucleus = _kidney(sheet, rng, radius)
-    tint = (_between(rng, 0.02, 0.18), _between(rng, 0.0, 0.35), _between(rng, 0.12, 0.45))
+    nucleus = kidney(sheet, rng, radius)
+    tint = (between(rng, 0.02, 0.16), between(rng, 0.0, 0.26), between(rng, 0.15, 0.45))
     cytoplasm = _dyed(body, tint)
-    cytoplasm[0] += np.maximum(sheet.grain(rng, 0.35), 0) * _share(body) * _between(rng, 0.02, 0.12)
+    cytoplasm[0] += np.maximum(sheet.grain(rng, 0.35), 0) * _share(body) * between(rng, 0.02, 0.12)
     if rng.random() < 0.45:
         count = int(rng.integers(3, 14))
         holes = _granules(sheet, rng, radius, count, radius_um=(0.35, 0.95))
@@ -120,12 +122,8 @@ DRAWINGS: dict[str, Callable[[Sheet, np.random.Generator], DrawnCell]] = {
 }
 
 
-def _between(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(rng.uniform(low, high))
-
-
 def _share(layer: Layer) -> Field:
-    return layer.astype(np.float32) / 255
+    return np.divide(layer, 255, dtype=np.float32)
 
 
 def _dyed(layer: Layer, dye: Dye) -> NDArray[np.float32]:
@@ -134,7 +132,7 @@ def _dyed(layer: Layer, dye: Dye) -> NDArray[np.float32]:
 
 def _outline(sheet: Sheet, rng: np.random.Generator, radius_um: float, wobble: float) -> Layer:
     layer = sheet.blank()
-    sheet.fill(layer, blob(rng, radius_um, wobble, _between(rng, 1.0, 1.12)))
+    sheet.fill(layer, blob(rng, radius_um, wobble, between(rng, 1.0, 1.12)))
     return layer
 
 
@@ -146,47 +144,6 @@ def _granules(
     centres = scattered(rng, count, reach_um)
     sheet.discs(layer, centres, rng.uniform(*radius_um, count), rng.integers(110, 256, count))
     return _share(layer)
-
-
-def _lobes(sheet: Sheet, rng: np.random.Generator, radius_um: float, count: int) -> Layer:
-    """`count` lobes along an arc, joined by thin strands; together about a third of the cell."""
-    lobe = radius_um * (_between(rng, 0.28, 0.42) / count) ** 0.5
-    ring = radius_um * _between(rng, 0.42, 0.56)
-    step = 2 * lobe / ring * rng.uniform(0.92, 1.25, count)
-    centres = arc(ring, rng.uniform(0, 2 * np.pi) + np.cumsum(step))
-    centres += rng.normal(0.0, 0.05 * radius_um, (count, 2)) + scattered(rng, 1, 0.08 * radius_um)
-    layer = sheet.blank()
-    sheet.line(layer, centres, _between(rng, 0.4, 0.9))
-    for centre in centres:
-        size = lobe * _between(rng, 0.85, 1.15)
-        sheet.fill(layer, centre + blob(rng, size, 0.09, _between(rng, 1.0, 1.35)))
-    return layer
-
-
-def _sausage(sheet: Sheet, path: Points, widths_um: NDArray) -> Layer:
-    """A smooth thick curve along `path` (N, 2), `widths_um` (N,) wide: discs close enough to merge."""
-    layer = sheet.blank()
-    sheet.discs(layer, path, widths_um / 2)
-    return layer
-
-
-def _band(sheet: Sheet, rng: np.random.Generator, radius_um: float) -> Layer:
-    """A horseshoe or S of even width that has not yet split into lobes."""
-    along = np.linspace(-1.0, 1.0, 24)
-    path = arc(radius_um * _between(rng, 0.42, 0.54), along * _between(rng, 1.1, 2.0))
-    path *= 1 + _between(rng, -0.15, 0.15) * np.sin(2 * along)[:, None]
-    widths = radius_um * _between(rng, 0.36, 0.50) * (1 + _between(rng, 0.0, 0.18) * np.cos(6 * along))
-    return _sausage(sheet, turned(path - [0.12 * radius_um, 0.0], rng.uniform(0, 2 * np.pi)), widths)
-
-
-def _kidney(sheet: Sheet, rng: np.random.Generator, radius_um: float) -> Layer:
-    """A broad bean to a horseshoe: the further it bends, the slimmer it gets."""
-    bend = _between(rng, 0.0, 1.0)
-    along = np.linspace(-1.0, 1.0, 20)
-    path = arc(radius_um * (0.34 + 0.12 * bend), along * (0.95 + 0.75 * bend))
-    path *= 1 + _between(rng, -0.12, 0.12) * np.sin(3 * along)[:, None]
-    widths = radius_um * (0.86 - 0.26 * bend) * (1 + _between(rng, -0.06, 0.14) * np.cos(5 * along))
-    return _sausage(sheet, turned(path - [0.2 * radius_um, 0.0], rng.uniform(0, 2 * np.pi)), widths)
 
 
 def _cell(
@@ -207,8 +164,8 @@ def _cell(
     covered = _share(nucleus)
     size_um, depth = clump
     chromatin = 1 + depth * np.clip(sheet.grain(rng, size_um) + 0.5 * sheet.grain(rng, size_um / 2), -2, 2)
-    azure = covered * chromatin * _between(rng, *density)
+    azure = covered * chromatin * between(rng, *density)
     dyes = cytoplasm * (1 - covered)
     dyes[0] += azure
-    dyes[2] += azure * _between(rng, 0.0, 0.25)
+    dyes[2] += azure * between(rng, 0.0, 0.25)
     return DrawnCell(dyes, body, nucleus, radius_um)

@@ -1,7 +1,6 @@
 """A data set of drawn cells on disk: images, masks and a manifest, built once and reused.
 
-Laboratories have smears, smears have cells. No smear is in two splits, so that the splits mean what they
-mean for patients' slides; `test_other_lab` shows laboratories that no training image comes from.
+Which images it holds is planned in `wbc.synthetic_plan`.
 """
 
 from __future__ import annotations
@@ -13,13 +12,12 @@ import os
 import shutil
 import uuid
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -29,32 +27,13 @@ from wbc.errors import ConfigError
 from wbc.labels import CLASSES
 from wbc.synthetic import draw_cell
 from wbc.synthetic_labs import Lab, lab_named, smear_of
+from wbc.synthetic_plan import SMEARS, Item, planned_items
 
 # Part of a data set's key: raise it whenever the same numbers would give other pictures or another layout.
 DRAWING_VERSION = 1
 
-# Training images of Raabin-WBC (Kouzehkanan 2022): the imbalance that a real laboratory sees.
-RAABIN_COUNTS = {"Basophil": 212, "Eosinophil": 744, "Lymphocyte": 2427, "Monocyte": 561, "Neutrophil": 6231}
-
-# Which smears of a laboratory belong to which split. An unseen laboratory has one split only.
-SMEARS = {"train": range(6), "val": range(6, 8), "test": range(8, 10), "test_other_lab": range(4)}
-
 # Below this many images, starting processes takes longer than drawing.
 _IMAGES_WORTH_A_PROCESS = 300
-
-
-class Item(NamedTuple):
-    """One image to draw: the `number`-th of its class in its split, from one smear of one laboratory."""
-
-    split: str
-    label: str
-    number: int
-    lab: str
-    smear: int
-
-    def path(self, kind: str) -> Path:
-        """Where its image or mask (`kind`: images or masks) lies in the data set's folder."""
-        return Path(kind, self.split, self.label, f"{self.number:04d}.png")
 
 
 def write_dataset(
@@ -69,7 +48,7 @@ def write_dataset(
     """Draw the data set, or find it complete from an earlier call; returns the path of its manifest.csv.
 
     `images_per_class` is the mean over classes in the training split; val, test and test_other_lab have a
-    third of it each (see `class_counts`). Its folder below `root` is named after every argument that
+    third of it each (see `synthetic_plan`). Its folder below `root` is named after every argument that
     changes a picture. It is built beside that place and moved there when whole, so that a killed build is
     never taken for a data set. The pictures do not depend on `workers`, the number of processes (None:
     one a core, fewer for a small set).
@@ -81,7 +60,7 @@ def write_dataset(
     manifest = folder / "manifest.csv"
     if manifest.is_file():
         return manifest
-    items = list(_items(images_per_class, train_labs, unseen_labs))
+    items = list(planned_items(images_per_class, train_labs, unseen_labs))
     part = root / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
     try:
         _make_folders(part, items)
@@ -103,20 +82,6 @@ def dataset_key(
     return f"v{DRAWING_VERSION}-{images_per_class}_per_class-{size_px}px-seed_{seed}-{digest}"
 
 
-def class_counts(mean: int, least: int) -> dict[str, int]:
-    """Images of each class: `least` for all, the rest shared out as in Raabin-WBC.
-
-    The mean over the classes is `mean`, or `least` where that is more. With 150 and 37: 49, 78, 172, 68
-    and 383, where Raabin-WBC's own shares would leave 16 basophils.
-    """
-    to_share = max(0, mean - least) * len(CLASSES)
-    images = sum(RAABIN_COUNTS.values())
-    # Rounding the running total keeps the sum exact.
-    total = np.cumsum([RAABIN_COUNTS[label] for label in CLASSES])
-    ends = [0, *(to_share * int(end) // images for end in total)]
-    return {label: least + ends[i + 1] - ends[i] for i, label in enumerate(CLASSES)}
-
-
 def _check(
     images_per_class: int, train_labs: Sequence[str], unseen_labs: Sequence[str], seed: int, size_px: int
 ) -> None:
@@ -136,20 +101,6 @@ def _check(
             raise ConfigError(f"{name} is listed twice: name each lab once")
 
 
-def _items(images_per_class: int, train_labs: Sequence[str], unseen_labs: Sequence[str]) -> Iterator[Item]:
-    """Every image of the data set; each class goes round the laboratories and their smears."""
-    train = class_counts(images_per_class, max(4, images_per_class // 4))
-    held_out = class_counts(images_per_class // 3, max(4, images_per_class // 6))
-    labs_of = {"train": train_labs, "val": train_labs, "test": train_labs, "test_other_lab": unseen_labs}
-    for split, labs in labs_of.items():
-        if not labs:
-            continue
-        for label, count in (train if split == "train" else held_out).items():
-            for number in range(count):
-                smear = SMEARS[split][number // len(labs) % len(SMEARS[split])]
-                yield Item(split, label, number, labs[number % len(labs)], smear)
-
-
 def _make_folders(folder: Path, items: Sequence[Item]) -> None:
     for path in {item.path(kind).parent for item in items for kind in ("images", "masks")}:
         (folder / path).mkdir(parents=True)
@@ -167,7 +118,9 @@ def _draw_all(items: Sequence[Item], folder: Path, seed: int, size_px: int, work
                 bar.update()
             return
         # Spawned, not forked: the caller may have started threads (torch, OpenCV).
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        spawn = get_context("spawn")
+        # One OpenCV thread each: the processes already fill the cores.
+        with ProcessPoolExecutor(workers, spawn, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
             for _ in pool.map(draw, items, chunksize=32):
                 bar.update()
 
@@ -187,8 +140,8 @@ def _smear(item: Item, seed: int) -> Lab:
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:
-    # Level 1: a tenth larger than the default and several times as fast.
-    _, coded = cv2.imencode(".png", pixels, (cv2.IMWRITE_PNG_COMPRESSION, 1))
+    # OpenCV's own default compression: larger files than level 1, in half the time.
+    _, coded = cv2.imencode(".png", pixels)
     path.write_bytes(coded.tobytes())
 
 

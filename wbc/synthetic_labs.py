@@ -1,7 +1,7 @@
 """Laboratories of the synthetic cells: how glass, dyes, microscope and camera differ between places.
 
-Dyes follow Beer-Lambert: one unit of a dye dims red, green and blue light by `exp(-absorbance)`. The
-absorbances and glass colours were read off published smears of the kind that each comment names.
+Dyes follow Beer-Lambert: one unit of a dye dims red, green and blue light by `exp(-absorbance)`. Their
+values were chosen by eye to look like smears of the kind that each comment names, not measured.
 """
 
 from __future__ import annotations

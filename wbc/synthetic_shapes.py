@@ -47,7 +47,8 @@ class Sheet:
         """Smooth Gaussian noise of unit-like spread whose bumps are about `size_um` across."""
         cells = max(4, min(self.side_px, round(self.side_px / (size_um * self.px_per_um))))
         coarse = rng.standard_normal((cells, cells), np.float32)
-        return cv2.resize(coarse, (self.side_px, self.side_px), interpolation=cv2.INTER_CUBIC)
+        fine = cv2.resize(coarse, (self.side_px, self.side_px), interpolation=cv2.INTER_CUBIC)
+        return np.asarray(fine, np.float32)
 
     def _fixed_point(self, points: Points) -> NDArray[np.int32]:
         return np.rint((points * self.px_per_um + self.side_px / 2) * (1 << _SHIFT)).astype(np.int32)
@@ -81,3 +82,8 @@ def turned(points: Points, angle: float) -> Points:
 def scattered(rng: np.random.Generator, count: int, radius_um: float) -> Points:
     """`count` points spread evenly over a disc about (0, 0)."""
     return arc(1.0, rng.uniform(0, 2 * np.pi, count)) * (radius_um * np.sqrt(rng.random((count, 1))))
+
+
+def between(rng: np.random.Generator, low: float, high: float) -> float:
+    """A number drawn evenly from [low, high)."""
+    return float(rng.uniform(low, high))

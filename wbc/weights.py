@@ -46,7 +46,15 @@ def read_tensors(path: Path) -> Any:
         if path.suffix.lower() == ".safetensors":
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, KeyError) as error:
+    except (
+        SafetensorError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        pickle.UnpicklingError,
+    ) as error:
         reason = str(error).strip().split("\n")[0][:200]
         raise CheckpointError(
             f"{path} cannot be read as weights: {reason}; expected .safetensors, or a torch file that holds "

@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import albumentations
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from wbc.augment import Augment
+
+CONF = Path(__file__).parent.parent / "conf"
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+
+
+def recipe() -> Augment:
+    return Augment(instantiate(OmegaConf.load(CONF / "augment" / "recipe.yaml").transforms, _convert_="all"))
+
+
+def test_a_view_belongs_to_its_seed_alone(image):
+    one, other = recipe(), recipe()
+    other(image, 9, 9)
+    assert np.array_equal(one(image, 0, 1, 2), other(image, 0, 1, 2))
+    views = {recipe()(image, 0, epoch, index).tobytes() for epoch in range(4) for index in range(4)}
+    assert len(views) == 16
+
+
+def test_views_keep_shape_and_type(image):
+    view = recipe()(image, 3)
+    assert view.shape == image.shape
+    assert view.dtype == np.uint8
+
+
+def test_without_transforms_the_image_stays(image):
+    assert np.array_equal(Augment([])(image, 1), image)
+
+
+def test_something_else_is_refused():
+    with pytest.raises(TypeError, match="albumentations"):
+        Augment([albumentations.HorizontalFlip(), "blur"])

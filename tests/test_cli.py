@@ -1,0 +1,158 @@
+"""The command line as users call it, in subprocesses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SMALL = [
+    "data=synthetic",
+    "data.images_per_class=8",
+    "data.workers=0",
+    "model=efficientnet_lite0",
+    "model.weights=none",
+    "model.image_size_px=64",
+    "training.batch_size=8",
+    "trainer=cpu",
+    "phase.head.max_epochs=1",
+    "phase.finetune.max_epochs=1",
+]
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory) -> list[str]:
+    root = tmp_path_factory.mktemp("cells")
+    return [f"data.root={root}", f"data.cache_dir={root}"]
+
+
+def command(*overrides: str) -> list[str]:
+    return [sys.executable, str(ROOT / "train.py"), *overrides]
+
+
+def run(*overrides: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command(*overrides), cwd=cwd, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def comparable(folder: Path) -> dict:
+    metrics = json.loads((folder / "metrics.json").read_text())
+    for record in metrics["phases"].values():
+        del record["seconds"]
+    return metrics
+
+
+def test_a_run_that_was_killed_ends_as_if_it_had_not_been(cells, tmp_path):
+    long = [
+        *SMALL,
+        *cells,
+        "phase.head.max_epochs=2",
+        "phase.finetune.max_epochs=4",
+        "phase.finetune.lr=1e-3",
+    ]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert run(*long, f"hydra.run.dir={whole}").returncode == 0
+    process = subprocess.Popen(
+        command(*long, f"hydra.run.dir={killed}"),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    history = killed / "logs" / "finetune" / "history.csv"
+    deadline = time.monotonic() + 240
+    while not (history.exists() and len(pd.read_csv(history)) >= 2):  # amid the third of four epochs
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (killed / "metrics.json").exists()
+    resumed = run(f"resume_from={killed}")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "going on from" in resumed.stdout
+    assert comparable(killed) == comparable(whole)
+    columns = ["phase", "epoch", "lr", "train_loss", "val_loss", "val_macro_f1", "is_best"]
+    for phase in ("head", "finetune"):
+        rows = [pd.read_csv(folder / "logs" / phase / "history.csv")[columns] for folder in (whole, killed)]
+        pd.testing.assert_frame_equal(*rows)
+    predictions = [(folder / "predictions.csv").read_text() for folder in (whole, killed)]
+    assert predictions[0] == predictions[1]
+    # A finished run is not repeated, and other settings are not slipped under it.
+    again = run(f"resume_from={killed}")
+    assert again.returncode == 0
+    assert "finished before" in again.stdout
+    other = run(f"resume_from={killed}", "phase.finetune.lr=1")
+    assert other.returncode == 1
+    assert "leave out phase.finetune.lr=1" in other.stdout + other.stderr
+
+
+def test_a_sweep_makes_a_folder_a_job_and_a_table(cells, tmp_path):
+    result = run(
+        "-m", *SMALL, *cells, "phase.finetune.lr=1e-5,3e-5", "seed=0,1", f"hydra.sweep.dir={tmp_path}"
+    )
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    jobs = json.loads((tmp_path / "sweep.json").read_text())
+    assert len(jobs) == 4
+    for job in jobs:
+        metrics = json.loads((tmp_path / str(job["job"]) / "metrics.json").read_text())
+        assert job["val_macro_f1"] == metrics["phases"]["finetune"]["sets"]["val"]["macro_f1"]
+    assert "validation macro F1" in result.stdout
+    assert "phase.finetune.lr=3e-05" in (tmp_path / "sweep.md").read_text()
+
+
+def test_two_processes_give_one_run(cells, tmp_path):
+    result = run(
+        *SMALL,
+        *cells,
+        "trainer=ddp",
+        "trainer.accelerator=cpu",
+        "trainer.devices=2",
+        f"hydra.run.dir={tmp_path / 'run'}",
+    )
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["phases"]["finetune"]["devices"] == 2
+    manifest = pd.read_csv(tmp_path / "run" / "manifest.csv")
+    predictions = pd.read_csv(tmp_path / "run" / "predictions.csv")
+    evaluated = manifest[manifest["split"] != "train"]
+    assert sorted(predictions["path"]) == sorted(evaluated["path"])
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        (["data.root={tmp}/nowhere"], ["nowhere", "data=synthetic", "Raabin-WBC"]),
+        (["data=folder", "data.root={tmp}"], ["no images", "data=synthetic"]),
+        (["data=folder"], ["data.root"]),
+        (["data=synthetic", "phase.finetune.learningrate=1"], ["learningrate"]),
+        (["data=synthetic", "+data.imags=1"], ["imags"]),
+        (["resume_from={tmp}"], ["config.yaml", "interrupted run"]),
+        (["resume_from={tmp}", "init_from=x"], ["init_from"]),
+        (["hydra.run.dir={tmp}/used"], ["holds a run already", "resume_from"]),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_exits_1(tmp_path, overrides, named):
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "config.yaml").write_text("name: other\n")
+    result = run(*(part.format(tmp=tmp_path) for part in overrides), cwd=tmp_path)
+    assert result.returncode == 1
+    output = result.stdout + result.stderr
+    for text in named:
+        assert text in output
+    assert "Traceback" not in output
+
+
+def test_other_folders_work_too(tmp_path):
+    """conf/ is found from anywhere, and outputs/ lies where the command is run."""
+    result = run("data=synthetic", "--cfg", "job", cwd=tmp_path)
+    assert result.returncode == 0
+    assert "images_per_class" in result.stdout
+    assert os.listdir(tmp_path) == []

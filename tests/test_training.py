@@ -1,0 +1,175 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import f1_score, recall_score
+from test_config import composed
+
+import wbc
+from wbc.errors import CheckpointError, ConfigError
+from wbc.run_folder import saved_config, start
+from wbc.training import objective, train
+
+SMALL = [
+    "data=synthetic",
+    "data.images_per_class=8",
+    "data.workers=0",
+    "model=efficientnet_lite0",
+    "model.weights=none",
+    "model.image_size_px=64",
+    "training.batch_size=8",
+    "trainer=cpu",
+    "phase.head.max_epochs=2",
+    "phase.finetune.max_epochs=2",
+    "phase.finetune.lr=1e-3",
+    "+trainer.enable_progress_bar=false",
+]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cells")
+
+
+def settings(root: Path, *overrides: str):
+    return composed(*SMALL, f"data.root={root}", f"data.cache_dir={root}", *overrides)
+
+
+@pytest.fixture(scope="module")
+def run(root, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    config = settings(root)
+    start(config, folder)
+    return folder, config, train(config, folder)
+
+
+def test_the_run_folder_holds_everything(run):
+    folder, config, metrics = run
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert {
+        "config.yaml",
+        "versions.json",
+        "manifest.csv",
+        "metrics.json",
+        "results.md",
+        "model.ckpt",
+        "predictions.csv",
+        "checkpoints/head/best.ckpt",
+        "checkpoints/head/last.ckpt",
+        "checkpoints/finetune/best.ckpt",
+        "checkpoints/finetune/last.ckpt",
+        "logs/head/history.csv",
+        "logs/finetune/history.csv",
+        "figures/confusion_matrix_test_finetune.png",
+        "figures/confusion_matrix_test_head.png",
+        "figures/confusion_matrix_test_other_lab_finetune.png",
+        "figures/roc_test_finetune.png",
+        "figures/training_curves.png",
+        "figures/augmented_samples.png",
+    } <= files
+    assert any("tfevents" in name for name in files)
+    assert not any(Path(name).name.startswith(".") for name in files)
+    versions = json.loads((folder / "versions.json").read_text())
+    assert versions["seed"] == 0
+    assert versions["packages"]["torch"] == torch.__version__.split("+")[0]
+    assert saved_config(folder) == config
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+
+
+def test_metrics_per_phase_and_set(run):
+    metrics = run[2]
+    head, finetune = metrics["phases"]["head"], metrics["phases"]["finetune"]
+    assert head["trainable_parameters"] == 198_277
+    assert finetune["trainable_parameters"] == 198_277 + 2_670_240
+    for phase in (head, finetune):
+        assert set(phase["sets"]) == {"val", "test", "test_other_lab"}
+        assert phase["epochs"] == 2
+        assert 1 <= phase["best_epoch"] <= 2
+        assert phase["seconds"] > 0
+    assert objective(metrics) == finetune["sets"]["val"]["macro_f1"]
+
+
+def test_predictions_are_those_of_the_saved_model_and_make_the_metrics(run):
+    folder, _, metrics = run
+    table = pd.read_csv(folder / "predictions.csv")
+    classes = metrics["classes"]
+    assert list(table.columns) == ["path", "split", "label", "prediction", *classes]
+    np.testing.assert_allclose(table[classes].sum(axis=1), 1, atol=1e-5)
+    assert (table["prediction"] == table[classes].idxmax(axis=1)).all()
+    test = table[table["split"] == "test"]
+    record = metrics["phases"]["finetune"]["sets"]["test"]
+    assert record["images"] == len(test)
+    expected = f1_score(test["label"], test["prediction"], average="macro", labels=classes)
+    assert record["macro_f1"] == pytest.approx(expected, abs=1e-5)
+    expected = recall_score(
+        test["label"], test["prediction"], average="macro", labels=classes, zero_division=0
+    )
+    assert record["macro_recall"] == pytest.approx(expected, abs=1e-5)
+    predicted = wbc.load(folder / "model.ckpt").predict(test["path"].tolist())
+    # Training evaluated in bf16 where the CPU has it.
+    np.testing.assert_allclose(predicted.probabilities, test[classes], atol=0.05)
+
+
+def test_the_best_epoch_is_the_one_that_was_tested(run):
+    folder, _, metrics = run
+    for phase in ("head", "finetune"):
+        history = pd.read_csv(folder / "logs" / phase / "history.csv")
+        assert history["epoch"].tolist() == [0, 1]
+        best = history.loc[history["val_loss"].idxmin()]
+        assert history.loc[history["is_best"], "epoch"].tolist() == [best["epoch"]]
+        assert metrics["phases"][phase]["best_epoch"] == best["epoch"] + 1
+        assert metrics["phases"][phase]["sets"]["val"]["macro_f1"] == pytest.approx(
+            best["val_macro_f1"], abs=1e-4
+        )
+
+
+def test_phase_2_starts_from_the_best_head(run):
+    folder = run[0]
+    head = torch.load(folder / "checkpoints/head/best.ckpt", weights_only=True)["state_dict"]
+    tuned = torch.load(folder / "checkpoints/finetune/best.ckpt", weights_only=True)["state_dict"]
+    frozen = [key for key in head if key.startswith("network.backbone.net.blocks.0")]
+    assert frozen
+    assert all(torch.equal(head[key], tuned[key]) for key in frozen)  # running statistics too
+    assert not torch.equal(
+        head["network.backbone.net.conv_head.weight"], tuned["network.backbone.net.conv_head.weight"]
+    )
+
+
+def test_a_run_is_the_same_again(run, root, tmp_path):
+    config = settings(root)
+    again = train(config, tmp_path)
+    for record in (*again["phases"].values(), *run[2]["phases"].values()):
+        del record["seconds"]
+    assert again == run[2]
+
+
+def test_finetune_alone_starts_from_a_checkpoint(run, root, tmp_path):
+    folder = run[0]
+    for start_from in ("model.ckpt", "checkpoints/head/best.ckpt"):
+        config = settings(root, f"init_from={folder / start_from}", "phase.finetune.max_epochs=1")
+        metrics = train(config, tmp_path / start_from)
+        assert list(metrics["phases"]) == ["finetune"]
+
+
+@pytest.mark.parametrize(
+    ("override", "error", "named"),
+    [
+        ("init_from={folder}/nothing.ckpt", CheckpointError, "nothing.ckpt"),
+        ("init_from={folder}/manifest.csv", CheckpointError, "manifest.csv"),
+        ("init_from={folder}/model.ckpt model.image_size_px=96", ConfigError, "image_size_px"),
+        ("trainer=gpu", ConfigError, "trainer"),
+        ("+trainer.devics=2", ConfigError, "devics"),
+        ("trainer.precision=7", ConfigError, "trainer"),
+        ("augment.transforms=[{{_target_:albumentations.Blurr}}]", ConfigError, "Blurr"),
+        ("data.train_labs=[nowhere]", ConfigError, "nowhere"),
+    ],
+)
+def test_settings_that_cannot_work_are_named(run, root, tmp_path, override, error, named):
+    if override == "trainer=gpu" and torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    config = settings(root, *override.format(folder=run[0]).split())
+    with pytest.raises(error, match=named):
+        train(config, tmp_path)

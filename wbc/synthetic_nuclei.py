@@ -1,0 +1,49 @@
+"""Nuclei whose shape names the cell: segmented, band and kidney. Each is a layer of coverage."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wbc.synthetic_shapes import Layer, Points, Sheet, arc, between, blob, scattered, turned
+
+
+def lobes(sheet: Sheet, rng: np.random.Generator, radius_um: float, count: int) -> Layer:
+    """`count` lobes along an arc, joined by thin strands; together about a third of the cell."""
+    lobe = radius_um * (between(rng, 0.28, 0.42) / count) ** 0.5
+    ring = radius_um * between(rng, 0.42, 0.56)
+    step = 2 * lobe / ring * rng.uniform(0.92, 1.25, count)
+    centres = arc(ring, rng.uniform(0, 2 * np.pi) + np.cumsum(step))
+    centres += rng.normal(0.0, 0.05 * radius_um, (count, 2)) + scattered(rng, 1, 0.08 * radius_um)
+    layer = sheet.blank()
+    sheet.line(layer, centres, between(rng, 0.4, 0.9))
+    for centre in centres:
+        size = lobe * between(rng, 0.85, 1.15)
+        sheet.fill(layer, centre + blob(rng, size, 0.09, between(rng, 1.0, 1.35)))
+    return layer
+
+
+def band(sheet: Sheet, rng: np.random.Generator, radius_um: float) -> Layer:
+    """A horseshoe or S of even width that has not yet split into lobes."""
+    along = np.linspace(-1.0, 1.0, 24)
+    path = arc(radius_um * between(rng, 0.42, 0.54), along * between(rng, 1.1, 2.0))
+    path *= 1 + between(rng, -0.15, 0.15) * np.sin(2 * along)[:, None]
+    widths = radius_um * between(rng, 0.36, 0.50) * (1 + between(rng, 0.0, 0.18) * np.cos(6 * along))
+    return _sausage(sheet, turned(path - [0.12 * radius_um, 0.0], rng.uniform(0, 2 * np.pi)), widths)
+
+
+def kidney(sheet: Sheet, rng: np.random.Generator, radius_um: float) -> Layer:
+    """A broad bean to a horseshoe: the further it bends, the slimmer it gets."""
+    bend = between(rng, 0.0, 1.0)
+    along = np.linspace(-1.0, 1.0, 20)
+    path = arc(radius_um * (0.34 + 0.12 * bend), along * (0.95 + 0.75 * bend))
+    path *= 1 + between(rng, -0.12, 0.12) * np.sin(3 * along)[:, None]
+    widths = radius_um * (0.86 - 0.26 * bend) * (1 + between(rng, -0.06, 0.14) * np.cos(5 * along))
+    return _sausage(sheet, turned(path - [0.2 * radius_um, 0.0], rng.uniform(0, 2 * np.pi)), widths)
+
+
+def _sausage(sheet: Sheet, path: Points, widths_um: NDArray) -> Layer:
+    """A smooth thick curve along `path` (N, 2), `widths_um` (N,) wide: discs close enough to merge."""
+    layer = sheet.blank()
+    sheet.discs(layer, path, widths_um / 2)
+    return layer
