@@ -77,7 +77,7 @@ def main(phase: str, batch_size: int, image_size_px: int) -> None:
             timer.seconds,
             device="gpu" if tf.config.list_physical_devices("GPU") else "cpu",
             precision="float32",
-            trainable_parameters=int(sum(np.prod(weight.shape) for weight in model.trainable_weights)),
+            trainable_parameters=sum(int(np.prod(weight.shape)) for weight in model.trainable_weights),
             versions={"keras": keras.__version__, "tensorflow": tf.__version__},
         )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +58,10 @@ class StepTimer(Callback):
 class RequestedBatches:
     """The same batch for each step that is asked for; answers once the last of them is done."""
 
-    def __init__(self, batch: Batch, timer: StepTimer, description: dict[str, Any]) -> None:
+    def __init__(self, batch: Batch, timer: StepTimer, describe: Callable[[], dict[str, Any]]) -> None:
         self.batch = batch
         self.timer = timer
-        self.description = description
+        self.describe = describe
 
     def __len__(self) -> int:
         return 10**9  # with a length, Lightning does not fetch ahead
@@ -72,9 +72,8 @@ class RequestedBatches:
             self.timer.seconds.clear()
             for _ in range(steps):
                 yield self.batch
-            requests.answer(
-                self.timer.seconds, peak_memory_mib=_peak_memory_mib(self.batch), **self.description
-            )
+            memory = _peak_memory_mib(self.batch)
+            requests.answer(self.timer.seconds, peak_memory_mib=memory, **self.describe())
 
 
 def _finish_queued_work() -> None:
@@ -134,15 +133,11 @@ def main(phase: str, precision: str, accelerator: str, batch_size: int, image_si
     device = "cuda" if accelerator == "gpu" else accelerator
     torch.manual_seed(config.seed)
     classifier = build(config, fit)
-    freeze = FreezeBackbone(fit.unfreeze_last, fit.batch_norm == "trainable")
-    freeze_once = classifier.network.backbone
-    freeze_once.freeze(fit.unfreeze_last, fit.batch_norm == "trainable")
-    description = {
-        "device": accelerator,
-        "precision": resolved,
-        "trainable_parameters": sum(p.numel() for p in classifier.parameters() if p.requires_grad),
-        "frozen_units": len(freeze_once.frozen_units),
-    }
+
+    def describe() -> dict[str, Any]:
+        trainable = sum(p.numel() for p in classifier.parameters() if p.requires_grad)
+        return {"device": accelerator, "precision": resolved, "trainable_parameters": trainable}
+
     timer = StepTimer()
     batch = random_batch(batch_size, image_size_px, len(config.data.classes), device)
     trainer = Trainer(
@@ -150,13 +145,13 @@ def main(phase: str, precision: str, accelerator: str, batch_size: int, image_si
         devices=1,
         precision=resolved,
         max_epochs=1,
-        callbacks=[freeze, timer],
+        callbacks=[FreezeBackbone(fit.unfreeze_last, fit.batch_norm == "trainable"), timer],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(classifier, RequestedBatches(batch, timer, description))
+    trainer.fit(classifier, RequestedBatches(batch, timer, describe))
 
 
 if __name__ == "__main__":

@@ -28,13 +28,13 @@ class StepChild:
     """The asking side.  Ends the process when left, whatever state it is in."""
 
     def __init__(self, command: list[str]) -> None:
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed in __exit__
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
         )
 
     def ask(self, steps: int) -> dict[str, Any]:
-        """Have it run `steps` training steps: `seconds` of each, `peak_memory_mib` so far and what it adds."""
+        """Have it run `steps` training steps: `seconds` of each, `peak_memory_mib` so far, and more."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:

@@ -130,7 +130,8 @@ def test_two_processes_give_one_run(cells, tmp_path):
     ("overrides", "named"),
     [
         (["data.root={tmp}/nowhere"], ["nowhere", "data=synthetic", "Raabin-WBC"]),
-        (["data=folder", "data.root={tmp}"], ["no images", "data=synthetic"]),
+        (["data=folder", "data.root={tmp}"], ["used", "data.aliases"]),
+        (["data=folder", "data.root={tmp}/empty"], ["no images", "data=synthetic"]),
         (["data=folder"], ["data.root"]),
         (["data=synthetic", "phase.finetune.learningrate=1"], ["learningrate"]),
         (["data=synthetic", "+data.imags=1"], ["imags"]),
@@ -140,6 +141,7 @@ def test_two_processes_give_one_run(cells, tmp_path):
     ],
 )
 def test_what_cannot_be_done_is_said_and_exits_1(tmp_path, overrides, named):
+    (tmp_path / "empty").mkdir()
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "config.yaml").write_text("name: other\n")
     result = run(*(part.format(tmp=tmp_path) for part in overrides), cwd=tmp_path)

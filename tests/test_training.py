@@ -9,6 +9,7 @@ from sklearn.metrics import f1_score, recall_score
 from test_config import composed
 
 import wbc
+from wbc.classifier import Classifier
 from wbc.errors import CheckpointError, ConfigError
 from wbc.run_folder import saved_config, start
 from wbc.training import objective, train
@@ -146,12 +147,22 @@ def test_a_run_is_the_same_again(run, root, tmp_path):
     assert again == run[2]
 
 
-def test_finetune_alone_starts_from_a_checkpoint(run, root, tmp_path):
+def test_finetune_alone_starts_from_a_checkpoint(run, root, tmp_path, monkeypatch):
     folder = run[0]
+    modes = []
+    step = Classifier.training_step
+
+    def watched(self, batch, batch_idx):
+        modes.append((self.network.head.training, self.network.backbone.net.bn1.training))
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Classifier, "training_step", watched)
     for start_from in ("model.ckpt", "checkpoints/head/best.ckpt"):
         config = settings(root, f"init_from={folder / start_from}", "phase.finetune.max_epochs=1")
         metrics = train(config, tmp_path / start_from)
         assert list(metrics["phases"]) == ["finetune"]
+    # Networks load in evaluation mode, in which Lightning would train them, without dropout.
+    assert set(modes) == {(True, False)}
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ class Classifier(LightningModule):
     """Trains the parameters of `network` that require a gradient.
 
     The loss is cross-entropy against smoothed targets plus the head's L2 penalty, in validation too, as
-    Keras reports it.  `seed` fixes dropout and stochastic depth, epoch by epoch.
+    Keras reports it.  `seed` fixes dropout and stochastic depth, batch by batch.
     """
 
     def __init__(
@@ -67,12 +67,10 @@ class Classifier(LightningModule):
         """(N, 3, H, W) of 0..255 to logits (N, C)."""
         return self.network(images)
 
-    def on_train_epoch_start(self) -> None:
-        """Random numbers depend on the epoch alone, so that a resumed epoch draws the same."""
-        torch.manual_seed(mixed_seed(self.seed, self.current_epoch, self.global_rank))
-
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One batch's loss."""
+        # Loaders draw random numbers too, and in another order after a resume.
+        torch.manual_seed(mixed_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
         logits = self(batch.images)
         loss = self.loss(logits, batch.labels)
         self.train_metrics.update(logits.detach(), batch.labels)

@@ -12,9 +12,9 @@ from torch.optim import Adam
 class KerasAdam(Adam):
     """PyTorch's Adam with `epsilon` where Keras has it: beside the root of the uncorrected second moment.
 
-    PyTorch divides by `sqrt(v / (1 - beta2^t)) + eps`, Keras by `(sqrt(v) + eps) / sqrt(1 - beta2^t)` ("epsilon
-    hat" of Kingma & Ba 2015, section 2).  In the first steps Keras's is thirty times as large, which decides
-    the step of every weight whose gradient is about as small as epsilon.
+    PyTorch divides by `sqrt(v / (1 - beta2^t)) + eps`, Keras by `(sqrt(v) + eps) / sqrt(1 - beta2^t)`, the
+    "epsilon hat" of Kingma & Ba 2015, section 2.  In the first steps Keras's is thirty times as large, which
+    decides the step of every weight whose gradient is about as small as epsilon.
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float, epsilon: float) -> None:

@@ -94,6 +94,7 @@ def run_phase(phase: str, config: Config, network: Network, data: CellData, fold
         log.info("%s: going on from %s", phase, resumed)
     device = trainer.strategy.root_device.type
     log.info("%s: %s, precision %s, %d process(es)", phase, device, trainer.precision, trainer.world_size)
+    classifier.train()  # Lightning leaves modes as it finds them, and a loaded network comes for inference
     trainer.fit(classifier, datamodule=data, ckpt_path=resumed, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
