@@ -136,7 +136,7 @@ def test_what_was_checked_before_an_interruption_is_remembered(cells, tmp_path, 
     monkeypatch.setattr(checks, "examine", interrupted)
     with pytest.raises(KeyboardInterrupt):
         examine(cells, tmp_path)
-    stamps = {path: checks._stamp(path) for path in cells}
+    stamps = {path: checks.stamp(path) for path in cells}
     assert set(check_cache.recall(tmp_path / "cache" / "images.sqlite", stamps)) == set(cells[:2])
 
 

@@ -29,7 +29,7 @@ SMALL = [
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory) -> list[str]:
     root = tmp_path_factory.mktemp("cells")
-    return [f"data.root={root}", f"data.cache_dir={root}"]
+    return [f"data.root={root}", f"data.checks_dir={root}"]
 
 
 def command(*overrides: str) -> list[str]:

@@ -5,7 +5,10 @@ import torch
 from PIL import Image
 
 from wbc.augment import Augment
-from wbc.data import PADDING, CellData, Cells, View, Views
+from wbc.cells import PADDING, Cells
+from wbc.data import CellData
+from wbc.decoded import DecodedImages
+from wbc.views import View, Views
 
 CLASSES = ["a", "b"]
 
@@ -28,7 +31,8 @@ def cell_data(manifest, **options) -> CellData:
 
 
 def test_images_come_as_square_uint8_with_their_label_and_place(manifest):
-    cells = Cells(manifest, CLASSES, 32)
+    images = DecodedImages(manifest["path"].tolist(), 32)
+    cells = Cells(images, manifest["label"].tolist(), CLASSES)
     image, label, index = cells[View(3, epoch=0)]
     assert image.shape == (3, 32, 32)
     assert image.dtype == torch.uint8
@@ -64,7 +68,7 @@ def test_order_depends_on_seed_and_epoch_alone():
 def test_left_out_images_are_left_out_and_sets_are_apart(manifest):
     data = cell_data(manifest)
     assert data.evaluated == ["val", "test_a", "test_b"]
-    assert len(data.train_cells()) == 5
+    assert len(data.cells("train")) == 5
     assert [len(loader.dataset) for loader in data.test_dataloader()] == [3, 2, 4]
 
 

@@ -36,7 +36,7 @@ def root(tmp_path_factory) -> Path:
 
 
 def settings(root: Path, *overrides: str):
-    return composed(*SMALL, f"data.root={root}", f"data.cache_dir={root}", *overrides)
+    return composed(*SMALL, f"data.root={root}", f"data.checks_dir={root}", *overrides)
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ def data_config(root, **changes):
         "source": "folder",
         "root": str(root),
         "classes": list(CLASSES),
-        "cache_dir": str(Path(root).parent / "cache"),
+        "checks_dir": str(Path(root).parent / "cache"),
         "workers": 0,
     }
     return DataConfig(**(settings | changes))

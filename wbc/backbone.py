@@ -95,6 +95,19 @@ class Backbone(nn.Module):
         """Names of the units of the frozen part, in order."""
         return [name for name, _, _ in self._units[: self._split]]
 
+    def frozen_state(self) -> dict[str, Tensor]:
+        """Weights and statistics that decide what the frozen part computes."""
+        owners = [owner for _, names, _ in self._units[: self._split] for owner in names]
+        state = self.net.state_dict()
+        bare = {
+            name for name, _ in self.net.named_parameters(recurse=False)
+        }  # class token, position embedding
+        return {
+            key: value
+            for key, value in state.items()
+            if key in bare or any(owner == "" or key.startswith(f"{owner}.") for owner in owners)
+        }
+
     def frozen_part(self, images: Tensor) -> Tensor:
         """What stays the same for an image however long the rest trains."""
         with torch.no_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -24,6 +25,15 @@ class Stamp(NamedTuple):
 
     size: int
     mtime_ns: int
+
+
+def stamp(path: str) -> Stamp:
+    """The stamp of a file; of one that cannot be looked at, a stamp that no file has."""
+    try:
+        status = os.stat(path)
+    except OSError:  # `examine` will say what is wrong with it
+        return Stamp(-1, -1)
+    return Stamp(status.st_size, status.st_mtime_ns)
 
 
 def recall(file: Path, stamps: Mapping[str, Stamp]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from wbc.check_cache import Stamp, recall, remember
+from wbc.check_cache import Stamp, recall, remember, stamp
 from wbc.errors import DataError
 from wbc.images import examine
 
@@ -31,14 +31,14 @@ class Examined(NamedTuple):
     reasons: dict[str, str]
 
 
-def examine_images(paths: Sequence[str], cache_dir: str, workers: int | None) -> Examined:
+def examine_images(paths: Sequence[str], checks_dir: str, workers: int | None) -> Examined:
     """Decodes each file, or recalls that it did before and has not changed since.
 
     paths: absolute.  workers: processes; None for one a core, 0 or 1 for this one alone.
     Failures are not remembered: permissions and network drives mend without the file changing.
     """
-    cache = Path(cache_dir).expanduser() / "images.sqlite"
-    stamps = {path: _stamp(path) for path in paths}
+    cache = Path(checks_dir).expanduser() / "images.sqlite"
+    stamps = {path: stamp(path) for path in paths}
     hashes = recall(cache, stamps)
     reasons: dict[str, str] = {}
     unknown = [path for path in stamps if path not in hashes]
@@ -57,14 +57,6 @@ def examine_images(paths: Sequence[str], cache_dir: str, workers: int | None) ->
     if fresh:
         remember(cache, fresh)
     return Examined(hashes, reasons)
-
-
-def _stamp(path: str) -> Stamp:
-    try:
-        status = os.stat(path)
-    except OSError:  # `examine` will say what is wrong with it
-        return Stamp(-1, -1)
-    return Stamp(status.st_size, status.st_mtime_ns)
 
 
 def _examine_each(paths: Sequence[str], workers: int | None) -> Iterator[tuple[str, str, str]]:

@@ -10,11 +10,12 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.optim import Optimizer
 
+from wbc.cells import PADDING, Batch, FrozenBatch
 from wbc.checkpoint import DESCRIPTION_KEY
-from wbc.data import PADDING, Batch, mixed_seed
 from wbc.metrics import validation_metrics
 from wbc.network import Network
 from wbc.optimizer import KerasAdam
+from wbc.views import mixed_seed
 
 
 class Classifier(LightningModule):
@@ -63,15 +64,17 @@ class Classifier(LightningModule):
         cross_entropy = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
         return cross_entropy + self.network.head.l2_penalty(self.l2)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) of 0..255 to logits (N, C)."""
-        return self.network(images)
+    def forward(self, batch: Batch | FrozenBatch) -> Tensor:
+        """Logits (N, C), from images or from what the frozen part made of them."""
+        if isinstance(batch, FrozenBatch):
+            return self.network.from_frozen(batch.values)
+        return self.network(batch.images)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch | FrozenBatch, batch_idx: int) -> Tensor:
         """One batch's loss."""
         # Loaders draw random numbers too, and in another order after a resume.
         torch.manual_seed(mixed_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
-        logits = self(batch.images)
+        logits = self(batch)
         loss = self.loss(logits, batch.labels)
         self.train_metrics.update(logits.detach(), batch.labels)
         self.log(
@@ -86,10 +89,10 @@ class Classifier(LightningModule):
         self.log_dict(self.train_metrics, on_step=False, on_epoch=True)
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: Batch | FrozenBatch, batch_idx: int) -> None:
         """Update the epoch's metrics with the rows that count."""
         counted = batch.labels != PADDING
-        logits = self(batch.images)[counted]
+        logits = self(batch)[counted]
         labels = batch.labels[counted]
         if len(labels) == 0:
             return
@@ -108,10 +111,10 @@ class Classifier(LightningModule):
         """Forget an earlier test."""
         self._seen = {}
 
-    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+    def test_step(self, batch: Batch | FrozenBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Keep the logits; what is made of them is decided when all are there."""
         counted = batch.labels != PADDING
-        logits = self(batch.images)[counted]
+        logits = self(batch)[counted]
         self._seen.setdefault(dataloader_idx, []).append((batch.indices[counted].cpu(), logits.float().cpu()))
 
     def on_test_end(self) -> None:

@@ -35,7 +35,7 @@ class DataConfig:
     val_fraction: float = 0.15
     test_fraction: float = 0.15
     on_unreadable: str = "error"  # one of ON_UNREADABLE
-    cache_dir: str = MISSING  # what the image checks found is remembered here
+    checks_dir: str = MISSING  # what the image checks found is remembered here
     workers: int | None = None  # processes that check and load images; None: by the number of cores
     images_per_class: int = 0  # synthetic only, from here on
     train_labs: list[str] = field(default_factory=list)
@@ -113,6 +113,10 @@ class Config:
     seed: int = MISSING
     init_from: str | None = None
     resume_from: str | None = None
+    cache_views: int = MISSING  # augmented views of each training image; 0: augmented anew in every epoch
+    cache_dir: str | None = None  # None: in the run folder
+    cache_limit_gb: float = MISSING
+    cache_keep: bool = MISSING  # whether the caches stay for the next run
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -138,6 +142,8 @@ class Config:
                 self.data.on_unreadable in ON_UNREADABLE,
                 f"data.on_unreadable={self.data.on_unreadable!r}: expected one of {ON_UNREADABLE}",
             ),
+            (self.cache_views >= 0, f"cache_views={self.cache_views}: expected 0 or more"),
+            (self.cache_limit_gb >= 0, f"cache_limit_gb={self.cache_limit_gb}: expected 0 or more"),
             (0 <= self.seed < 2**32, f"seed={self.seed}: expected 0 to 2**32 - 1"),
             (
                 self.data.workers is None or self.data.workers >= 0,

@@ -43,7 +43,7 @@ def build_manifest(config: DataConfig, seed: int) -> pd.DataFrame:
         raise ConfigError(f"data.source = {config.source!r}: images are read by folder or manifest")
     _refuse_foreign_names(frame["path"])
 
-    examined = examine_images(used_rows(frame)["path"].tolist(), config.cache_dir, config.workers)
+    examined = examine_images(used_rows(frame)["path"].tolist(), config.checks_dir, config.workers)
     hashes = frame["path"].map(examined.hashes).dropna()
     twins = exclusions.identical_to(frame, hashes).reindex(frame.index)
     frame["identical_to"] = twins.fillna(frame["identical_to"])  # rows left out beforehand are not looked at

@@ -83,7 +83,15 @@ class Network(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) of 0..255 to (N, classes) logits."""
-        return self.classify(self.backbone(self.preprocess(images)))
+        return self.from_frozen(self.frozen(images))
+
+    def frozen(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) of 0..255 to the values of the backbone's frozen part, without a graph."""
+        return self.backbone.frozen_part(self.preprocess(images))
+
+    def from_frozen(self, values: Tensor) -> Tensor:
+        """What `frozen` computed, now or in an earlier epoch, to (N, classes) logits."""
+        return self.classify(self.backbone.trainable_part(values))
 
     def classify(self, features: Tensor) -> Tensor:
         """(N, features) to (N, classes) logits, in float32: bf16 would leave probabilities three digits."""

@@ -19,6 +19,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
+from wbc.caching import FillCaches
 from wbc.classifier import Classifier
 from wbc.config import PHASES, Config, FitConfig
 from wbc.data import CellData
@@ -86,9 +87,16 @@ def run_phase(phase: str, config: Config, network: Network, data: CellData, fold
         save_on_train_epoch_end=True,  # after validation and the callbacks below: the state of a whole epoch
         enable_version_counter=False,
     )
-    trainer = _trainer(
-        config, fit, [*_callbacks(fit), history, checkpoint], _logger(config, folder, phase), folder
+    caches = FillCaches(
+        data,
+        Path(config.cache_dir).expanduser() if config.cache_dir else folder / "cache",
+        config.cache_views,
+        config.cache_limit_gb,
+        config.cache_keep,
+        config.as_plain()["augment"]["transforms"],
     )
+    callbacks = [*_callbacks(fit), caches, history, checkpoint]
+    trainer = _trainer(config, fit, callbacks, _logger(config, folder, phase), folder)
     resumed = last if last.is_file() else None
     if resumed:
         log.info("%s: going on from %s", phase, resumed)
@@ -104,6 +112,7 @@ def run_phase(phase: str, config: Config, network: Network, data: CellData, fold
     frame["is_best"] = frame["epoch"] == int(content["epoch"])
     trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
     trainer.test(classifier, datamodule=data, verbose=False)
+    caches.remove()
     summary = {
         "trainable_parameters": trainable,
         "epochs": len(frame),

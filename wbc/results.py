@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from wbc.data import Cells, View
+from wbc.cells import Cells
 from wbc.figures import (
     confusion_matrix_figure,
     image_page_figure,
@@ -20,6 +20,7 @@ from wbc.figures import (
 from wbc.files import replacing
 from wbc.metrics import classification_metrics
 from wbc.tables import comparison_table
+from wbc.views import View
 
 _PAGE_IMAGES = 24
 

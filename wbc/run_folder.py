@@ -11,7 +11,6 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pytorch_lightning.utilities import rank_zero_only
 
 from wbc.config import Config, parse
 from wbc.errors import CheckpointError, ConfigError
@@ -43,6 +42,8 @@ def is_first_rank() -> bool:
 
 
 def _rank() -> int:
+    from pytorch_lightning.utilities import rank_zero_only  # seconds to import: a wrong key should not wait
+
     return getattr(rank_zero_only, "rank")  # noqa: B009  # set by Lightning from the launcher's variables
 
 

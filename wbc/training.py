@@ -56,7 +56,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         config.data.workers,
     )
     if run_folder.is_first_rank():
-        write_augmented_page(folder / "figures", data.train_cells())
+        write_augmented_page(folder / "figures", data.cells("train"))
     phases = _phases_to_run(config)
     network = _starting_network(config)
     records: dict[str, Any] = {}
@@ -71,6 +71,8 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
                 _write_phase(folder, phase, outcome, data)
         run_folder.wait_for(result)
         records[phase] = read_json(result)
+    if not config.cache_keep:
+        data.delete_caches()
     metrics = {
         "name": config.name,
         "seed": config.seed,

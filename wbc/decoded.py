@@ -1,0 +1,68 @@
+"""Decoded and resized images in a memory-mapped file, filled as they are first looked at.
+
+Shared by loader processes, ranks and phases.  A row counts once its flag is set, after its pixels: two
+processes that fill the same row write the same bytes, and a killed run leaves rows whole or not there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from wbc.images import decode, resize
+
+
+class DecodedImages:
+    """Images of `paths` as (size, size, 3) uint8, decoded at most once; without a `file`, each time."""
+
+    _filled: np.memmap
+
+    def __init__(self, paths: Sequence[str], image_size_px: int, file: Path | None = None) -> None:
+        self.paths = list(paths)
+        self.image_size_px = image_size_px
+        self.file = file
+        self._pixels: np.memmap | None = None
+        if file is not None:
+            shape = (len(self.paths), image_size_px, image_size_px, 3)
+            self._pixels = np.memmap(file, np.uint8, "r+", shape=shape)
+            offset = int(np.prod(shape))
+            self._filled = np.memmap(file, np.uint8, "r+", offset=offset, shape=(len(self.paths),))
+
+    @staticmethod
+    def size_bytes(images: int, image_size_px: int) -> int:
+        """What the file takes: the pixels and a flag for each image."""
+        return images * (image_size_px**2 * 3 + 1)
+
+    @classmethod
+    def allocate(cls, file: Path, images: int, image_size_px: int) -> None:
+        """Make an empty file, or keep an interrupted run's; OSError where the disk is full."""
+        size = cls.size_bytes(images, image_size_px)
+        if file.exists() and file.stat().st_size == size:
+            return
+        file.parent.mkdir(parents=True, exist_ok=True)
+        beside = file.with_suffix(".part")
+        with beside.open("wb") as handle:
+            if hasattr(os, "posix_fallocate"):  # else a full disk would show as a crash in mid-write
+                os.posix_fallocate(handle.fileno(), 0, size)
+            else:
+                handle.truncate(size)
+        os.replace(beside, file)
+
+    def delete(self) -> None:
+        """Remove the file; images are decoded each time from now on."""
+        self._pixels = None
+        if self.file is not None:
+            self.file.unlink(missing_ok=True)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Image number `index`; ImageError where it cannot be decoded."""
+        if self._pixels is not None and self._filled[index]:
+            return np.array(self._pixels[index])
+        image = resize(decode(self.paths[index]), self.image_size_px)
+        if self._pixels is not None:
+            self._pixels[index] = image
+            self._filled[index] = 1
+        return image
