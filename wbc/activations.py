@@ -22,10 +22,10 @@ from wbc.backbone import Backbone
 from wbc.files import read_json, write_json
 
 # numpy has no bfloat16: its bits travel as int16.
-_STORED: dict[torch.dtype, type[np.generic]] = {
-    torch.bfloat16: np.int16,
-    torch.float16: np.float16,
-    torch.float32: np.float32,
+_STORED: dict[torch.dtype, np.dtype[Any]] = {
+    torch.bfloat16: np.dtype(np.int16),
+    torch.float16: np.dtype(np.float16),
+    torch.float32: np.dtype(np.float32),
 }
 _VERSION = 1  # of the layout below
 
@@ -59,13 +59,12 @@ class ActivationStore:
         self.shape = tuple(shape)
         self.dtype = dtype
         on_disk = (rows, *self.shape[1:], self.shape[0]) if len(self.shape) == 3 else (rows, *self.shape)
-        mode = "r+" if write else "r"
-        self._rows: np.memmap = np.memmap(path, dtype=_STORED[dtype], mode=mode, shape=on_disk)
+        self._rows: np.memmap = np.memmap(path, _STORED[dtype], "r+" if write else "r", shape=on_disk)
 
     @classmethod
     def size_bytes(cls, rows: int, shape: Sequence[int], dtype: torch.dtype) -> int:
         """What a store takes on disk."""
-        return rows * int(np.prod(shape)) * np.dtype(_STORED[dtype]).itemsize
+        return rows * int(np.prod(shape)) * _STORED[dtype].itemsize
 
     @classmethod
     def allocate(cls, path: Path, rows: int, shape: Sequence[int], dtype: torch.dtype) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,9 @@ class FillCaches(Callback):
             size = DecodedImages.size_bytes(len(decoded.paths), decoded.image_size_px)
             file = self.folder / f"decoded-{self._files_key(name)}.pixels"
             if self._has_room(f"decoded {name} images", size, present=file.exists()):
-                if trainer.is_global_zero:
-                    DecodedImages.allocate(file, len(decoded.paths), decoded.image_size_px)
-                trainer.strategy.barrier()
-                self.data.decoded[name] = DecodedImages(decoded.paths, decoded.image_size_px, file)
+                arguments = (file, len(decoded.paths), decoded.image_size_px)
+                if _allocated(trainer, DecodedImages.allocate, *arguments):
+                    self.data.decoded[name] = DecodedImages(decoded.paths, decoded.image_size_px, file)
 
     def _files_key(self, name: str) -> str:
         stamps = [(path, *stamp(path)) for path in self.data.decoded[name].paths]
@@ -120,10 +120,10 @@ class FillCaches(Callback):
                         size = ActivationStore.size_bytes(rows, values.shape[1:], values.dtype)
                         if not self._has_room(f"frozen values of {name}", size, present=False):
                             return None
-                        if trainer.is_global_zero:
-                            ActivationStore.allocate(part, rows, values.shape[1:], values.dtype)
-                        trainer.strategy.barrier()
-                        store = ActivationStore(part, rows, values.shape[1:], values.dtype, write=True)
+                        layout = (part, rows, values.shape[1:], values.dtype)
+                        if not _allocated(trainer, ActivationStore.allocate, *layout):
+                            return None
+                        store = ActivationStore(*layout, write=True)
                     store.put((view * order.images + batch.indices).tolist(), values)
                     bar.update()
         assert store is not None
@@ -146,3 +146,16 @@ class FillCaches(Callback):
             return False
         self._room -= size
         return True
+
+
+def _allocated(trainer: Trainer, allocate: Callable[..., None], file: Path, *arguments: Any) -> bool:
+    """Let the first rank reserve the room for `file`; False, for all ranks, where the disk has not enough."""
+    done = True
+    if trainer.is_global_zero:
+        try:
+            allocate(file, *arguments)
+        except OSError as error:
+            log.warning("%s is not cached: %s", file, error)
+            file.unlink(missing_ok=True)
+            done = False
+    return trainer.strategy.broadcast(done)

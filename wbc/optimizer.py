@@ -18,7 +18,7 @@ class KerasAdam(Adam):
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float, epsilon: float) -> None:
-        super().__init__(params, lr=lr, betas=(0.9, 0.999), eps=epsilon)
+        super().__init__(params, lr=lr, betas=(0.9, 0.999), eps=epsilon, fused=True)  # less than half the time
         for group in self.param_groups:
             group["keras_epsilon"] = epsilon
 

@@ -103,9 +103,10 @@ def run_phase(phase: str, config: Config, network: Network, data: CellData, fold
     device = trainer.strategy.root_device.type
     log.info("%s: %s, precision %s, %d process(es)", phase, device, trainer.precision, trainer.world_size)
     classifier.train()  # Lightning leaves modes as it finds them, and a loaded network comes for inference
-    trainer.fit(classifier, datamodule=data, ckpt_path=resumed, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    try:
+        trainer.fit(classifier, datamodule=data, ckpt_path=resumed, weights_only=True)
+    except SystemExit:  # what Lightning makes of Ctrl-C
+        raise KeyboardInterrupt from None
     content = torch.load(best, map_location="cpu", weights_only=True)
     classifier.load_state_dict(content["state_dict"])
     frame = history.frame
