@@ -9,10 +9,11 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from wbc import run_folder
-from wbc.config import Config, parse
+from wbc.config import Config, parse, with_absolute_paths
 from wbc.errors import ConfigError, WbcError
 
 log = logging.getLogger("train")
@@ -29,6 +30,8 @@ def main(composed: DictConfig) -> float:
         return objective(train(config, folder))
     except WbcError as error:
         log.error("%s", error)
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise  # the other jobs of a sweep still run
         sys.exit(1)
     except KeyboardInterrupt:
         log.error(
@@ -50,13 +53,20 @@ def _open_run(composed: DictConfig) -> tuple[Config, Path]:
             )
         return run_folder.saved_config(folder), folder
     named = any(override.startswith("hydra.run.dir=") for override in HydraConfig.get().overrides.hydra)
-    if not named and ("TORCHELASTIC_RUN_ID" in os.environ or "SLURM_NTASKS" in os.environ):
+    if not named and _processes_started_outside() > 1:
         raise ConfigError(
             "several processes were started from outside: name one folder, hydra.run.dir=<folder>"
         )
-    config = parse(composed)
+    config = with_absolute_paths(parse(composed))
+    if HydraConfig.get().mode == RunMode.MULTIRUN and config.trainer.get("devices", 1) not in (1, "1"):
+        raise ConfigError("a sweep runs each job in one process: give trainer.devices=1")
     run_folder.start(config, folder)
     return config, folder
+
+
+def _processes_started_outside() -> int:
+    """By torchrun or SLURM; Lightning's own launcher has the run folder from its parent process."""
+    return max(int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "SLURM_NTASKS"))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from pytorch_lightning.utilities.types import STEP_OUTPUT
 from step_child import Requests, peak_memory_mib
 
 from wbc.backbone import Backbone
-from wbc.classifier import Batch, Classifier
+from wbc.cells import Batch
+from wbc.classifier import Classifier
 from wbc.config import Config, FitConfig, parse
 from wbc.freeze import FreezeBackbone
 from wbc.network import Network

@@ -3,7 +3,7 @@ import errno
 import pytest
 import torch
 
-from wbc.activations import ActivationStore, content_key, frozen_weights_key
+from wbc.activations import ActivationStore, content_key, weights_key
 from wbc.backbone import Backbone
 from wbc.decoded import DecodedImages
 
@@ -55,14 +55,14 @@ def test_keys_tell_frozen_parts_apart():
     torch.manual_seed(0)
     backbone = Backbone("tf_efficientnet_lite0", 64)
     backbone.freeze(50)
-    keys = {frozen_weights_key(backbone)}
+    keys = {weights_key(backbone, backbone.split)}
     backbone.freeze(20)
-    keys.add(frozen_weights_key(backbone))
+    keys.add(weights_key(backbone, backbone.split))
     backbone.net.conv_stem.weight.data[0, 0, 0, 0] += 1e-3
-    keys.add(frozen_weights_key(backbone))
+    keys.add(weights_key(backbone, backbone.split))
     backbone.net.bn1.running_mean[0] += 1e-3
-    keys.add(frozen_weights_key(backbone))
+    keys.add(weights_key(backbone, backbone.split))
     assert len(keys) == 4
     backbone.net.conv_head.weight.data += 1  # trains: decides nothing of the frozen part
-    assert frozen_weights_key(backbone) in keys
+    assert weights_key(backbone, backbone.split) in keys
     assert content_key(a=1, b=2) == content_key(b=2, a=1) != content_key(a=2, b=1)

@@ -149,15 +149,14 @@ def _with_bad_files(root, count):
         (root / "train" / "Basophil" / f"bad{number:02}.png").write_text("no image")
 
 
-@pytest.mark.parametrize(("count", "listed", "end"), [(3, 3, ""), (25, 20, "and 5 more")])
-def test_all_bad_files_are_listed_at_once(tmp_path, count, listed, end):
+@pytest.mark.parametrize("count", [3, 25])
+def test_all_bad_files_are_listed_at_once(tmp_path, count):
     _with_bad_files(tmp_path / "cells", count)
     with pytest.raises(DataError) as caught:
         build_manifest(data_config(tmp_path / "cells"), seed=0)
     message = str(caught.value)
     assert message.startswith(f"{count} of {25 + count} images cannot be used")
-    assert message.count("no JPEG, PNG, BMP or TIFF") == listed
-    assert end in message
+    assert message.count("no JPEG, PNG, BMP or TIFF") == count
     assert "data.on_unreadable=skip" in message
 
 

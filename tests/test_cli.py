@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 ROOT = Path(__file__).parent.parent
 SMALL = [
@@ -45,7 +46,7 @@ def run(*overrides: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
 def comparable(folder: Path) -> dict:
     metrics = json.loads((folder / "metrics.json").read_text())
     for record in metrics["phases"].values():
-        del record["seconds"]
+        del record["seconds"], record["cache_seconds"]
     return metrics
 
 
@@ -107,6 +108,43 @@ def test_a_sweep_makes_a_folder_a_job_and_a_table(cells, tmp_path):
     assert "phase.finetune.lr=3e-05" in (tmp_path / "sweep.md").read_text()
 
 
+def test_a_failing_job_leaves_the_others_and_the_table(cells, tmp_path):
+    result = run(
+        "-m",
+        *SMALL,
+        *cells,
+        "phase=head",
+        "phase.head.lr=1e-4,0",
+        f"hydra.sweep.dir={tmp_path}",
+    )
+    assert result.returncode == 1
+    jobs = json.loads((tmp_path / "sweep.json").read_text())
+    assert [job["val_macro_f1"] is None for job in jobs] == [False, True]
+    assert "failed" in (tmp_path / "sweep.md").read_text()
+
+
+def test_ctrl_c_says_how_to_go_on(cells, tmp_path):
+    process = subprocess.Popen(
+        command(
+            *SMALL, *cells, "phase=head", "phase.head.max_epochs=500", f"hydra.run.dir={tmp_path / 'run'}"
+        ),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    history = tmp_path / "run" / "logs" / "head" / "history.csv"
+    deadline = time.monotonic() + 120
+    while not history.exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"resume_from={tmp_path / 'run'}" in output
+
+
 def test_two_processes_give_one_run(cells, tmp_path):
     result = run(
         *SMALL,
@@ -119,6 +157,20 @@ def test_two_processes_give_one_run(cells, tmp_path):
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["phases"]["finetune"]["devices"] == 2
+    states = [
+        torch.load(tmp_path / "run" / "checkpoints" / phase / "last.ckpt", weights_only=True)["state_dict"]
+        for phase in ("head", "finetune")
+    ]
+    frozen = [key for key in states[0] if key.startswith("network.backbone.net.blocks.0")]
+    assert any("running_mean" in key for key in frozen)
+    assert all(torch.equal(states[0][key], states[1][key]) for key in frozen)
+    # Its last phase once more, from its checkpoint, as after a kill.
+    (tmp_path / "run" / "logs" / "finetune" / "result.json").unlink()
+    (tmp_path / "run" / "metrics.json").unlink()
+    resumed = run(f"resume_from={tmp_path / 'run'}")
+    assert resumed.returncode == 0, resumed.stdout[-3000:] + resumed.stderr[-3000:]
+    again = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert again["phases"]["finetune"]["sets"] == metrics["phases"]["finetune"]["sets"]
     manifest = pd.read_csv(tmp_path / "run" / "manifest.csv")
     predictions = pd.read_csv(tmp_path / "run" / "predictions.csv")
     evaluated = manifest[manifest["split"] != "train"]
@@ -143,7 +195,8 @@ def test_two_processes_give_one_run(cells, tmp_path):
 def test_what_cannot_be_done_is_said_and_exits_1(tmp_path, overrides, named):
     (tmp_path / "empty").mkdir()
     (tmp_path / "used").mkdir()
-    (tmp_path / "used" / "config.yaml").write_text("name: other\n")
+    for name in ("config.yaml", "manifest.csv"):
+        (tmp_path / "used" / name).write_text("")
     result = run(*(part.format(tmp=tmp_path) for part in overrides), cwd=tmp_path)
     assert result.returncode == 1
     output = result.stdout + result.stderr

@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 import train  # noqa: F401  # registers the resolver that conf/config.yaml uses
-from wbc.config import Config, parse
+from wbc.config import Config, parse, with_absolute_paths
 from wbc.errors import ConfigError
 
 CONF = Path(__file__).parent.parent / "conf"
@@ -103,6 +103,13 @@ def test_a_misspelt_key_or_choice_is_refused(override):
         ("data=folder", "data.root"),
         ("model=timm", "model.backbone"),
         ("phase.head.monitor=val_los", "val_los"),
+        ("phase.run=[finetune,head]", "phase.run"),
+        ("phase.run=[finetune]", "init_from"),
+        ("phase.finetune.plateau.factor=1", "factor"),
+        ("phase.finetune.plateau.patience=0", "patience"),
+        ("model.drop_path_rate=1", "drop_path_rate"),
+        ("+trainer.max_epochs=3", "phase.<phase>.max_epochs"),
+        ("+trainer.fast_dev_run=true", "fast_dev_run"),
         ("init_from=a resume_from=b", "init_from"),
     ],
 )
@@ -116,3 +123,13 @@ def test_a_saved_config_is_the_same_config(tmp_path):
     OmegaConf.save(OmegaConf.structured(config), tmp_path / "config.yaml")
     assert parse(OmegaConf.load(tmp_path / "config.yaml")) == config
     assert isinstance(config.as_plain()["trainer"], dict)
+
+
+def test_paths_are_made_absolute_and_words_are_not():
+    config = with_absolute_paths(composed("data.root=somewhere", "model.weights=package"))
+    assert Path(config.data.root) == Path.cwd() / "somewhere"
+    assert config.model.weights == "package"
+    assert config.init_from is None
+    config = with_absolute_paths(composed("model.weights='~/w.pth'", "init_from=a.ckpt"))
+    assert Path(config.model.weights) == Path.home() / "w.pth"
+    assert Path(config.init_from) == Path.cwd() / "a.ckpt"

@@ -44,7 +44,7 @@ def test_images_come_as_square_uint8_with_their_label_and_place(manifest):
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("images", [1, 5, 8])
 def test_ranks_share_all_images_in_equal_numbers(ranks, shuffle, images):
-    parts = [list(Views(images, shuffle=shuffle, seed=(0,), rank=rank, ranks=ranks)) for rank in range(ranks)]
+    parts = [list(Views(images, shuffle=shuffle, seed=0, rank=rank, ranks=ranks)) for rank in range(ranks)]
     assert len({len(part) for part in parts}) == 1
     views = [view for part in parts for view in part]
     assert {view.image for view in views} == set(range(images))
@@ -57,7 +57,7 @@ def test_ranks_share_all_images_in_equal_numbers(ranks, shuffle, images):
 
 def test_order_depends_on_seed_and_epoch_alone():
     def order(seed: int, epoch: int) -> list[int]:
-        views = Views(50, shuffle=True, seed=(seed, 0))
+        views = Views(50, shuffle=True, seed=seed)
         views.set_epoch(epoch)
         return [view.image for view in views]
 

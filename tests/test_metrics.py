@@ -9,7 +9,7 @@ import torch
 from sklearn import metrics as sk
 from torch import Tensor
 
-from wbc.metrics import classification_metrics, one_vs_rest_auroc, validation_metrics
+from wbc.metrics import classification_metrics, epoch_metrics, one_vs_rest_auroc
 
 CLASSES = ("Basophil", "Eosinophil", "Lymphocyte", "Monocyte", "Neutrophil")
 
@@ -158,7 +158,7 @@ def test_bad_input_is_refused(probabilities: Tensor, labels: Tensor, classes: tu
 def test_validation_meters_agree_with_the_report(name: str) -> None:
     probabilities, labels = TABLES[name]
     report = classification_metrics(probabilities, labels, CLASSES)
-    whole = validation_metrics(len(CLASSES), "val_")
+    whole = epoch_metrics(len(CLASSES), "val_")
     for batch in torch.arange(len(labels)).split(7):
         whole.update(probabilities[batch].log(), labels[batch])  # logits serve as well
     values = {key: value.item() for key, value in whole.compute().items()}
@@ -169,7 +169,7 @@ def test_validation_meters_agree_with_the_report(name: str) -> None:
 def test_validation_meters_add_up_over_processes() -> None:
     probabilities, labels = TABLES["absent but predicted"]
     order = labels.argsort()  # each process sees one of the two classes only
-    meters = [validation_metrics(len(CLASSES), "val_") for _ in range(2)]
+    meters = [epoch_metrics(len(CLASSES), "val_") for _ in range(2)]
     for meter, part in zip(meters, order.chunk(2), strict=True):
         meter.update(probabilities[part], labels[part])
     for name, meter in meters[0].items(keep_base=True):
@@ -179,7 +179,7 @@ def test_validation_meters_add_up_over_processes() -> None:
 
 
 def test_validation_meters_start_anew_after_reset() -> None:
-    meters = validation_metrics(2, "val_")
+    meters = epoch_metrics(2, "val_")
     meters.update(torch.eye(2), torch.tensor([1, 0]))
     assert meters.compute()["val_accuracy"] == 0
     meters.reset()

@@ -12,6 +12,7 @@ import wbc
 from wbc.classifier import Classifier
 from wbc.errors import CheckpointError, ConfigError
 from wbc.run_folder import saved_config, start
+from wbc.schedule import BestAndLast
 from wbc.training import objective, train
 
 SMALL = [
@@ -26,6 +27,7 @@ SMALL = [
     "phase.head.max_epochs=2",
     "phase.finetune.max_epochs=2",
     "phase.finetune.lr=1e-3",
+    "cache_views=2",
     "+trainer.enable_progress_bar=false",
 ]
 
@@ -143,7 +145,7 @@ def test_a_run_is_the_same_again(run, root, tmp_path):
     config = settings(root)
     again = train(config, tmp_path)
     for record in (*again["phases"].values(), *run[2]["phases"].values()):
-        del record["seconds"]
+        del record["seconds"], record["cache_seconds"]
     assert again == run[2]
 
 
@@ -173,7 +175,10 @@ def test_finetune_alone_starts_from_a_checkpoint(run, root, tmp_path, monkeypatc
         ("init_from={folder}/model.ckpt model.image_size_px=96", ConfigError, "image_size_px"),
         ("trainer=gpu", ConfigError, "trainer"),
         ("+trainer.devics=2", ConfigError, "devics"),
-        ("trainer.precision=7", ConfigError, "trainer"),
+        ("trainer.precision=7", ConfigError, "precision"),
+        ("trainer.precision=bf16-true", ConfigError, "bf16-mixed"),
+        ("augment.transforms=[{{_target_:albumentations.ToFloat}}]", ConfigError, "float32"),
+        ("phase.head.lr=1e30", ConfigError, "diverged"),
         ("augment.transforms=[{{_target_:albumentations.Blurr}}]", ConfigError, "Blurr"),
         ("data.train_labs=[nowhere]", ConfigError, "nowhere"),
     ],
@@ -184,3 +189,34 @@ def test_settings_that_cannot_work_are_named(run, root, tmp_path, override, erro
     config = settings(root, *override.format(folder=run[0]).split())
     with pytest.raises(error, match=named):
         train(config, tmp_path)
+
+
+def test_gradients_can_be_clipped_and_no_test_set_is_no_error(run, tmp_path):
+    cells = pd.read_csv(run[0] / "manifest.csv", dtype=str, keep_default_na=False)
+    cells = cells[~cells["split"].str.startswith("test")]
+    cells.to_csv(tmp_path / "cells.csv", index=False)
+    config = composed(
+        *(part for part in SMALL if not part.startswith("data.images_per_class")),
+        "data=manifest",
+        f"data.root={tmp_path / 'cells.csv'}",
+        "data.test_fraction=0",
+        "phase=head",
+        "phase.head.max_epochs=1",
+        "+trainer.gradient_clip_val=1",
+        f"data.checks_dir={tmp_path}",
+    )
+    metrics = train(config, tmp_path / "run")
+    assert set(metrics["phases"]["head"]["sets"]) == {"val"}
+    assert "no test set" in (tmp_path / "run" / "results.md").read_text()
+    assert (tmp_path / "run" / "model.ckpt").exists()
+
+
+def test_a_moved_run_keeps_its_best_epoch(run, tmp_path):
+    """Lightning forgets it when the folder has another name, and a worse epoch would take its place."""
+    folder = run[0]
+    state = torch.load(folder / "checkpoints/finetune/last.ckpt", weights_only=True)
+    (kept,) = (value for key, value in state["callbacks"].items() if "BestAndLast" in key)
+    moved = BestAndLast(tmp_path / "elsewhere", "val_loss", "min")
+    moved.load_state_dict(kept)
+    assert moved.best_model_score == kept["best_model_score"]
+    assert moved.best_model_path == str(tmp_path / "elsewhere" / "best.ckpt")

@@ -36,10 +36,10 @@ def content_key(**parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def frozen_weights_key(backbone: Backbone) -> str:
-    """A name for what the frozen part computes: its units, and the bytes of their weights and statistics."""
-    digest = hashlib.sha256(" ".join(backbone.frozen_units).encode())
-    for name, value in sorted(backbone.frozen_state().items()):
+def weights_key(backbone: Backbone, stop: int) -> str:
+    """A name for what the units before number `stop` compute: the bytes of their weights and statistics."""
+    digest = hashlib.sha256(f"{backbone.name} {stop}".encode())
+    for name, value in sorted(backbone.unit_state(stop).items()):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:32]
@@ -71,9 +71,7 @@ class ActivationStore:
         """Reserve the room; OSError where the disk has not enough of it."""
         size = cls.size_bytes(rows, shape, dtype)
         with path.open("wb") as file:
-            if hasattr(
-                os, "posix_fallocate"
-            ):  # a sparse file would find the disk full in mid-write, as a crash
+            if hasattr(os, "posix_fallocate"):  # else a full disk would show as a crash in mid-write
                 os.posix_fallocate(file.fileno(), 0, size)
             else:
                 file.truncate(size)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from wbc.errors import ConfigError
+
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks the network for a newer release
 import albumentations
 
@@ -29,4 +31,10 @@ class Augment:
         """The view of `image` (H, W, 3) uint8 that belongs to the numbers in `seed`; same shape and type."""
         # One number out of several, well mixed: neighbouring epochs and images must not share views.
         self._chain.set_random_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
-        return self._chain(image=image)["image"]
+        view = self._chain(image=image)["image"]
+        if view.shape != image.shape or view.dtype != image.dtype:
+            raise ConfigError(
+                f"augment.transforms make {view.dtype} {view.shape} of {image.dtype} {image.shape}: "
+                "leave out normalising and resizing, which the model does itself"
+            )
+        return view

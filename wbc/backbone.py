@@ -60,25 +60,22 @@ class Backbone(nn.Module):
         With `train_batch_norm=False` batch-norm stays frozen there too: its weights get no gradient and its
         running statistics do not move.
         """
-        trainable = last_modules(self.net, unfreeze_last)
-        modules = dict(self.net.named_modules())
-        self.net.requires_grad_(False)
-        for name in trainable:
-            module = modules[name]
-            if train_batch_norm or not isinstance(module, _BatchNorm):
-                for parameter in module.parameters(recurse=False):
-                    parameter.requires_grad_(True)
-        self._split = self._first_trainable_unit()
+        trainable = self._trainable(unfreeze_last, train_batch_norm)
+        for parameter in self.net.parameters():
+            parameter.requires_grad_(parameter in trainable)
+        self._split = self._first_unit_of(trainable)
+        frozen_layers = last_modules(self.net, 10**9) - last_modules(self.net, unfreeze_last)
         in_frozen_part = {
             module
             for _, owners, _ in self._units[: self._split]
             for owner in owners
-            for module in modules[owner].modules()
+            for module in self.net.get_submodule(owner).modules()
         }
         self._inference_only = [
             module
-            for module in modules.values()
+            for name, module in self.net.named_modules()
             if module in in_frozen_part
+            or name in frozen_layers
             or (isinstance(module, _BatchNorm) and not any(p.requires_grad for p in module.parameters()))
         ]
         self.train(self.training)
@@ -91,29 +88,41 @@ class Backbone(nn.Module):
         return self
 
     @property
+    def split(self) -> int:
+        """How many units, from the first, are the frozen part."""
+        return self._split
+
+    def split_after(self, unfreeze_last: int, train_batch_norm: bool = True) -> int:
+        """What `split` would be after `freeze`."""
+        return self._first_unit_of(self._trainable(unfreeze_last, train_batch_norm))
+
+    @property
     def frozen_units(self) -> list[str]:
         """Names of the units of the frozen part, in order."""
         return [name for name, _, _ in self._units[: self._split]]
 
-    def frozen_state(self) -> dict[str, Tensor]:
-        """Weights and statistics that decide what the frozen part computes."""
-        owners = [owner for _, names, _ in self._units[: self._split] for owner in names]
-        state = self.net.state_dict()
+    def unit_state(self, stop: int) -> dict[str, Tensor]:
+        """Weights and statistics that decide what the units before number `stop` compute."""
+        owners = [owner for _, names, _ in self._units[:stop] for owner in names]
         bare = {
             name for name, _ in self.net.named_parameters(recurse=False)
         }  # class token, position embedding
         return {
             key: value
-            for key, value in state.items()
+            for key, value in self.net.state_dict().items()
             if key in bare or any(owner == "" or key.startswith(f"{owner}.") for owner in owners)
         }
 
+    def run_units(self, values: Tensor, start: int, stop: int) -> Tensor:
+        """What units `start` to `stop` - 1 make of the values that come to them, without a graph."""
+        with torch.no_grad():
+            for _, _, compute in self._units[start:stop]:
+                values = compute(values)
+        return values
+
     def frozen_part(self, images: Tensor) -> Tensor:
         """What stays the same for an image however long the rest trains."""
-        with torch.no_grad():
-            for _, _, compute in self._units[: self._split]:
-                images = compute(images)
-        return images
+        return self.run_units(images, 0, self._split)
 
     def trainable_part(self, values: Tensor) -> Tensor:
         """From the frozen part's values to features (N, features)."""
@@ -125,10 +134,19 @@ class Backbone(nn.Module):
         """(N, 3, H, W) normalised images to (N, features)."""
         return self.trainable_part(self.frozen_part(images))
 
-    def _first_trainable_unit(self) -> int:
-        modules = dict(self.net.named_modules())
+    def _trainable(self, unfreeze_last: int, train_batch_norm: bool) -> set[nn.Parameter]:
+        modules = [self.net.get_submodule(name) for name in last_modules(self.net, unfreeze_last)]
+        return {
+            parameter
+            for module in modules
+            if train_batch_norm or not isinstance(module, _BatchNorm)
+            for parameter in module.parameters(recurse=False)
+        }
+
+    def _first_unit_of(self, parameters: set[nn.Parameter]) -> int:
+        """The number of the first unit that has one of `parameters`; the count of units if none has."""
         for index, (_, owners, _) in enumerate(self._units):
-            if any(p.requires_grad for owner in owners for p in modules[owner].parameters()):
+            if any(p in parameters for owner in owners for p in self.net.get_submodule(owner).parameters()):
                 return index
         return len(self._units)
 
@@ -147,8 +165,10 @@ def create_timm(name: str, image_size_px: int, drop_path_rate: float, *, pretrai
         options["img_size"] = image_size_px
     try:
         return timm.create_model(name, pretrained=pretrained, num_classes=0, **options)
-    except TypeError as error:
-        raise ConfigError(f"timm's {name} does not take {', '.join(options)}: {error}") from error
+    except (TypeError, RuntimeError, ValueError) as error:
+        if pretrained:
+            raise  # about the weights; wbc.weights says what to do
+        raise ConfigError(f"timm cannot make {name} with {options or 'its defaults'}: {error}") from error
 
 
 def _units(net: Any) -> list[Unit]:
@@ -176,7 +196,7 @@ def _units(net: Any) -> list[Unit]:
             *blocks,
             ("pool", ("global_pool",), net.global_pool),
         ]
-    if type(net) is VisionTransformer:
+    if type(net) is VisionTransformer and net.attn_pool is None:
         blocks = [(f"blocks.{i}", (f"blocks.{i}",), block) for i, block in enumerate(net.blocks)]
         return [
             (

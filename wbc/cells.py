@@ -42,13 +42,13 @@ class Cells(Dataset[Batch]):
         labels: Sequence[str],
         classes: Sequence[str],
         augment: Augment | None = None,
-        seed: Sequence[int] = (),
+        seed: int = 0,
     ) -> None:
         self.images = images
         self.classes = list(classes)
         self.labels = [self.classes.index(label) for label in labels]
         self.augment = augment
-        self.seed = tuple(seed)
+        self.seed = seed
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -56,7 +56,7 @@ class Cells(Dataset[Batch]):
     def __getitem__(self, view: View) -> Batch:
         image = self.images[view.image]
         if self.augment is not None:
-            image = self.augment(image, *self.seed, view.epoch, view.image)
+            image = self.augment(image, self.seed, view.epoch, view.image)
         label = self.labels[view.image] if view.counted else PADDING
         # A batch without its first dimension; the loader's collate function stacks the fields.
         return Batch(torch.from_numpy(image).permute(2, 0, 1), torch.tensor(label), torch.tensor(view.image))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +13,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from wbc.check_cache import Stamp, recall, remember, stamp
+from wbc.cores import available_cores
 from wbc.errors import DataError
 from wbc.images import examine
 
@@ -61,7 +61,7 @@ def examine_images(paths: Sequence[str], checks_dir: str, workers: int | None) -
 
 def _examine_each(paths: Sequence[str], workers: int | None) -> Iterator[tuple[str, str, str]]:
     """(path, pixel hash, reason) of each file, in order."""
-    processes = min(_cores() if workers is None else workers, len(paths) // _CHUNK)
+    processes = min(available_cores() if workers is None else workers, len(paths) // _CHUNK)
     if processes < 2 or len(paths) < _MIN_FOR_PROCESSES:
         for path in paths:
             yield path, *examine(path)
@@ -77,9 +77,3 @@ def _examine_each(paths: Sequence[str], workers: int | None) -> Iterator[tuple[s
             f"a process that checked images ended abruptly ({problem}): out of memory, or the calling script "
             'runs at import (put it under `if __name__ == "__main__":`). data.workers=0 checks in one process'
         ) from problem
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # what a container or a batch system grants; Linux only
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

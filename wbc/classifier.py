@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from wbc.cells import PADDING, Batch, FrozenBatch
 from wbc.checkpoint import DESCRIPTION_KEY
-from wbc.metrics import validation_metrics
+from wbc.metrics import epoch_metrics
 from wbc.network import Network
 from wbc.optimizer import KerasAdam
 from wbc.views import mixed_seed
@@ -51,8 +51,8 @@ class Classifier(LightningModule):
     def configure_metrics(self) -> None:
         """Accuracy and macro-F1 for training and validation."""
         classes = len(self.network.classes)
-        self.train_metrics = validation_metrics(classes, "train_")
-        self.val_metrics = validation_metrics(classes, "val_")
+        self.train_metrics = epoch_metrics(classes, "train_")
+        self.val_metrics = epoch_metrics(classes, "val_")
 
     def configure_optimizers(self) -> Optimizer:
         """Adam over what is not frozen."""

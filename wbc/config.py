@@ -6,7 +6,8 @@ Values and their reasons stand in `conf/`; here are only names, types and ranges
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -14,12 +15,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from wbc.errors import ConfigError
 
+WEIGHTS = ("timm", "none", "package")  # any other word is a file
 SOURCES = ("folder", "manifest", "synthetic")
 ON_UNREADABLE = ("error", "skip")
 PHASES = ("head", "finetune")
 BATCH_NORM = ("trainable", "frozen")
-MODES = ("min", "max")
-MONITORS = ("val_loss", "val_accuracy", "val_macro_f1")
+MONITORS = {"val_loss": "min", "val_accuracy": "max", "val_macro_f1": "max"}  # and where each should go
 
 
 @dataclass
@@ -79,11 +80,15 @@ class FitConfig:
     lr: float = MISSING
     max_epochs: int = MISSING
     monitor: str = MISSING  # one of MONITORS
-    mode: str = MISSING  # whether the monitored value should fall (min) or rise (max)
     patience: int = MISSING  # epochs without a better monitored value before the phase ends
     unfreeze_last: int = MISSING  # layers of the backbone, counted as Keras counts
     batch_norm: str = MISSING  # of the unfrozen layers, one of BATCH_NORM
     plateau: PlateauConfig | None = None
+
+    @property
+    def mode(self) -> str:
+        """Whether the monitored value should fall (min) or rise (max)."""
+        return MONITORS[self.monitor]
 
 
 @dataclass
@@ -162,10 +167,24 @@ class Config:
                 0 <= self.training.label_smoothing < 1,
                 f"training.label_smoothing={self.training.label_smoothing}: expected 0 <= smoothing < 1",
             ),
+            (
+                0 <= self.model.drop_path_rate < 1,
+                f"model.drop_path_rate={self.model.drop_path_rate}: expected 0 <= rate < 1",
+            ),
+            (
+                min(self.model.head_units, default=1) >= 1,
+                f"model.head_units={self.model.head_units}: expected 1 or more in each layer",
+            ),
             (self.training.l2 >= 0, f"training.l2={self.training.l2}: expected 0 or more"),
             (
-                bool(self.phase.run) and set(self.phase.run) <= set(PHASES),
-                f"phase.run={self.phase.run}: expected some of {PHASES}",
+                bool(self.phase.run)
+                and self.phase.run == [name for name in PHASES if name in self.phase.run],
+                f"phase.run={self.phase.run}: expected {list(PHASES)}, or one of them",
+            ),
+            (
+                self.phase.run != ["finetune"] or self.init_from is not None,
+                "phase.run=[finetune] would fine-tune under an untrained head: give init_from=<model.ckpt>, "
+                "or phase=finetune, which trains the head first",
             ),
             (
                 self.init_from is None or self.resume_from is None,
@@ -179,17 +198,50 @@ class Config:
                 (fit.lr > 0, f"{at}.lr={fit.lr}: expected a positive rate"),
                 (fit.max_epochs >= 1, f"{at}.max_epochs={fit.max_epochs}: expected 1 or more"),
                 (fit.patience >= 1, f"{at}.patience={fit.patience}: expected 1 or more"),
-                (fit.monitor in MONITORS, f"{at}.monitor={fit.monitor!r}: expected one of {MONITORS}"),
-                (fit.mode in MODES, f"{at}.mode={fit.mode!r}: expected one of {MODES}"),
+                (fit.monitor in MONITORS, f"{at}.monitor={fit.monitor!r}: expected one of {list(MONITORS)}"),
                 (fit.unfreeze_last >= 0, f"{at}.unfreeze_last={fit.unfreeze_last}: expected 0 or more"),
+                (
+                    fit.plateau is None or (0 < fit.plateau.factor < 1 and fit.plateau.patience >= 1),
+                    f"{at}.plateau={fit.plateau}: expected 0 < factor < 1 and patience of 1 or more",
+                ),
                 (
                     fit.batch_norm in BATCH_NORM,
                     f"{at}.batch_norm={fit.batch_norm!r}: expected one of {BATCH_NORM}",
                 ),
             ]
+        for key, instead in _OWN_TRAINER_ARGUMENTS.items():
+            checks.append((key not in self.trainer, f"trainer.{key} cannot be set: use {instead}"))
         for holds, complaint in checks:
             if not holds:
                 raise ConfigError(complaint)
+
+
+_OWN_TRAINER_ARGUMENTS = {
+    "max_epochs": "phase.<phase>.max_epochs",
+    "logger": "logger",
+    "callbacks": "a change in wbc/phases.py",
+    "fast_dev_run": "max_epochs of 1 in both phases",
+    "check_val_every_n_epoch": "nothing: every epoch is validated, since the best one is kept",
+    "limit_test_batches": "a smaller data set: every test image gets its prediction",
+}
+
+
+def with_absolute_paths(config: Config) -> Config:
+    """The same settings with paths that hold from any folder, so that a run can be continued from there."""
+    weights = config.model.weights
+    return replace(
+        config,
+        init_from=_absolute(config.init_from),
+        cache_dir=_absolute(config.cache_dir),
+        data=replace(
+            config.data, root=_absolute(config.data.root), checks_dir=_absolute(config.data.checks_dir)
+        ),
+        model=replace(config.model, weights=weights if weights in WEIGHTS else _absolute(weights)),
+    )
+
+
+def _absolute(path: str | None) -> Any:
+    return None if path is None else str(Path(path).expanduser().absolute())
 
 
 def parse(composed: DictConfig) -> Config:

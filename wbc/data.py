@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
 import pandas as pd
 import torch
 from pytorch_lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from wbc.activations import ActivationStore
 from wbc.augment import Augment
 from wbc.cells import Cells, FrozenCells
+from wbc.cores import available_cores
 from wbc.decoded import DecodedImages
 from wbc.manifest import used_rows
 from wbc.views import Views
@@ -22,8 +23,7 @@ from wbc.views import Views
 
 def default_workers() -> int:
     """Loader processes where none are asked for: a core is left to the training process."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores - 1, 16))
+    return max(1, min(available_cores() - 1, 16))
 
 
 class CellData(LightningDataModule):
@@ -51,35 +51,34 @@ class CellData(LightningDataModule):
         self.augment = augment
         self.seed = seed
         self.workers = default_workers() if workers is None else workers
-        self.phase_number = 0
+        self.first_epoch = 0
         self.decoded = {
             name: DecodedImages(rows["path"].tolist(), image_size_px) for name, rows in self.rows.items()
         }
         self.frozen: dict[str, ActivationStore] = {}  # set -> its frozen values, where they are cached
         self.frozen_views = 0
+        self.cache_files: set[Path] = set()  # made by this run
 
-    def set_phase(self, number: int) -> None:
-        """Each phase sees views and an order of its own, and has frozen values of its own."""
-        self.phase_number = number
+    def start_phase(self, first_epoch: int) -> None:
+        """Epochs are counted through all phases, so that each sees views and an order of its own."""
+        self.first_epoch = first_epoch
         self.frozen = {}
 
     def delete_caches(self) -> None:
-        """Remove the files of decoded images at the end of a run; the first rank does."""
-        if self.trainer is not None and not self.trainer.is_global_zero:
-            return
+        """Remove the cache files that this run made."""
+        self.frozen = {}
         for decoded in self.decoded.values():
-            decoded.delete()
-
-    @property
-    def view_seed(self) -> tuple[int, int]:
-        """What decides the views of the training images, together with epoch and image."""
-        return (self.seed, self.phase_number)
+            decoded.close()
+        for file in self.cache_files:
+            file.unlink(missing_ok=True)
+            if file.parent.is_dir() and not any(file.parent.iterdir()):
+                file.parent.rmdir()
 
     def cells(self, name: str) -> Cells:
         """The images of one set, augmented if it is the training set."""
         augment = self.augment if name == "train" else None
         labels = self.rows[name]["label"].tolist()
-        return Cells(self.decoded[name], labels, self.classes, augment, self.view_seed)
+        return Cells(self.decoded[name], labels, self.classes, augment, self.seed)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Augmented training images, shuffled."""
@@ -105,25 +104,28 @@ class CellData(LightningDataModule):
             worker_init_fn=_one_thread,
         )
 
-    def views(self, name: str, *, shuffle: bool) -> Views:
+    def views(self, name: str, *, shuffle: bool, first_epoch: int) -> Views:
         """The order in which this rank sees a set."""
         return Views(
             len(self.rows[name]),
             shuffle=shuffle,
-            seed=self.view_seed,
+            seed=self.seed,
+            first_epoch=first_epoch,
             rank=self.trainer.global_rank if self.trainer else 0,
             ranks=self.trainer.world_size if self.trainer else 1,
         )
 
     def _loader(self, name: str, *, shuffle: bool) -> DataLoader[Any]:
-        views = self.views(name, shuffle=shuffle)
+        views = self.views(name, shuffle=shuffle, first_epoch=self.first_epoch)
         if name not in self.frozen:
             return self.image_loader(name, views, persistent=shuffle)
         count = self.frozen_views if name == "train" else 1
-        frozen: Dataset[Any] = FrozenCells(self.cells(name), self.frozen[name], count)
-        # Reading rows of a memory map takes less time than handing them from process to process.
+        return self.frozen_loader(FrozenCells(self.cells(name), self.frozen[name], count), views)
+
+    def frozen_loader(self, cells: FrozenCells, views: Views) -> DataLoader[Any]:
+        """Batches of frozen values, read here: handing them from process to process takes longer."""
         return DataLoader(
-            frozen,
+            cells,
             batch_size=self.batch_size,
             sampler=views,
             collate_fn=_as_it_comes,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,11 +52,18 @@ class DecodedImages:
                 handle.truncate(size)
         os.replace(beside, file)
 
-    def delete(self) -> None:
-        """Remove the file; images are decoded each time from now on."""
+    def close(self) -> None:
+        """Let go of the file; images are decoded each time from now on."""
         self._pixels = None
-        if self.file is not None:
-            self.file.unlink(missing_ok=True)
+        self.file = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For processes that are spawned: the file's name, since a pickled memory map is a copy of it all."""
+        return {"paths": self.paths, "image_size_px": self.image_size_px, "file": self.file}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open the file anew."""
+        self.__init__(**state)  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> np.ndarray:
         """Image number `index`; ImageError where it cannot be decoded."""

@@ -11,7 +11,6 @@ from wbc.errors import DataError
 
 log = logging.getLogger(__name__)
 
-_LISTED = 20  # bad files named in an error
 _EXAMPLES = 3  # rows named in a warning
 
 
@@ -25,11 +24,9 @@ def unreadable(frame: pd.DataFrame, reasons: Mapping[str, str], on_unreadable: s
         return why
     lines = [f"  {path}: {reason}" for path, reason in zip(frame["path"][why.index], why, strict=True)]
     if on_unreadable == "error":
-        more = f"\n  and {len(lines) - _LISTED} more" if len(lines) > _LISTED else ""
         raise DataError(
             f"{len(lines)} of {len(frame)} images cannot be used:\n"
-            + "\n".join(lines[:_LISTED])
-            + more
+            + "\n".join(lines)
             + "\nmend or remove them, or leave them out with data.on_unreadable=skip"
         )
     log.warning("left out, unreadable: %d images, named in the manifest", len(lines))
@@ -116,6 +113,17 @@ def require_training_images(frame: pd.DataFrame, classes: Sequence[str]) -> None
         raise DataError(
             f"no training image of {', '.join(absent)} ({left_out} images of that label left out); add some, "
             f"map another folder to it with data.aliases, or take it out of data.classes"
+        )
+
+
+def require_images_in_splits(frame: pd.DataFrame) -> None:
+    """Raises DataError for validation or test images of which none is left."""
+    used = set(frame.loc[frame["excluded"] == "", "split"])
+    for split in sorted(set(frame["split"]) - used - {""}):
+        reasons = frame.loc[frame["split"] == split, "excluded"]
+        raise DataError(
+            f"all {len(reasons)} images of {split} are left out ({reasons.iloc[0]}, ...): give other images, "
+            "or leave the set out and let it be made from the training images"
         )
 
 

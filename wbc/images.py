@@ -34,13 +34,14 @@ _RESAVE = "save it again as 8-bit RGB (PNG, or TIFF with interleaved samples)"
 class ImageError(DataError):
     """A file that cannot be used as an image; `path` says which, `reason` what and the mend."""
 
-    def __init__(self, path: str | Path, reason: str) -> None:
-        super().__init__(path, reason)  # both as args: pickle builds it anew from them
+    def __init__(self, path: str | Path, reason: str = "") -> None:
+        # Both as args, from which pickle builds it anew; a loader process hands over its message alone.
+        super().__init__(path, reason)
         self.path = str(path)
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
+        return f"{self.path}: {self.reason}" if self.reason else self.path
 
 
 def decode(path: str | Path) -> np.ndarray:

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from timm.models.efficientnet import EfficientNet
 from torch import nn
 
+_KERAS_BLOCKS = {"ConvBnAct", "EdgeResidual", "DepthwiseSeparableConv", "InvertedResidual"}
+
 
 class Layer(NamedTuple):
     """One countable layer: its name, and the timm module that does its work (None: no module of its own).
@@ -28,7 +30,7 @@ class Layer(NamedTuple):
 
 def backbone_layers(net: Any) -> list[Layer]:
     """All layers of a timm network without its classifier, first to last."""
-    if isinstance(net, EfficientNet) and "efficientnet" in net.pretrained_cfg["architecture"]:
+    if isinstance(net, EfficientNet) and {type(b).__name__ for s in net.blocks for b in s} <= _KERAS_BLOCKS:
         return _keras_efficientnet_layers(net)
     return [
         Layer(name, name)
@@ -103,7 +105,7 @@ def _keras_block_layers(block: Any, path: str, name: str, *, v2: bool, first: bo
         add_squeeze_excite()
         add("project_conv", "conv_pw")
         add("project_bn", "bn2")
-    elif kind == "InvertedResidual":
+    else:  # InvertedResidual
         add("expand_conv", "conv_pw")
         add("expand_bn", "bn1")
         add("expand_activation")
@@ -111,10 +113,6 @@ def _keras_block_layers(block: Any, path: str, name: str, *, v2: bool, first: bo
         add_squeeze_excite()
         add("project_conv", "conv_pwl")
         add("project_bn", "bn3")
-    else:
-        raise ValueError(
-            f"{path} is a {kind}, which Keras's EfficientNets do not have: its layers are not known"
-        )
     if block.has_skip:
         if not first:  # Keras leaves the drop out where its rate is 0: in the very first block
             add("drop", "drop_path")

@@ -58,6 +58,7 @@ def build_manifest(config: DataConfig, seed: int) -> pd.DataFrame:
     _leave_out(frame, exclusions.copies(frame, hashes))
     exclusions.warn_of_straddling_groups(frame)
     exclusions.require_training_images(frame, names.classes)
+    exclusions.require_images_in_splits(frame)
     _log_counts(frame, names.classes)
     return frame[COLUMNS]
 

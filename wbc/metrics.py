@@ -142,7 +142,7 @@ class PresentMacroF1(MulticlassF1Score):
         return super().compute()[occurred].mean()
 
 
-def validation_metrics(num_classes: int, prefix: str) -> MetricCollection:
+def epoch_metrics(num_classes: int, prefix: str) -> MetricCollection:
     """Meters for one split: `<prefix>accuracy` and `<prefix>macro_f1`, summed over batches and processes.
 
     prefix: for example "val_"; no slash, which would make folders out of checkpoint names.

@@ -18,14 +18,17 @@ class KerasAdam(Adam):
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float, epsilon: float) -> None:
-        super().__init__(params, lr=lr, betas=(0.9, 0.999), eps=epsilon, fused=True)  # less than half the time
+        # Fused takes less than half the time of the default.
+        super().__init__(params, lr=lr, betas=(0.9, 0.999), eps=epsilon, fused=True)
+        # Fused optimizers offer to undo loss scaling themselves; Lightning then refuses to clip gradients.
+        self._step_supports_amp_scaling = False
         for group in self.param_groups:
             group["keras_epsilon"] = epsilon
+            group["steps"] = 0  # beside torch's own count, which lies on the device
 
     def step(self, closure: Callable[[], float] | None = None) -> Any:
         """One step; `eps` of each group becomes what PyTorch must add for Keras's result."""
         for group in self.param_groups:
-            states = (self.state[parameter] for parameter in group["params"])
-            done = next((float(state["step"]) for state in states if "step" in state), 0.0)
-            group["eps"] = group["keras_epsilon"] / (1 - group["betas"][1] ** (done + 1)) ** 0.5
+            group["steps"] += 1
+            group["eps"] = group["keras_epsilon"] / (1 - group["betas"][1] ** group["steps"]) ** 0.5
         return super().step(closure)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
@@ -28,7 +29,7 @@ from wbc.freeze import FreezeBackbone
 from wbc.history import History
 from wbc.network import Network
 from wbc.precision import resolve_precision
-from wbc.schedule import EarlyStop, KerasPlateau
+from wbc.schedule import BestAndLast, EarlyStop, KerasPlateau
 
 log = logging.getLogger(__name__)
 logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(
@@ -59,14 +60,17 @@ def best_checkpoint(folder: Path, phase: str) -> Path:
     return folder / "checkpoints" / phase / "best.ckpt"
 
 
-def run_phase(phase: str, config: Config, network: Network, data: CellData, folder: Path) -> PhaseOutcome:
+def run_phase(
+    phase: str, config: Config, network: Network, data: CellData, folder: Path, then: str | None = None
+) -> PhaseOutcome:
     """Train `network` as `config.phase.<phase>` says and leave it at its best epoch's weights.
 
-    Continues from `checkpoints/<phase>/last.ckpt` where there is one.
+    Continues from `checkpoints/<phase>/last.ckpt` where there is one.  `then` names the phase that comes
+    after, for which caches are filled on the way.
     """
     fit: FitConfig = getattr(config.phase, phase)
     number = PHASES.index(phase)
-    data.set_phase(number)
+    data.start_phase(sum(getattr(config.phase, before).max_epochs for before in PHASES[:number]))
     classifier = Classifier(
         network,
         lr=fit.lr,
@@ -78,22 +82,14 @@ def run_phase(phase: str, config: Config, network: Network, data: CellData, fold
     history = History(phase, log_folder(folder, phase) / "history.csv")
     best = best_checkpoint(folder, phase)
     last = best.with_name("last.ckpt")
-    checkpoint = ModelCheckpoint(
-        best.parent,
-        filename=best.stem,
-        monitor=fit.monitor,
-        mode=fit.mode,
-        save_last=True,
-        save_on_train_epoch_end=True,  # after validation and the callbacks below: the state of a whole epoch
-        enable_version_counter=False,
-    )
+    checkpoint = BestAndLast(best.parent, fit.monitor, fit.mode)
     caches = FillCaches(
         data,
         Path(config.cache_dir).expanduser() if config.cache_dir else folder / "cache",
         config.cache_views,
         config.cache_limit_gb,
-        config.cache_keep,
         config.as_plain()["augment"]["transforms"],
+        None if then is None else _split(network, getattr(config.phase, then)),
     )
     callbacks = [*_callbacks(fit), caches, history, checkpoint]
     trainer = _trainer(config, fit, callbacks, _logger(config, folder, phase), folder)
@@ -102,27 +98,41 @@ def run_phase(phase: str, config: Config, network: Network, data: CellData, fold
         log.info("%s: going on from %s", phase, resumed)
     device = trainer.strategy.root_device.type
     log.info("%s: %s, precision %s, %d process(es)", phase, device, trainer.precision, trainer.world_size)
+    if len(data.rows["val"]) < trainer.world_size:
+        raise ConfigError(
+            f"{trainer.world_size} processes cannot share {len(data.rows['val'])} validation images: "
+            "give fewer trainer.devices or more images"
+        )
     classifier.train()  # Lightning leaves modes as it finds them, and a loaded network comes for inference
     try:
         trainer.fit(classifier, datamodule=data, ckpt_path=resumed, weights_only=True)
+        frame = history.frame
+        if not frame[fit.monitor].map(math.isfinite).all():
+            raise ConfigError(
+                f"{fit.monitor} was not finite in epoch {len(frame)}: training diverged; "
+                f"lower phase.{phase}.lr"
+            )
+        content = torch.load(best, map_location="cpu", weights_only=True)
+        classifier.load_state_dict(content["state_dict"])
+        trainer.test(classifier, datamodule=data, verbose=False)
     except SystemExit:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt from None
-    content = torch.load(best, map_location="cpu", weights_only=True)
-    classifier.load_state_dict(content["state_dict"])
-    frame = history.frame
     frame["is_best"] = frame["epoch"] == int(content["epoch"])
     trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    trainer.test(classifier, datamodule=data, verbose=False)
-    caches.remove()
     summary = {
         "trainable_parameters": trainable,
         "epochs": len(frame),
         "best_epoch": int(content["epoch"]) + 1,
-        "seconds": round(history.seconds, 3),
+        "seconds": round(caches.seconds + history.seconds, 3),  # what filling the caches took included
+        "cache_seconds": round(caches.seconds, 3),
         "precision": str(trainer.precision),
         "devices": trainer.world_size,
     }
     return PhaseOutcome(summary, frame, dict(zip(data.evaluated, classifier.evaluated_logits, strict=True)))
+
+
+def _split(network: Network, fit: FitConfig) -> int:
+    return network.backbone.split_after(fit.unfreeze_last, fit.batch_norm == "trainable")
 
 
 def _callbacks(fit: FitConfig) -> list[Callback]:

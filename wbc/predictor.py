@@ -35,8 +35,11 @@ class Predictor:
     def predict(self, images: Sequence[str | Path | np.ndarray], batch_size: int = 32) -> Predictions:
         """Classify files or arrays (H, W, 3) uint8 RGB.
 
-        Raises ImageError for a file that cannot be read, ValueError for an array of another kind.
+        Raises TypeError for a single file name, ImageError for a file that cannot be read, ValueError for an
+        array of another kind.
         """
+        if isinstance(images, str | Path):
+            raise TypeError(f"predict takes a list: [{str(images)!r}]")
         parts = [torch.empty(0, len(self.classes))]
         device = next(self.network.parameters()).device
         with torch.inference_mode():

@@ -48,14 +48,17 @@ def write_predictions(
         table.to_csv(beside, index=False, float_format="%.6g")
 
 
-def test_sets(phase_record: dict[str, Any]) -> dict[str, Any]:
+def held_out_sets(phase_record: dict[str, Any]) -> dict[str, Any]:
     """The sets of a phase's record that neither trained nor chose the model."""
     return {name: metrics for name, metrics in phase_record["sets"].items() if name.startswith("test")}
 
 
 def results_table(phases: dict[str, Any]) -> str:
     """The "without / with fine-tuning" table of every test set, in Markdown.  phases: as in metrics.json."""
-    return comparison_table({phase: test_sets(record) for phase, record in phases.items()})
+    held_out = {phase: held_out_sets(record) for phase, record in phases.items()}
+    if not any(held_out.values()):
+        return "There is no test set; metrics.json has the figures of the validation images."
+    return comparison_table(held_out)
 
 
 def write_set_figures(
@@ -84,7 +87,7 @@ def write_augmented_page(folder: Path, cells: Cells) -> None:
     by_class: dict[int, list[int]] = {}
     for index, label in enumerate(cells.labels):
         by_class.setdefault(label, []).append(index)
-    each = -(-_PAGE_IMAGES // len(by_class))
+    each = max(4, _PAGE_IMAGES // len(by_class))
     shown = [index for label in sorted(by_class) for index in by_class[label][:each]]
     images = [cells[View(index, epoch=0)].images.permute(1, 2, 0).numpy() for index in shown]
     captions = [cells.classes[cells.labels[index]] for index in shown]

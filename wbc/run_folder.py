@@ -51,7 +51,7 @@ def start(config: Config, folder: Path) -> None:
     """Write config, versions and seed into `folder`; ConfigError where another run lies there."""
     if not is_first_rank():
         return
-    if (folder / CONFIG).exists():
+    if (folder / MANIFEST).exists():  # without one, nothing but its settings was accepted yet
         raise ConfigError(
             f"{folder} holds a run already: continue it with resume_from={folder}, or choose another "
             "hydra.run.dir"

@@ -1,19 +1,22 @@
-"""What a monitored value decides: when the learning rate falls and when a phase ends.
+"""What a monitored value decides: the learning rate, the end of a phase, and which epoch is kept.
 
-Both as callbacks whose state is saved with the epoch they have seen, so that a resumed run goes on exactly
+All as callbacks whose state is saved with the epoch they have seen, so that a resumed run goes on exactly
 where it stopped.
 """
 
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 log = logging.getLogger(__name__)
+
+_PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")  # in ModelCheckpoint's state
 
 
 class KerasPlateau(Callback):
@@ -80,3 +83,28 @@ class EarlyStop(EarlyStopping):
         """Look at the restored count."""
         if self.wait_count >= self.patience:
             trainer.should_stop = True
+
+
+class BestAndLast(ModelCheckpoint):
+    """Keeps the best epoch as best.ckpt and the last one as last.ckpt, in `folder`.
+
+    Lightning forgets the best epoch when a run is resumed in a folder that was moved or renamed.
+    """
+
+    def __init__(self, folder: Path, monitor: str, mode: str) -> None:
+        super().__init__(
+            folder,
+            filename="best",
+            monitor=monitor,
+            mode=mode,
+            save_last=True,
+            save_on_train_epoch_end=True,  # after validation and the other callbacks: a whole epoch's state
+            enable_version_counter=False,
+        )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what was best, wherever the folder lies now."""
+        folder = Path(str(self.dirpath))
+        moved = {name: str(folder / Path(state_dict[name]).name) for name in _PATHS if state_dict[name]}
+        best = {str(folder / Path(path).name): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **moved, "dirpath": self.dirpath, "best_k_models": best})

@@ -27,9 +27,9 @@ def split_name(spelling: str) -> str | None:
     word = spelling.strip().casefold()
     if word in ("train", "training"):
         return "train"
-    if word in ("val", "valid", "validation", "dev"):
+    if word in ("val", "valid", "validate", "validation", "eval", "dev"):
         return "val"
-    test = re.fullmatch(r"test(?:ing)?[ _-]*(\w*)", word)
+    test = re.fullmatch(r"tests|testing|test(?:ing)?[ _-]*(\w*)", word)
     if test is None:
         return None
     return f"test_{test[1]}" if test[1] else "test"

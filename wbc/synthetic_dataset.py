@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 import shutil
 import uuid
 import zlib
@@ -23,6 +22,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from wbc.cores import available_cores
 from wbc.errors import ConfigError
 from wbc.labels import CLASSES
 from wbc.synthetic import draw_cell
@@ -108,7 +108,7 @@ def _make_folders(folder: Path, items: Sequence[Item]) -> None:
 
 def _draw_all(items: Sequence[Item], folder: Path, seed: int, size_px: int, workers: int | None) -> None:
     if workers is None:
-        workers = min(os.cpu_count() or 1, 1 + len(items) // _IMAGES_WORTH_A_PROCESS)
+        workers = min(available_cores(), 1 + len(items) // _IMAGES_WORTH_A_PROCESS)
     draw = partial(_draw_item, folder=folder, seed=seed, size_px=size_px)
     # disable=None: no bar where output is not a terminal.
     with tqdm(total=len(items), desc="Drawing cells", unit="image", disable=None) as bar:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     if run_folder.is_first_rank():
         write_augmented_page(folder / "figures", data.cells("train"))
     phases = _phases_to_run(config)
-    network = _starting_network(config)
+    network = _starting_network(config, folder, phases)
     records: dict[str, Any] = {}
     for phase in phases:
         result = log_folder(folder, phase) / "result.json"
@@ -66,13 +68,15 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
             log.info("%s: finished before, taken from %s", phase, result)
             network = load_network(best_checkpoint(folder, phase))
         else:
-            outcome = run_phase(phase, config, network, data, folder)
+            following = dict(itertools.pairwise(phases)).get(phase)
+            outcome = run_phase(phase, config, network, data, folder, following)
             if run_folder.is_first_rank():
                 _write_phase(folder, phase, outcome, data)
         run_folder.wait_for(result)
         records[phase] = read_json(result)
     if not config.cache_keep:
         data.delete_caches()
+        shutil.rmtree(folder / "cache", ignore_errors=True)  # of an interrupted part
     metrics = {
         "name": config.name,
         "seed": config.seed,
@@ -118,6 +122,7 @@ def _drawn(data: DataConfig, image_size_px: int) -> DataConfig:
         data.unseen_labs,
         data.synthetic_seed,
         image_size_px,
+        data.workers,
     )
     return DataConfig(**{**vars(data), "source": "manifest", "root": str(table)})
 
@@ -128,22 +133,36 @@ def _phases_to_run(config: Config) -> list[str]:
     return config.phase.run
 
 
-def _starting_network(config: Config) -> Network:
+def _starting_network(config: Config, folder: Path, phases: list[str]) -> Network:
+    """The network that the first phase starts from, or on a resumed run, any of its states.
+
+    A resumed run needs neither the weights nor the file it started from: its checkpoints hold everything.
+    """
+    for phase in reversed(phases):
+        last = best_checkpoint(folder, phase).with_name("last.ckpt")
+        if last.exists():
+            return load_network(last)
+    model = config.model
+    backbone = Backbone(model.backbone, model.image_size_px, model.drop_path_rate)
+    network = Network(backbone, config.data.classes, model.head_units, model.dropout)
     if config.init_from is None:
-        model = config.model
-        backbone = Backbone(model.backbone, model.image_size_px, model.drop_path_rate)
         load_pretrained(backbone, model.weights)
-        return Network(backbone, config.data.classes, model.head_units, model.dropout)
-    network = load_network(config.init_from)
+        return network
+    found = load_network(config.init_from)
     asked = {
-        "model.backbone": (network.backbone.name, config.model.backbone),
-        "model.image_size_px": (network.image_size_px, config.model.image_size_px),
-        "data.classes": (network.classes, config.data.classes),
-        "model.head_units": (network.head_units, config.model.head_units),
+        "model.backbone": (found.backbone.name, model.backbone),
+        "model.image_size_px": (found.image_size_px, model.image_size_px),
+        "data.classes": (found.classes, config.data.classes),
+        "model.head_units": (found.head_units, model.head_units),
     }
-    for key, (found, wanted) in asked.items():
-        if found != wanted:
-            raise ConfigError(f"init_from={config.init_from} has {key}={found}, but {wanted} is asked for")
+    for key, (has, wanted) in asked.items():
+        if has != wanted:
+            raise ConfigError(
+                f"init_from={config.init_from} has {key}={has}, but {wanted} is asked for: give the same "
+                "model and classes as the run that it comes from"
+            )
+    network.load_state_dict(found.state_dict())
+    network.mean, network.std = found.mean, found.std
     return network
 
 
@@ -160,14 +179,14 @@ def _write_phase(folder: Path, phase: str, outcome: PhaseOutcome, data: CellData
 
 def _write_run(folder: Path, config: Config, network: Network, metrics: dict[str, Any]) -> None:
     phases = list(metrics["phases"])
-    history = pd.concat([pd.read_csv(log_folder(folder, phase) / "history.csv") for phase in phases])
-    write_training_curves(folder / "figures", history)
+    provenance = {"config": config.as_plain(), "versions": run_folder.versions(), "phase": phases[-1]}
+    save_model(network, folder / run_folder.MODEL, provenance)
+    write_json(folder / run_folder.METRICS, metrics)
     predictions = log_folder(folder, phases[-1]) / "predictions.csv"
     write_text(folder / "predictions.csv", predictions.read_text(encoding="utf-8"))
     table = results_table(metrics["phases"])
     write_text(folder / "results.md", table + "\n")
-    provenance = {"config": config.as_plain(), "versions": run_folder.versions(), "phase": phases[-1]}
-    save_model(network, folder / run_folder.MODEL, provenance)
-    write_json(folder / run_folder.METRICS, metrics)
+    history = pd.concat([pd.read_csv(log_folder(folder, phase) / "history.csv") for phase in phases])
+    write_training_curves(folder / "figures", history)
     log.info("results\n\n%s\n", table)
     log.info("model, metrics, predictions and figures are in %s", folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -22,23 +22,32 @@ class View(NamedTuple):
 class Views(Sampler[View]):
     """The views of one epoch for one of `ranks` processes, all of equal number so that none waits.
 
-    Shuffled orders depend on seed and epoch alone.  Where the images do not divide by the processes, the
-    first ones are seen again: in training they count, in evaluation they are marked as not counted.
+    Shuffled orders depend on seed and epoch alone; epochs are counted from `first_epoch`.  Where the images
+    do not divide by the processes, the first ones are seen again: in training they count, in evaluation they
+    are marked as not counted.
     """
 
     def __init__(
-        self, images: int, *, shuffle: bool, seed: Sequence[int] = (), rank: int = 0, ranks: int = 1
+        self,
+        images: int,
+        *,
+        shuffle: bool,
+        seed: int = 0,
+        first_epoch: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         self.images = images
         self.shuffle = shuffle
-        self.seed = tuple(seed)
+        self.seed = seed
+        self.first_epoch = first_epoch
         self.rank = rank
         self.ranks = ranks
-        self.epoch = 0
+        self.epoch = first_epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this before each epoch, after a resume too."""
-        self.epoch = epoch
+        """Lightning calls this before each epoch of a fit, after a resume too."""
+        self.epoch = self.first_epoch + epoch
 
     def __len__(self) -> int:
         return math.ceil(self.images / self.ranks)
@@ -46,7 +55,7 @@ class Views(Sampler[View]):
     def __iter__(self) -> Iterator[View]:
         order = torch.arange(self.images)
         if self.shuffle:
-            generator = torch.Generator().manual_seed(mixed_seed(*self.seed, self.epoch))
+            generator = torch.Generator().manual_seed(mixed_seed(self.seed, self.epoch))
             order = torch.randperm(self.images, generator=generator)
         for place in range(self.rank, len(self) * self.ranks, self.ranks):
             real = place < self.images
