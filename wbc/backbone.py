@@ -20,6 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from wbc.errors import ConfigError
 from wbc.layers import last_modules
+from wbc.precision import train_slow_depthwise_in_float32
 
 Unit = tuple[str, tuple[str, ...], Callable[[Tensor], Tensor]]  # name, modules it owns, what it computes
 
@@ -37,6 +38,7 @@ class Backbone(nn.Module):
         self.image_size_px = image_size_px
         self.drop_path_rate = drop_path_rate
         self.net: Any = create_timm(name, image_size_px, drop_path_rate, pretrained=False)
+        train_slow_depthwise_in_float32(self.net)
         self.features: int = self.net.num_features
         if getattr(self.net, "head_hidden_size", None):
             self.features = self.net.head_hidden_size

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
+from torch import Tensor, nn
 
 from wbc.errors import ConfigError
 
@@ -32,3 +36,26 @@ def resolve_precision(precision: str, accelerator: str) -> str:
         ]
         fast = on_cpu and any(check is not None and check() for check in checks)
     return "bf16-mixed" if fast else "32-true"
+
+
+def train_slow_depthwise_in_float32(net: nn.Module) -> None:
+    """Let depthwise convolutions of `net` whose bf16 backward pass is slow on CPUs train in float32.
+
+    oneDNN has fast bf16 kernels for 3x3 at stride 1 only; with other kernels or strides the backward pass
+    takes 2 to 17 times as long in bf16 as in float32 (AVX-512-BF16, `benchmarks/depthwise.py`).  Forward
+    passes without a gradient, other devices and other precisions are left as they are.
+    """
+    for module in net.modules():
+        depthwise = isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
+        if depthwise and (max(module.kernel_size) > 3 or max(module.stride) > 1):
+            module.forward = partial(_in_float32_with_gradient, module, module.forward)
+
+
+def _in_float32_with_gradient(
+    module: nn.Conv2d, forward: Callable[[Tensor], Tensor], values: Tensor
+) -> Tensor:
+    slow = values.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+    if not (slow and torch.is_grad_enabled() and module.weight.requires_grad):
+        return forward(values)
+    with torch.autocast("cpu", enabled=False):
+        return forward(values.float()).to(values.dtype)
