@@ -2,43 +2,48 @@
 
     python benchmarks/synthetic.py
 
-A data set that colour histograms solve teaches nothing about networks: their macro-F1 should stay below
-0.75. Draws the default laboratories' cells in memory, prints a table, writes
-outputs/benchmarks/synthetic.json.
+A data set that colour histograms solve teaches nothing about networks.  Takes the set that `make demo` trains
+on, prints a Markdown table, writes outputs/benchmarks/synthetic.json.
 """
 
 from __future__ import annotations
 
-import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from omegaconf import OmegaConf
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from tqdm import tqdm
 
-from wbc.labels import CLASSES
+from wbc.files import write_json
+from wbc.images import decode
+from wbc.labels import CLASSES, ClassNames
+from wbc.manifest import read_csv
+from wbc.run_folder import versions
 from wbc.synthetic import LABS, draw_cell
-from wbc.synthetic_labs import smear_of
-from wbc.synthetic_plan import class_counts
+from wbc.synthetic_dataset import write_dataset
+from wbc.tables import markdown_table
 
-TRAIN_LABS = ("lab_a", "lab_b", "lab_c", "lab_d")
-SMEARS_PER_LAB = {"train": 6, "test": 2}
+CONF = Path(__file__).resolve().parents[1] / "conf"
 OUTPUT = Path("outputs/benchmarks/synthetic.json")
 
 
-def images_per_second(images: int = 300) -> float:
+def images_per_second(labs: Sequence[str], images: int = 300) -> float:
     rng = np.random.default_rng(0)
     labels = [CLASSES[i % len(CLASSES)] for i in range(images)]
-    labs = [LABS[TRAIN_LABS[i % len(TRAIN_LABS)]] for i in range(images)]
-    draw_cell(labels[0], labs[0], rng)  # the first call loads libraries
+    drawn = [LABS[labs[i % len(labs)]] for i in range(images)]
+    draw_cell(labels[0], drawn[0], rng)  # the first call loads libraries
     start = time.process_time()  # of the processor, so that other programs do not count
-    for label, lab in zip(labels, labs, strict=True):
+    for label, lab in zip(labels, drawn, strict=True):
         draw_cell(label, lab, rng)
     return images / (time.process_time() - start)
 
@@ -66,22 +71,28 @@ def _joint_histogram(image: NDArray[np.uint8]) -> NDArray:
     return np.sqrt(cv2.calcHist([image], [0, 1, 2], None, [8] * 3, [0, 256] * 3).ravel())
 
 
-def draw(split: str, counts: dict[str, int], seed: int) -> tuple[dict[str, NDArray], NDArray]:
-    """Features and labels of cells from smears that only this split has."""
-    rng = np.random.default_rng([seed, len(split)])
-    smears = [smear_of(LABS[name], rng) for name in TRAIN_LABS for _ in range(SMEARS_PER_LAB[split])]
-    labels = np.repeat(np.arange(len(CLASSES)), [counts[name] for name in CLASSES])
-    rows = [
-        features(draw_cell(CLASSES[label], smears[i % len(smears)], rng)[0]) for i, label in enumerate(labels)
-    ]
+def read_split(manifest: pd.DataFrame, split: str) -> tuple[dict[str, NDArray], NDArray]:
+    """Features and labels of one split of the drawn set."""
+    chosen = manifest[manifest["split"] == split]
+    rows = [features(decode(path)) for path in tqdm(chosen["path"], split)]
+    labels = np.array([CLASSES.index(label) for label in chosen["label"]])
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}, labels
 
 
 def main() -> None:
     cv2.setNumThreads(1)
-    speed = images_per_second()
-    train, train_labels = draw("train", class_counts(150, 37), seed=0)
-    test, test_labels = draw("test", class_counts(50, 25), seed=0)
+    settings = OmegaConf.load(CONF / "data" / "synthetic.yaml")
+    speed = images_per_second(settings.train_labs)
+    table = write_dataset(
+        Path(settings.root),
+        settings.images_per_class,
+        settings.train_labs,
+        settings.unseen_labs,
+        settings.synthetic_seed,
+    )
+    manifest = read_csv(table, ClassNames(CLASSES), "synthetic")
+    train, train_labels = read_split(manifest, "train")
+    test, test_labels = read_split(manifest, "test")
     models = {
         "logistic regression": make_pipeline(
             StandardScaler(), LogisticRegression(C=0.1, max_iter=500, class_weight="balanced")
@@ -92,17 +103,14 @@ def main() -> None:
         ),
     }
     rows = []
-    for model_name, model in models.items():
-        for feature_name in train:
+    for feature_name in train:
+        for model_name, model in models.items():
             predicted = model.fit(train[feature_name], train_labels).predict(test[feature_name])
             score = float(f1_score(test_labels, predicted, average="macro"))
-            rows.append({"features": feature_name, "model": model_name, "macro_f1": round(score, 3)})
-    print(f"{'features':26}{'model':22}macro-F1")
-    for row in rows:
-        print(f"{row['features']:26}{row['model']:22}{row['macro_f1']:.3f}")
-    print(f"drawn on one core: {speed:.0f} images/s at 224 px")
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps({"images_per_second": round(speed), "colour_alone": rows}, indent=2) + "\n")
+            rows.append([feature_name, model_name, f"{100 * score:.1f} %"])
+    print(markdown_table(["colour features", "classifier", "macro F1 on test"], rows))
+    print(f"\ndrawn on one core: {speed:.0f} images/s at 224 px")
+    write_json(OUTPUT, {"versions": versions(), "images_per_second": round(speed), "colour_alone": rows})
 
 
 if __name__ == "__main__":

@@ -11,20 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from small_runs import SMALL
 
 ROOT = Path(__file__).parent.parent
-SMALL = [
-    "data=synthetic",
-    "data.images_per_class=8",
-    "data.workers=0",
-    "model=efficientnet_lite0",
-    "model.weights=none",
-    "model.image_size_px=64",
-    "training.batch_size=8",
-    "trainer=cpu",
-    "phase.head.max_epochs=1",
-    "phase.finetune.max_epochs=1",
-]
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import f1_score, recall_score
+from small_runs import SMALL
 from test_config import composed
 
 import wbc
@@ -15,15 +16,8 @@ from wbc.run_folder import saved_config, start
 from wbc.schedule import BestAndLast
 from wbc.training import objective, train
 
-SMALL = [
-    "data=synthetic",
-    "data.images_per_class=8",
-    "data.workers=0",
-    "model=efficientnet_lite0",
-    "model.weights=none",
-    "model.image_size_px=64",
-    "training.batch_size=8",
-    "trainer=cpu",
+TWO_EPOCHS = [
+    *SMALL,
     "phase.head.max_epochs=2",
     "phase.finetune.max_epochs=2",
     "phase.finetune.lr=1e-3",
@@ -38,7 +32,7 @@ def root(tmp_path_factory) -> Path:
 
 
 def settings(root: Path, *overrides: str):
-    return composed(*SMALL, f"data.root={root}", f"data.checks_dir={root}", *overrides)
+    return composed(*TWO_EPOCHS, f"data.root={root}", f"data.checks_dir={root}", *overrides)
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +190,7 @@ def test_gradients_can_be_clipped_and_no_test_set_is_no_error(run, tmp_path):
     cells = cells[~cells["split"].str.startswith("test")]
     cells.to_csv(tmp_path / "cells.csv", index=False)
     config = composed(
-        *(part for part in SMALL if not part.startswith("data.images_per_class")),
+        *(part for part in TWO_EPOCHS if not part.startswith("data.images_per_class")),
         "data=manifest",
         f"data.root={tmp_path / 'cells.csv'}",
         "data.test_fraction=0",

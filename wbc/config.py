@@ -155,8 +155,8 @@ class Config:
                 f"data.workers={self.data.workers}: expected 0 or more, or null to choose",
             ),
             (
-                self.model.image_size_px >= 32,
-                f"model.image_size_px={self.model.image_size_px}: expected 32 or more",
+                self.model.image_size_px >= 64,  # below, the last feature map is one pixel
+                f"model.image_size_px={self.model.image_size_px}: expected 64 or more",
             ),
             (0 <= self.model.dropout < 1, f"model.dropout={self.model.dropout}: expected 0 <= dropout < 1"),
             (

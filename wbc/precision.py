@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -46,9 +47,15 @@ def train_slow_depthwise_in_float32(net: nn.Module) -> None:
     passes without a gradient, other devices and other precisions are left as they are.
     """
     for module in net.modules():
-        depthwise = isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
-        if depthwise and (max(module.kernel_size) > 3 or max(module.stride) > 1):
-            module.forward = partial(_in_float32_with_gradient, module, module.forward)
+        if _has_slow_backward(module):
+            float32 = partial(_in_float32_with_gradient, module, module.forward)
+            module.forward = float32  # type: ignore[method-assign]
+
+
+def _has_slow_backward(module: nn.Module) -> TypeGuard[nn.Conv2d]:
+    if not isinstance(module, nn.Conv2d) or not module.groups == module.in_channels > 1:
+        return False
+    return max(module.kernel_size) > 3 or max(module.stride) > 1
 
 
 def _in_float32_with_gradient(
