@@ -17,7 +17,7 @@ from wbc.figures import (
     save_figure,
     training_curves_figure,
 )
-from wbc.files import replacing
+from wbc.files import replacing, write_text
 from wbc.metrics import classification_metrics
 from wbc.tables import comparison_table
 from wbc.views import View
@@ -80,6 +80,13 @@ def write_set_figures(
 def write_training_curves(folder: Path, history: pd.DataFrame) -> None:
     """Loss, accuracy, macro-F1 and learning rate over all phases."""
     save_figure(training_curves_figure(history), folder / "training_curves.png")
+
+
+def write_results_page(folder: Path, title: str, table: str) -> None:
+    """results.md: the tables, then every figure of the run."""
+    figures = sorted((folder / "figures").glob("*.png"))
+    images = [f"![{path.stem.replace('_', ' ')}](figures/{path.name})" for path in figures]
+    write_text(folder / "results.md", "\n\n".join([f"# {title}", table, *images]) + "\n")
 
 
 def write_augmented_page(folder: Path, cells: Cells) -> None:

@@ -29,6 +29,7 @@ from wbc.results import (
     set_metrics,
     write_augmented_page,
     write_predictions,
+    write_results_page,
     write_set_figures,
     write_training_curves,
 )
@@ -184,9 +185,9 @@ def _write_run(folder: Path, config: Config, network: Network, metrics: dict[str
     write_json(folder / run_folder.METRICS, metrics)
     predictions = log_folder(folder, phases[-1]) / "predictions.csv"
     write_text(folder / "predictions.csv", predictions.read_text(encoding="utf-8"))
-    table = results_table(metrics["phases"])
-    write_text(folder / "results.md", table + "\n")
     history = pd.concat([pd.read_csv(log_folder(folder, phase) / "history.csv") for phase in phases])
     write_training_curves(folder / "figures", history)
+    table = results_table(metrics["phases"])
+    write_results_page(folder, f"{config.name}, seed {config.seed}", table)
     log.info("results\n\n%s\n", table)
-    log.info("model, metrics, predictions and figures are in %s", folder)
+    log.info("tables and figures: %s; model, metrics and predictions lie beside it", folder / "results.md")
