@@ -101,8 +101,8 @@ class PhaseConfig:
 
 
 @dataclass
-class LossConfig:
-    """What is minimised, and by what."""
+class TrainingConfig:
+    """Batches, loss and optimizer, the same in both phases."""
 
     batch_size: int = MISSING
     label_smoothing: float = MISSING
@@ -126,7 +126,7 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     phase: PhaseConfig = field(default_factory=PhaseConfig)
-    training: LossConfig = field(default_factory=LossConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
     trainer: dict[str, Any] = field(default_factory=dict)  # arguments of pytorch_lightning.Trainer
     logger: dict[str, Any] = field(default_factory=dict)  # a Lightning logger by `_target_`
 

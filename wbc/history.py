@@ -45,7 +45,8 @@ class History(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the epoch's row, write the file, and say how long it may still take."""
-        metrics = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        logged = sorted(trainer.callback_metrics.items())
+        metrics = {name: float(value) for name, value in logged if not name.startswith("lr-")}  # told as lr
         row = {"phase": self.phase, "epoch": trainer.current_epoch, "lr": self._lr, **metrics}
         row["seconds"] = time.monotonic() - self._started
         self.rows.append(row)
