@@ -44,7 +44,8 @@ def train_slow_depthwise_in_float32(net: nn.Module) -> None:
 
     oneDNN has fast bf16 kernels for 3x3 at stride 1 only; with other kernels or strides the backward pass
     takes from twice to over ten times as long in bf16 as in float32 (AVX-512-BF16; figures by
-    `benchmarks/depthwise.py`).  Forward passes without a gradient, other devices and other precisions are left as they are.
+    `benchmarks/depthwise.py`).  Forward passes without a gradient, other devices and other precisions are
+    left as they are.
     """
     for module in net.modules():
         if _has_slow_backward(module):
