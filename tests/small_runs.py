@@ -9,6 +9,7 @@ SMALL = [
     "model.image_size_px=64",
     "training.batch_size=8",
     "trainer=cpu",
+    "trainer.precision=bf16-mixed",  # on every machine; auto measures, and equal runs are compared here
     "phase.head.max_epochs=1",
     "phase.finetune.max_epochs=1",
 ]

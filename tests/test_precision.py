@@ -2,8 +2,10 @@ import pytest
 import torch
 from torch import nn
 
+from wbc.backbone import Backbone
 from wbc.errors import ConfigError
-from wbc.precision import resolve_precision, train_slow_depthwise_in_float32
+from wbc.network import Network
+from wbc.precision import faster_precision, forward_ms, resolve_precision, train_slow_depthwise_in_float32
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
@@ -52,3 +54,19 @@ def test_slow_depthwise_convolutions_train_in_float32(kernel, stride, changed):
     assert (error < plain_error) == changed
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         assert convolution(values).dtype == torch.bfloat16  # evaluation keeps the faster forward pass
+
+
+def test_bf16_is_left_only_where_float32_is_clearly_faster():
+    assert faster_precision({"bf16-mixed": 100.0, "32-true": 160.0}) == "bf16-mixed"
+    assert faster_precision({"bf16-mixed": 100.0, "32-true": 95.0}) == "bf16-mixed"  # noise
+    assert faster_precision({"bf16-mixed": 216.0, "32-true": 153.0}) == "32-true"
+
+
+def test_timing_the_network_leaves_it_as_it_was():
+    network = Network(Backbone("tf_efficientnet_lite0", 64), ["a", "b"])
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    milliseconds = forward_ms(network, batch_size=2, rounds=1)
+    assert set(milliseconds) == {"bf16-mixed", "32-true"}
+    assert min(milliseconds.values()) > 0
+    assert network.training
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())

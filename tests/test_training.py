@@ -214,3 +214,13 @@ def test_a_moved_run_keeps_its_best_epoch(run, tmp_path):
     moved.load_state_dict(kept)
     assert moved.best_model_score == kept["best_model_score"]
     assert moved.best_model_path == str(tmp_path / "elsewhere" / "best.ckpt")
+
+
+def test_auto_precision_is_measured_once_and_kept_on_resume(root, tmp_path, monkeypatch):
+    monkeypatch.setattr("wbc.training.resolve_precision", lambda *_: "bf16-mixed")
+    monkeypatch.setattr("wbc.training.forward_ms", lambda _: {"bf16-mixed": 216.0, "32-true": 153.0})
+    config = settings(root, "phase=head", "phase.head.max_epochs=1", "trainer.precision=auto")
+    assert train(config, tmp_path)["phases"]["head"]["precision"] == "32-true"
+    (tmp_path / "logs" / "head" / "result.json").unlink()  # as if it had been killed before
+    monkeypatch.setattr("wbc.training.forward_ms", lambda _: {"bf16-mixed": 100.0, "32-true": 153.0})
+    assert train(config, tmp_path)["phases"]["head"]["precision"] == "32-true"

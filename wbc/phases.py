@@ -28,7 +28,6 @@ from wbc.errors import ConfigError
 from wbc.freeze import FreezeBackbone
 from wbc.history import History
 from wbc.network import Network
-from wbc.precision import resolve_precision
 from wbc.schedule import BestAndLast, EarlyStop, KerasPlateau
 
 log = logging.getLogger(__name__)
@@ -156,15 +155,10 @@ def _logger(config: Config, folder: Path, phase: str) -> Logger:
 def _trainer(
     config: Config, fit: FitConfig, callbacks: list[Callback], logger: Logger, folder: Path
 ) -> Trainer:
-    arguments = dict(config.trainer)
-    precision: Any = resolve_precision(
-        arguments.pop("precision", "auto"), arguments.get("accelerator", "auto")
-    )
     return _built(
         "trainer",
         lambda: Trainer(
-            **instantiate(arguments),
-            precision=precision,
+            **instantiate(config.trainer),
             max_epochs=fit.max_epochs,
             callbacks=callbacks,
             logger=logger,

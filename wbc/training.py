@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from pytorch_lightning import seed_everything
@@ -24,6 +26,7 @@ from wbc.files import read_json, write_json, write_text
 from wbc.manifest import build_manifest, read_manifest, write_manifest
 from wbc.network import Network
 from wbc.phases import PhaseOutcome, best_checkpoint, log_folder, run_phase
+from wbc.precision import faster_precision, forward_ms, resolve_precision
 from wbc.results import (
     results_table,
     set_metrics,
@@ -62,6 +65,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         write_augmented_page(folder / "figures", data.cells("train"))
     phases = _phases_to_run(config)
     network = _starting_network(config, folder, phases)
+    config = _with_precision(config, network, folder)
     records: dict[str, Any] = {}
     for phase in phases:
         result = log_folder(folder, phase) / "result.json"
@@ -126,6 +130,28 @@ def _drawn(data: DataConfig, image_size_px: int) -> DataConfig:
         data.workers,
     )
     return DataConfig(**{**vars(data), "source": "manifest", "root": str(table)})
+
+
+def _with_precision(config: Config, network: Network, folder: Path) -> Config:
+    """`config` with the precision that `auto` stands for; measured once, so that a resumed run keeps it."""
+    trainer = config.trainer
+    accelerator = trainer.get("accelerator", "auto")
+    precision = resolve_precision(trainer.get("precision", "auto"), accelerator)
+    on_cpu = accelerator == "cpu" or not torch.cuda.is_available()
+    if on_cpu and precision == "bf16-mixed" and trainer.get("precision", "auto") == "auto":
+        file = folder / "precision.json"
+        if run_folder.is_first_rank() and not file.exists():
+            milliseconds = forward_ms(network)
+            chosen = faster_precision(milliseconds)
+            log.info("precision %s: an image takes %s", chosen, _ms(milliseconds))
+            write_json(file, {"precision": chosen, "forward_ms_per_image": milliseconds})
+        run_folder.wait_for(file)
+        precision = read_json(file)["precision"]
+    return replace(config, trainer={**trainer, "precision": precision})
+
+
+def _ms(milliseconds: dict[str, float]) -> str:
+    return ", ".join(f"{value:.1f} ms in {name}" for name, value in milliseconds.items())
 
 
 def _phases_to_run(config: Config) -> list[str]:
