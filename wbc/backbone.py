@@ -103,6 +103,16 @@ class Backbone(nn.Module):
         """Names of the units of the frozen part, in order."""
         return [name for name, _, _ in self._units[: self._split]]
 
+    @property
+    def unit_parameters(self) -> list[tuple[str, list[nn.Parameter]]]:
+        """Each unit's name and parameters, in order; the first has the network's bare ones too."""
+        bare = list(self.net.parameters(recurse=False))  # class token, position embedding
+        units: list[tuple[str, list[nn.Parameter]]] = []
+        for name, owners, _ in self._units:
+            owned = [p for owner in owners for p in self.net.get_submodule(owner).parameters()]
+            units.append((name, list(dict.fromkeys(owned if units else [*bare, *owned]))))
+        return units
+
     def unit_state(self, stop: int) -> dict[str, Tensor]:
         """Weights and statistics that decide what the units before number `stop` compute."""
         owners = [owner for _, names, _ in self._units[:stop] for owner in names]
@@ -115,12 +125,21 @@ class Backbone(nn.Module):
             if key in bare or any(owner == "" or key.startswith(f"{owner}.") for owner in owners)
         }
 
-    def run_units(self, values: Tensor, start: int, stop: int) -> Tensor:
-        """What units `start` to `stop` - 1 make of the values that come to them, without a graph."""
-        with torch.no_grad():
-            for _, _, compute in self._units[start:stop]:
-                values = compute(values)
+    @property
+    def unit_names(self) -> list[str]:
+        """Names of all units, in order."""
+        return [name for name, _, _ in self._units]
+
+    def compute_units(self, values: Tensor, start: int, stop: int) -> Tensor:
+        """What units `start` to `stop` - 1 make of the values that come to them."""
+        for _, _, compute in self._units[start:stop]:
+            values = compute(values)
         return values
+
+    def run_units(self, values: Tensor, start: int, stop: int) -> Tensor:
+        """As `compute_units`, without a graph."""
+        with torch.no_grad():
+            return self.compute_units(values, start, stop)
 
     def frozen_part(self, images: Tensor) -> Tensor:
         """What stays the same for an image however long the rest trains."""
@@ -128,9 +147,7 @@ class Backbone(nn.Module):
 
     def trainable_part(self, values: Tensor) -> Tensor:
         """From the frozen part's values to features (N, features)."""
-        for _, _, compute in self._units[self._split :]:
-            values = compute(values)
-        return values
+        return self.compute_units(values, self._split, len(self._units))
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) normalised images to (N, features)."""
@@ -174,7 +191,7 @@ def create_timm(name: str, image_size_px: int, drop_path_rate: float, *, pretrai
 
 
 def _units(net: Any) -> list[Unit]:
-    """The chain of units; for a family not listed here, the whole network is one unit."""
+    """The chain of units; a family not listed here has its feature map as one, and what pools it."""
     if isinstance(net, EfficientNet):
         blocks = [
             (f"blocks.{i}.{j}", (f"blocks.{i}.{j}",), block)
@@ -209,4 +226,7 @@ def _units(net: Any) -> list[Unit]:
             *blocks,
             ("top", ("norm", "fc_norm"), lambda x: net.forward_head(net.norm(x), pre_logits=True)),
         ]
-    return [("all", ("",), lambda x: net.forward_head(net.forward_features(x), pre_logits=True))]
+    return [
+        ("features", ("",), net.forward_features),  # owns all, so that the network is frozen whole or not
+        ("pool", (), lambda x: net.forward_head(x, pre_logits=True)),
+    ]
