@@ -1,5 +1,9 @@
 """What can go wrong through no fault of the code: each message says what, where and the mend."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
 
 class WbcError(Exception):
     """Base of the errors that a command reports in one paragraph, without a traceback."""
@@ -7,6 +11,19 @@ class WbcError(Exception):
 
 class DataError(WbcError):
     """The images or their labels cannot be used as they are."""
+
+
+class FileError(DataError):
+    """One file that cannot be used; `path` says which, `reason` what is wrong and the mend."""
+
+    def __init__(self, path: str | Path, reason: str = "") -> None:
+        # Both as args, from which pickle builds it anew; a loader process hands over its message alone.
+        super().__init__(path, reason)
+        self.path = str(path)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}" if self.reason else self.path
 
 
 class ConfigError(WbcError):

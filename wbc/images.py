@@ -14,7 +14,7 @@ import numpy as np
 import PIL
 from PIL import Image, ImageOps
 
-from wbc.errors import DataError
+from wbc.errors import FileError
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")  # lower case; to be compared without case
 
@@ -31,17 +31,8 @@ _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR = 258, 262, 284  # TIFF 6.0 tags
 _RESAVE = "save it again as 8-bit RGB (PNG, or TIFF with interleaved samples)"
 
 
-class ImageError(DataError):
-    """A file that cannot be used as an image; `path` says which, `reason` what and the mend."""
-
-    def __init__(self, path: str | Path, reason: str = "") -> None:
-        # Both as args, from which pickle builds it anew; a loader process hands over its message alone.
-        super().__init__(path, reason)
-        self.path = str(path)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}" if self.reason else self.path
+class ImageError(FileError):
+    """A file that cannot be used as an image."""
 
 
 def decode(path: str | Path) -> np.ndarray:
