@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 NOT_MEASURED = "–"
-_NUMBER = re.compile(rf"[-+]?[\d,]*\.?\d+(e[-+]?\d+)?( ?%)?|{NOT_MEASURED}")
+NUMBER = re.compile(rf"[-+]?[\d,]*\.?\d+(e[-+]?\d+)?( ?%)?|{NOT_MEASURED}")
 
 _PHASE_TITLES = {"head": "without fine-tuning", "finetune": "with fine-tuning"}
 
@@ -26,7 +26,7 @@ def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> 
             )
 
     columns = [[_cell(value) for value in column] for column in zip(headers, *rows, strict=True)]
-    numeric = [len(column) > 1 and all(map(_NUMBER.fullmatch, column[1:])) for column in columns]
+    numeric = [len(column) > 1 and all(map(NUMBER.fullmatch, column[1:])) for column in columns]
     widths = [max(3, *map(len, column)) for column in columns]  # a delimiter cell is three characters: --:
     delimiters = [
         "-" * (width - 1) + (":" if right else "-") for width, right in zip(widths, numeric, strict=True)
