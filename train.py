@@ -51,7 +51,7 @@ def _open_run(composed: DictConfig) -> tuple[Config, Path]:
                 f"resume_from continues a run with its own settings: leave out {' '.join(others)}, or start "
                 "a new run, from its weights if you like: init_from=<run folder>/model.ckpt"
             )
-        return run_folder.saved_config(folder), folder
+        return run_folder.saved_config(folder, Config), folder
     named = any(override.startswith("hydra.run.dir=") for override in HydraConfig.get().overrides.hydra)
     if not named and _processes_started_outside() > 1:
         raise ConfigError(

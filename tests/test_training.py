@@ -11,6 +11,7 @@ from test_config import composed
 
 import wbc
 from wbc.classifier import Classifier
+from wbc.config import Config
 from wbc.errors import CheckpointError, ConfigError
 from wbc.run_folder import saved_config, start
 from wbc.schedule import BestAndLast
@@ -72,7 +73,7 @@ def test_the_run_folder_holds_everything(run):
     versions = json.loads((folder / "versions.json").read_text())
     assert versions["seed"] == 0
     assert versions["packages"]["torch"] == torch.__version__.split("+")[0]
-    assert saved_config(folder) == config
+    assert saved_config(folder, Config) == config
     assert json.loads((folder / "metrics.json").read_text()) == metrics
 
 

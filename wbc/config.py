@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from wbc.errors import ConfigError
 
+Settings = TypeVar("Settings")  # a command's dataclass
 WEIGHTS = ("timm", "none", "package")  # any other word is a file
 SOURCES = ("folder", "manifest", "synthetic")
 ON_UNREADABLE = ("error", "skip")
@@ -246,11 +247,16 @@ def _absolute(path: str | None) -> Any:
 
 def parse(composed: DictConfig) -> Config:
     """The composed YAML as a `Config`; ConfigError names an unknown key, a missing or a wrong value."""
+    return parse_as(Config, composed)
+
+
+def parse_as(kind: type[Settings], composed: DictConfig) -> Settings:
+    """As `parse`, for another command's dataclass."""
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(Config), composed)
+        merged = OmegaConf.merge(OmegaConf.structured(kind), composed)
         config = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
         key = f" at {error.full_key}" if error.full_key else ""
         raise ConfigError(f"the settings do not hold{key}: {str(error).splitlines()[0]}") from error
-    assert isinstance(config, Config)
+    assert isinstance(config, kind)
     return config

@@ -42,6 +42,11 @@ _ABSENT = "#e6e6e6"
 _TITLE, _TEXT, _SMALL = 11, 9, 8  # points
 
 
+def line_style(index: int) -> dict[str, Any]:
+    """Colour and dashes of line number `index`, as keywords of `Axes.plot`."""
+    return {"color": _COLOURS[index % len(_COLOURS)], "linestyle": _DASHES[index % len(_DASHES)]}
+
+
 def confusion_matrix_figure(confusion: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> Figure:
     """Counts, and percentages of the true class, in a square a pair of classes.
 
@@ -129,8 +134,7 @@ def roc_figure(probabilities: Tensor, labels: Tensor, classes: Sequence[str], ti
             continue
         false_rate, true_rate = (rate.numpy() for rate in binary_roc(probabilities[:, index], is_class)[:2])
         style = {
-            "color": _COLOURS[index % len(_COLOURS)],
-            "linestyle": _DASHES[index % len(_DASHES)],
+            **line_style(index),
             # Thinner and thinner, so that a curve still shows beneath one that covers it.
             "linewidth": 3.0 - 1.8 * index / len(classes),
         }

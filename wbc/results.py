@@ -9,7 +9,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from wbc.cams import ClassActivationMap
 from wbc.cells import Cells
+from wbc.explain_sheet import write_contact_sheet
 from wbc.figures import (
     confusion_matrix_figure,
     image_page_figure,
@@ -18,7 +20,9 @@ from wbc.figures import (
     training_curves_figure,
 )
 from wbc.files import replacing, write_text
+from wbc.methods import Method
 from wbc.metrics import classification_metrics
+from wbc.network import Network
 from wbc.tables import comparison_table
 from wbc.views import View
 
@@ -80,6 +84,17 @@ def write_set_figures(
 def write_training_curves(folder: Path, history: pd.DataFrame) -> None:
     """Loss, accuracy, macro-F1 and learning rate over all phases."""
     save_figure(training_curves_figure(history), folder / "training_curves.png")
+
+
+def write_explanations(folder: Path, phase: str, predictions: pd.DataFrame, network: Network) -> None:
+    """Grad-CAM of the first test set after `phase`, errors first.  predictions: as in predictions.csv."""
+    splits = predictions["split"].unique()
+    shown = next((name for name in splits if name.startswith("test")), splits[0])
+    rows = predictions[predictions["split"] == shown].rename(columns={"prediction": "predicted"})
+    rows = rows.assign(probability=rows[network.classes].max(axis=1), target=rows["predicted"])
+    method = Method("gradcam", [], ClassActivationMap(network, "gradcam"))
+    path = folder / f"explanations_{shown}_{phase}.png"
+    write_contact_sheet(path, f"{shown}, after {phase}", rows, network, method)
 
 
 def write_results_page(folder: Path, title: str, table: str) -> None:

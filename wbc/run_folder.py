@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from wbc.config import Config, parse
+from wbc.config import Settings, parse_as
 from wbc.errors import CheckpointError, ConfigError
 from wbc.files import write_json, write_text
 
@@ -47,11 +47,14 @@ def _rank() -> int:
     return getattr(rank_zero_only, "rank")  # noqa: B009  # set by Lightning from the launcher's variables
 
 
-def start(config: Config, folder: Path) -> None:
-    """Write config, versions and seed into `folder`; ConfigError where another run lies there."""
+def start(config: Any, folder: Path, first_result: str = MANIFEST) -> None:
+    """Write config, versions and seed into `folder`; ConfigError where another run lies there.
+
+    `config` is a command's dataclass with a `seed`; `first_result` is the file that tells of a run.
+    """
     if not is_first_rank():
         return
-    if (folder / MANIFEST).exists():  # without one, nothing but its settings was accepted yet
+    if (folder / first_result).exists():  # without one, nothing but its settings was accepted yet
         raise ConfigError(
             f"{folder} holds a run already: continue it with resume_from={folder}, or choose another "
             "hydra.run.dir"
@@ -60,14 +63,14 @@ def start(config: Config, folder: Path) -> None:
     write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.structured(config)))
 
 
-def saved_config(folder: Path) -> Config:
+def saved_config(folder: Path, kind: type[Settings]) -> Settings:
     """The settings of the run in `folder`, to continue it; CheckpointError where there is no run."""
     if not (folder / CONFIG).is_file():
         raise CheckpointError(
             f"resume_from={folder}: no {CONFIG} there; expected the folder of an interrupted run"
         )
     try:
-        return parse(OmegaConf.load(folder / CONFIG))  # type: ignore[arg-type]
+        return parse_as(kind, OmegaConf.load(folder / CONFIG))  # type: ignore[arg-type]
     except OmegaConfBaseException as error:
         raise CheckpointError(f"{folder / CONFIG} cannot be read: {error}") from error
 

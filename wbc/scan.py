@@ -70,6 +70,14 @@ def scan_folder(root: str, names: ClassNames, split_folders: Mapping[str, str] |
     return sorted(found)
 
 
+def image_files(folder: Path) -> list[str]:
+    """Every file below `folder` that is an image by its suffix, sorted; hidden ones are left out."""
+    passed_over: dict[str, list[str]] = defaultdict(list)
+    files = [str(path) for path in _files_below(folder, passed_over) if _kind(path, "") == ""]
+    _log_passed_over(passed_over)
+    return sorted(files)
+
+
 def _split_folders(
     top: Path, names: ClassNames, split_folders: Mapping[str, str] | None
 ) -> list[tuple[Path, str]]:

@@ -31,6 +31,7 @@ from wbc.results import (
     results_table,
     set_metrics,
     write_augmented_page,
+    write_explanations,
     write_predictions,
     write_results_page,
     write_set_figures,
@@ -211,6 +212,11 @@ def _write_run(folder: Path, config: Config, network: Network, metrics: dict[str
     write_json(folder / run_folder.METRICS, metrics)
     predictions = log_folder(folder, phases[-1]) / "predictions.csv"
     write_text(folder / "predictions.csv", predictions.read_text(encoding="utf-8"))
+    for phase in phases:
+        found = pd.read_csv(
+            log_folder(folder, phase) / "predictions.csv", dtype={"label": str}, keep_default_na=False
+        )
+        write_explanations(folder / "figures", phase, found, load_network(best_checkpoint(folder, phase)))
     history = pd.concat([pd.read_csv(log_folder(folder, phase) / "history.csv") for phase in phases])
     write_training_curves(folder / "figures", history)
     table = results_table(metrics["phases"])

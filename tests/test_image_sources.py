@@ -1,0 +1,72 @@
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from wbc.errors import DataError
+from wbc.image_sources import find_images
+from wbc.labels import CLASSES, ClassNames
+from wbc.manifest import COLUMNS, write_manifest
+
+NAMES = ClassNames(CLASSES)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ("cells/Neutrophil/a.png", "cells/monocytes/deep/b.PNG", "cells/c.jpg", "cells/.hidden.png"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(path)
+    (tmp_path / "cells" / "notes.txt").write_text("no image")
+    return tmp_path
+
+
+def found(given, checkpoint):
+    frame = find_images(str(given), NAMES, checkpoint)
+    return dict(zip([path.rpartition("/")[2] for path in frame["path"]], frame["label"], strict=True))
+
+
+def test_a_folder_is_searched_to_any_depth_and_labels_are_the_folders_that_spell_a_class(tree):
+    expected = {"a.png": "Neutrophil", "b.PNG": "Monocyte", "c.jpg": ""}
+    assert found(tree / "cells", tree / "model.ckpt") == expected
+
+
+def test_a_file_and_a_pattern(tree):
+    assert found(tree / "cells/Neutrophil/a.png", tree / "m") == {"a.png": "Neutrophil"}
+    assert found(tree / "cells/**/*.PNG", tree / "m") == {"b.PNG": "Monocyte"}
+    assert found(tree / "cells/*", tree / "m") == {"c.jpg": ""}
+
+
+def test_a_table(tree):
+    table = tree / "table.csv"
+    table.write_text("path,label\ncells/c.jpg,EO\ncells/Neutrophil/a.png,neutrophil\n")
+    assert found(table, tree / "m") == {"c.jpg": "Eosinophil", "a.png": "Neutrophil"}
+
+
+@pytest.mark.parametrize("checkpoint", ["model.ckpt", "checkpoints/head/best.ckpt"])
+def test_a_split_of_the_models_own_run_without_what_was_left_out(tree, checkpoint):
+    rows = [
+        {"path": "/x/1.png", "label": "Monocyte", "split": "test", "excluded": ""},
+        {"path": "/x/2.png", "label": "Monocyte", "split": "test", "excluded": "unreadable"},
+        {"path": "/x/3.png", "label": "Basophil", "split": "train", "excluded": ""},
+    ]
+    frame = pd.DataFrame(rows, columns=COLUMNS).fillna("")
+    write_manifest(frame, tree / "run" / "manifest.csv")
+    assert found("test", tree / "run" / checkpoint) == {"1.png": "Monocyte"}
+    with pytest.raises(DataError, match="test, train"):
+        find_images("tset", NAMES, tree / "run" / checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ("nowhere", "no such file or folder"),
+        ("empty", "no images in the folder"),
+        ("cells/*.gif", "no image matches"),
+        ("cells/*.txt", "1 other files do"),
+    ],
+)
+def test_where_nothing_is_found_the_error_says_what_was_looked_for(tree, given, complaint):
+    (tree / "empty").mkdir()
+    with pytest.raises(DataError, match=complaint):
+        find_images(str(tree / given), NAMES, tree / "model.ckpt")
