@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -118,3 +120,19 @@ def test_stochastic_depth_acts_in_unfrozen_blocks_only():
 def test_unknown_network_names_near_ones():
     with pytest.raises(ConfigError, match=r"resnet19.*model\.backbone|model\.backbone='resnet19'"):
         Backbone("resnet19")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("unit", [0, -1])  # stem and top are joined of several modules
+def test_a_copy_computes_with_its_own_weights(name, unit):
+    original = small(name).eval()
+    values = images(original)
+    copied = copy.deepcopy(original)
+    owned = [parameters for _, parameters in copied.unit_parameters if parameters][unit]
+    with torch.no_grad():
+        before = original(values)
+        assert torch.equal(copied(values), before)
+        for parameter in owned:
+            parameter.add_(0.5)
+        assert not torch.allclose(copied(values), before)
+        assert torch.equal(original(values), before)

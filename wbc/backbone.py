@@ -7,6 +7,7 @@ trainable part, inside which single modules may still be frozen.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,14 @@ class Backbone(nn.Module):
         self._units = _units(self.net)
         self._split = 0  # units before it are frozen
         self._inference_only: list[nn.Module] = []
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backbone:
+        """A copy whose units compute with its own weights, and not with those of the original."""
+        made = type(self).__new__(type(self))
+        memo[id(self)] = made
+        made.__dict__ |= {k: copy.deepcopy(v, memo) for k, v in self.__dict__.items() if k != "_units"}
+        made._units = _units(made.net)
+        return made
 
     @property
     def mean(self) -> tuple[float, ...]:
