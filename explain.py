@@ -30,6 +30,9 @@ def main(composed: DictConfig) -> None:
     except WbcError as error:
         log.error("%s", error)
         sys.exit(1)
+    except OSError as error:
+        log.error("%s; mend it, then continue with: python explain.py resume_from=%s", error, folder)
+        sys.exit(1)
     except KeyboardInterrupt:
         log.error("stopped; continue with: python explain.py resume_from=%s", folder)
         sys.exit(130)
@@ -48,7 +51,7 @@ def _open_run(composed: DictConfig, folder: Path) -> ExplainConfig:
             )
         return run_folder.saved_config(folder, ExplainConfig)
     config = with_absolute_paths(parse_as(ExplainConfig, composed))
-    run_folder.start(config, folder, "explanations.csv")
+    run_folder.start(config, folder, "images.csv")
     return config
 
 

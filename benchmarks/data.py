@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -40,7 +41,7 @@ from wbc.files import write_json
 from wbc.freeze import FreezeBackbone
 from wbc.images import decode, resize
 from wbc.manifest import build_manifest
-from wbc.precision import resolve_precision
+from wbc.precision import faster_precision, forward_ms, resolve_precision
 from wbc.run_folder import versions
 from wbc.synthetic_dataset import write_dataset
 from wbc.tables import markdown_table
@@ -160,7 +161,7 @@ def training_rate(config: Config, phase: str, data: CellData, steps: int, *, res
     fit: FitConfig = getattr(config.phase, phase)
     clock = StepClock()
     accelerator = "gpu" if torch.cuda.is_available() else "cpu"
-    precision: Any = resolve_precision("auto", accelerator)
+    precision: Any = config.trainer["precision"]
     trainer = Trainer(
         accelerator=accelerator,
         devices=1,
@@ -183,6 +184,14 @@ def training_rate(config: Config, phase: str, data: CellData, steps: int, *, res
     return clock.images_per_second(config.training.batch_size)
 
 
+def run_precision(config: Config) -> str:
+    """What a run would choose."""
+    precision = resolve_precision("auto", "gpu" if torch.cuda.is_available() else "cpu")
+    if precision == "bf16-mixed" and not torch.cuda.is_available():
+        precision = faster_precision(forward_ms(build(config, config.phase.head).network))
+    return precision
+
+
 def rounds_of(rates: dict[str, Callable[[], float]], rounds: int, what: str) -> dict[str, list[float]]:
     """Let them take turns, so that a change in the machine's load meets all of them."""
     found: dict[str, list[float]] = {name: [] for name in rates}
@@ -203,14 +212,26 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=200, help="for the steps of one image")
     parser.add_argument("--workers", type=int, nargs="+", help="numbers of loader processes to try")
     options, overrides = parser.parse_known_args()
+    if options.steps < WARM_UP_STEPS + 2:
+        parser.error(
+            f"--steps must be {WARM_UP_STEPS + 2} or more: the first {WARM_UP_STEPS + 1} are left out"
+        )
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     cores = available_cores()
     counts = options.workers or sorted({0, 1, 2, 4, 8, 16, default_workers()} & set(range(cores + 1)))
     config, manifest = settings(overrides)
+    config.trainer["precision"] = run_precision(config)
     images = int((manifest["split"] == "train").sum())
     needed = (options.steps + WARM_UP_STEPS) * config.training.batch_size
     if images < needed:
         parser.error(f"{images} training images, {needed} needed: give fewer --steps or more images")
-    report: dict[str, Any] = {"versions": versions(), "overrides": overrides, "cores": cores}
+    print(f"training in {config.trainer['precision']}")
+    report: dict[str, Any] = {
+        "precision": config.trainer["precision"],
+        "versions": versions(),
+        "overrides": overrides,
+        "cores": cores,
+    }
     with tempfile.TemporaryDirectory() as scratch:
         loaders = {
             workers: cells(config, manifest, workers, Path(scratch)) for workers in sorted({*counts, 0})

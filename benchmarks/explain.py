@@ -88,10 +88,10 @@ def lime_times(samples: int, rounds: int) -> tuple[int, dict[str, list[float]]]:
     image = np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE)))
 
     def passes(batch_size: int, count: int) -> None:
-        images = torch.from_numpy(image).permute(2, 0, 1).expand(batch_size, 3, SIDE, SIDE).contiguous()
+        images = torch.from_numpy(image).permute(2, 0, 1).expand(count, 3, SIDE, SIDE).contiguous()
         with torch.inference_mode():
-            for _ in range(-(-count // batch_size)):
-                net(images)
+            for batch in images.split(batch_size):
+                net(batch)
 
     rates = {}
     for size in tqdm(LIME_BATCH_SIZES, "best batch size"):

@@ -118,10 +118,9 @@ def test_a_family_that_is_not_listed_is_explained_at_its_feature_map(name):
 
 
 @pytest.mark.parametrize("name", ["resnet18", "vit_tiny_patch16_224", "tf_efficientnet_lite0"])
-def test_heat_lies_where_the_head_looks(name):
+def test_maps_are_upright(name):
     """Only the patch in one corner differs from grey, so that only features there differ."""
     own = network(name, 224)
-    torch.nn.init.zeros_(own.head[0].weight)
     images = torch.full((1, 3, 224, 224), 124, dtype=torch.uint8)
     images[:, :, :64, 160:] = torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8)
     heat = ClassActivationMap(own, "eigencam")(images, torch.tensor([0]))[0]
@@ -179,7 +178,19 @@ def test_fused_is_refused_where_all_maps_have_one_resolution():
 
 
 def test_places_are_named_with_their_resolution():
-    places = {place.name: place.shape for place in places_of(network("resnet18", 224))}
-    assert places["layer1.0"] == (56, 56)
-    assert places["layer4.1"] == (7, 7)
+    places = {place.name: place.shape for place in places_of(network("tf_efficientnet_lite0", 224))}
+    assert places["stem"] == (112, 112)  # more places a side than channels
+    assert places["blocks.1.0"] == (56, 56)
+    assert places["top"] == (7, 7)
     assert "pool" not in places
+
+
+def test_a_network_whose_layers_are_not_known_is_refused():
+    with pytest.raises(ConfigError, match=r"methods=\[lime\]"):
+        ClassActivationMap(network("deit_tiny_distilled_patch16_224", 224), "gradcam")
+
+
+def test_explaining_leaves_no_hook_behind():
+    own = network("vit_tiny_patch16_224")
+    ClassActivationMap(own, "gradcam")(torch.zeros(1, 3, SIDE, SIDE, dtype=torch.uint8), torch.tensor([0]))
+    assert not any(module._forward_hooks for module in own.modules())

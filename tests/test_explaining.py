@@ -13,11 +13,13 @@ from PIL import Image
 
 from wbc import explaining
 from wbc.backbone import Backbone
-from wbc.checkpoint import save_model
+from wbc.cams import ClassActivationMap
+from wbc.checkpoint import load_network, save_model
 from wbc.config import parse_as
 from wbc.errors import CheckpointError, ConfigError, DataError
 from wbc.explain_config import ExplainConfig
 from wbc.explaining import explain
+from wbc.images import decode, resize
 from wbc.lime import stability
 from wbc.network import Network
 
@@ -117,10 +119,16 @@ def test_the_summary_says_for_each_method_what_the_rows_come_to(run):
     assert stages[-1] == "stem"
 
 
-def test_raw_maps_are_those_of_the_panels(run, place):
+def test_raw_maps_are_the_methods_own(run, place):
+    frame = pd.read_csv(run[0] / "explanations.csv")
+    row = frame[(frame["method"] == "gradcam") & (frame["number"] == 0)].iloc[0]
+    network = load_network(place / "model.ckpt")
+    pixels = resize(decode(row["path"]), 64)
+    images = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+    heat = ClassActivationMap(network, "gradcam")(images, torch.tensor([CLASSES.index(row["target"])]))
     with np.load(run[0] / "maps" / "000000.npz") as maps:
         assert set(maps) == {"gradcam", "layercam:fused"}
-        assert maps["gradcam"].shape == (64, 64)
+        assert np.allclose(maps["gradcam"], heat[0].numpy(), atol=1e-5)
 
 
 def test_the_gallery_asks_nobody_else(run):
@@ -155,7 +163,7 @@ def test_a_stopped_run_goes_on_where_it_was(place, tmp_path, monkeypatch):
     config = given(place, "methods=[gradcam]")
     explain(config, tmp_path / "whole")
     seen: list[list[int]] = []
-    plain = explaining._explained
+    plain = explaining.explain_batch
 
     def stopping(rows, *others):
         if len(seen) == 2:
@@ -163,15 +171,21 @@ def test_a_stopped_run_goes_on_where_it_was(place, tmp_path, monkeypatch):
         seen.append(list(rows.index))
         return plain(rows, *others)
 
-    monkeypatch.setattr(explaining, "_explained", stopping)
+    monkeypatch.setattr(explaining, "explain_batch", stopping)
     with pytest.raises(KeyboardInterrupt):
         explain(config, tmp_path / "stopped")
     assert not (tmp_path / "stopped" / "explanations.csv").exists()
     monkeypatch.setattr(
-        explaining, "_explained", lambda rows, *o: seen.append(list(rows.index)) or plain(rows, *o)
+        explaining, "explain_batch", lambda rows, *o: seen.append(list(rows.index)) or plain(rows, *o)
     )
     explain(config, tmp_path / "stopped")
     assert seen == [[0, 1], [2, 3], [4]]
+    names = [{path.name for path in (tmp_path / name).rglob("*")} for name in ("whole", "stopped")]
+    assert names[0] == names[1]
+    sheets = [(tmp_path / name / "contact_sheet.png").read_bytes() for name in ("whole", "stopped")]
+    assert sheets[0] == sheets[1]
+    assert explain(config, tmp_path / "stopped") == 0  # finished: nothing is done again
+    assert len(seen) == 3
     whole, stopped = (
         pd.read_csv(tmp_path / name / "explanations.csv").drop(columns="seconds")
         for name in ("whole", "stopped")
@@ -193,6 +207,30 @@ def test_a_mask_that_does_not_fit_is_named_and_the_others_are_measured(place, tm
     assert (frame["heat_in_cell"] != "").sum() > 0
 
 
+@pytest.mark.parametrize("masks", ["nowhere", "empty"])
+def test_masks_of_no_image_are_an_error_and_not_a_run_without_measures(place, tmp_path, masks):
+    (tmp_path / "empty").mkdir()
+    config = given(place, "measure=true", f"masks={tmp_path / masks}")
+    with pytest.raises(DataError, match="no mask for any of 5 images"):
+        explain(config, tmp_path / "run")
+
+
+def test_heat_that_is_not_finite_is_a_named_row(place, tmp_path, monkeypatch):
+    def broken(self, images, targets):
+        heat = torch.ones(len(images), 64, 64)
+        heat[0] = torch.nan
+        return heat
+
+    monkeypatch.setattr(ClassActivationMap, "__call__", broken)
+    config = given(place, "methods=[gradcam]", "measure=true", "sanity_images=0", f"masks={place / 'masks'}")
+    explain(config, tmp_path)
+    frame = pd.read_csv(tmp_path / "explanations.csv", keep_default_na=False)
+    rows = frame[frame["method"] == "gradcam"].set_index("number")
+    assert rows.loc[[0, 2, 4], "note"].eq("heat is not finite").all()  # the first of each batch of two
+    assert rows.loc[[0, 2, 4], "deletion"].eq("").all()
+    assert rows.loc[[1, 3], "deletion"].ne("").all()
+
+
 def test_two_images_cannot_share_a_mask(place, tmp_path):
     write_image(tmp_path / "images/Monocyte/1.png", 1)
     write_image(tmp_path / "images/Basophil/1.png", 2)
@@ -209,6 +247,20 @@ def test_a_model_that_nothing_speaks_for_shows_no_heat_instead_of_a_blank_pictur
     explain(given(place, f"checkpoint={tmp_path / 'model.ckpt'}", "methods=[gradcam]"), tmp_path / "run")
     frame = pd.read_csv(tmp_path / "run" / "explanations.csv")
     assert (frame["note"] == "no positive heat").all()
+
+
+def test_empty_maps_of_one_method_beside_another_are_measured(place, tmp_path, monkeypatch):
+    plain = ClassActivationMap.__call__
+
+    def empty(self, images, targets):
+        heat = plain(self, images, targets)
+        return heat if self.layers == ["top"] else torch.zeros_like(heat)
+
+    monkeypatch.setattr(ClassActivationMap, "__call__", empty)
+    explain(given(place, "methods=[layercam,layercam:blocks.4.2]", "measure=true"), tmp_path)
+    randomised = json.loads((tmp_path / "summary.json").read_text())["randomisation"]
+    assert {row["method"] for row in randomised if row["rank_correlation"] is None} == {"layercam:blocks.4.2"}
+    assert "layercam:blocks.4.2: no positive heat" in (tmp_path / "gallery.html").read_text()
 
 
 def test_a_random_model_whose_maps_are_all_empty_is_measured_all_the_same(place, tmp_path):
@@ -288,7 +340,7 @@ def test_the_command(place, tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "config.yaml").is_file()
     assert json.loads((tmp_path / "run" / "versions.json").read_text())["seed"] == 0
-    again = command(*files, run)
+    again = command(*files, run, "methods=[layercam]")
     assert again.returncode == 1
     assert "holds a run already" in again.stderr + again.stdout
     misspelt = command(*files, "methds=[gradcam]")

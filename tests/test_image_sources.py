@@ -50,11 +50,39 @@ def test_a_split_of_the_models_own_run_without_what_was_left_out(tree, checkpoin
         {"path": "/x/2.png", "label": "Monocyte", "split": "test", "excluded": "unreadable"},
         {"path": "/x/3.png", "label": "Basophil", "split": "train", "excluded": ""},
     ]
-    frame = pd.DataFrame(rows, columns=COLUMNS).fillna("")
+    frame = pd.DataFrame(rows, columns=COLUMNS, dtype=object).fillna("")
     write_manifest(frame, tree / "run" / "manifest.csv")
     assert found("test", tree / "run" / checkpoint) == {"1.png": "Monocyte"}
     with pytest.raises(DataError, match="test, train"):
         find_images("tset", NAMES, tree / "run" / checkpoint)
+
+
+def test_a_word_that_is_a_split_and_a_folder_is_refused(tree, monkeypatch):
+    row = {"path": "/x/1.png", "label": "Monocyte", "split": "test"}
+    write_manifest(
+        pd.DataFrame([row], columns=COLUMNS, dtype=object).fillna(""), tree / "run" / "manifest.csv"
+    )
+    (tree / "test").symlink_to(tree / "cells")
+    monkeypatch.chdir(tree)
+    with pytest.raises(DataError, match=r"images=\./test"):
+        find_images("test", NAMES, tree / "run" / "model.ckpt")
+    assert len(find_images("./test", NAMES, tree / "run" / "model.ckpt")) == 3
+
+
+def test_folders_above_the_one_given_say_nothing_about_cells(tree):
+    top = tree / "mo" / "slide_1"
+    top.parent.mkdir()
+    (tree / "cells").rename(top)
+    assert found(top, tree / "m")["c.jpg"] == ""
+    assert found(top / "Neutrophil", tree / "m") == {"a.png": "Neutrophil"}  # the folder given does
+    assert found(top / "*.jpg", tree / "m") == {"c.jpg": ""}
+
+
+def test_a_table_whose_rows_are_all_left_out_is_refused(tree):
+    table = tree / "table.csv"
+    table.write_text("path,label,excluded\ncells/c.jpg,EO,blurred\n")
+    with pytest.raises(DataError, match="every row"):
+        find_images(str(table), NAMES, tree / "m")
 
 
 @pytest.mark.parametrize(

@@ -156,10 +156,8 @@ class ClassActivationMap:
         # Score-CAM masks the image itself; the others need no graph before the first mapped layer.
         self._start = 0 if method == "scorecam" else places[0].after
         self._with_gradient = method not in ("eigencam", "scorecam")
-        tail = _Tail(network, self._start, places)
-        self._method = _METHODS[method](
-            tail, tail.layers, reshape_transform=lambda values: _grid(values, network.backbone)
-        )
+        self._method = _METHODS[method]
+        self._tail = _Tail(network, self._start, places)
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
         """(N, 3, H, W) of 0..255 and (N,) class numbers to heat (N, H, W) float32 on the CPU, 0 or more.
@@ -168,9 +166,14 @@ class ClassActivationMap:
         """
         values = self.network.backbone.run_units(self.network.preprocess(images), 0, self._start).float()
         wanted = [ClassifierOutputTarget(int(target)) for target in targets]
+        # Hooks for this call only: on the network's own layers they would keep what every later pass makes.
+        cam = self._method(self._tail, self._tail.layers, lambda maps: _grid(maps, self.network.backbone))
         device = images.device.type
-        with torch.autocast(device, enabled=False), torch.set_grad_enabled(self._with_gradient):
-            maps = self._method(values.requires_grad_(self._with_gradient), wanted)
+        try:
+            with torch.autocast(device, enabled=False), torch.set_grad_enabled(self._with_gradient):
+                maps = cam(values.requires_grad_(self._with_gradient), wanted)
+        finally:
+            cam.activations_and_grads.release()
         return _combined([_enlarged(one, images.shape[-2:]) for one in maps])
 
 
@@ -205,6 +208,8 @@ def _first_norm(backbone: Backbone, unit: int) -> tuple[str, nn.Module] | None:
 
 
 def _chosen(layer: str, places: list[Place], backbone: str) -> list[Place]:
+    if not places:
+        raise ConfigError(f"{backbone} has no layer known to hold a map of places: give methods=[lime]")
     if layer == LAST:
         return places[-1:]
     names = ", ".join(place.name for place in places)
@@ -228,8 +233,8 @@ def _chosen(layer: str, places: list[Place], backbone: str) -> list[Place]:
 def _grid(values: Tensor, backbone: Backbone) -> Tensor:
     """(N, C, h, w) of what a unit gives: that itself, (N, h, w, C), or tokens (N, T, C)."""
     if values.ndim == 4:
-        # Swin and its kin have channels last; a feature map has more channels than places a side.
-        return values if values.shape[1] >= values.shape[-1] else values.permute(0, 3, 1, 2)
+        channels_last = getattr(backbone.net, "output_fmt", "NCHW") == "NHWC"  # Swin and its kin
+        return values.permute(0, 3, 1, 2) if channels_last else values
     tokens = values[:, backbone.net.num_prefix_tokens :]
     height, width = backbone.net.patch_embed.grid_size
     return tokens.transpose(1, 2).unflatten(2, (height, width))

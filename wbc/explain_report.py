@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from wbc.explain_config import ExplainConfig
 from wbc.explain_figures import randomisation_figure, stability_figure
-from wbc.explain_sheet import decision_of, image_of, write_contact_sheet
+from wbc.explain_sheet import decision_of, explained_before, image_of, write_contact_sheet
 from wbc.explain_summary import plain, summarise, summary_rows
 from wbc.figures import save_figure
 from wbc.files import write_json
@@ -47,8 +47,8 @@ def write_report(
         log.error("no image could be read; explanations.csv says why")
         return
     one_each = explained.drop_duplicates("number")
-    first = next((method for method in methods if not method.takes_many_passes), methods[0])
-    write_contact_sheet(folder / "contact_sheet.png", "Explanations", one_each, network, first)
+    sheet = folder / "contact_sheet.png"
+    write_contact_sheet(sheet, "Explanations", methods[0].name, one_each, explained_before(folder))
     parts: list[str] = [
         f"Model: {config.checkpoint}. Images: {config.images}. Heat speaks for: {config.target}."
     ]
@@ -61,10 +61,11 @@ def write_report(
     if config.measure:
         summary |= _sanity(config, folder, one_each, network, methods, lime, parts)
     write_json(folder / "summary.json", summary)
-    notes = explained.groupby("number")["note"].agg(lambda notes: "; ".join(sorted(set(notes) - {""})))
+    noted = explained[explained["note"] != ""]
+    remarks = (noted["method"] + ": " + noted["note"]).groupby(noted["number"]).agg("; ".join)
     rows = [
-        GalleryRow(row["path"], decision_of(row), panel_file(folder, row["number"]), notes[row["number"]])
-        for row in one_each.to_dict("records")
+        GalleryRow(row["path"], decision_of(row), panel_file(folder, number), remarks.get(number, ""))
+        for number, row in zip(one_each["number"], one_each.to_dict("records"), strict=True)
     ]
     failed = frame[frame["method"] == ""]
     failures = list(zip(failed["path"], failed["note"], strict=True))
@@ -74,7 +75,9 @@ def write_report(
 
 
 def _caption(name: str, config: ExplainConfig) -> str:
-    caption = f"Measures by method, {name}: mean [95 % bootstrap interval over images]"
+    caption = f"Measures by method, {name}: mean [95 % bootstrap interval] over the images that have heat"
+    if config.masks is not None:
+        caption += " and, for where it lies, a mask"
     if config.measure:
         caption += "; random and edge map are what a method has to beat"
     return caption
@@ -95,10 +98,12 @@ def _sanity(
     fast = [method.name for method in methods if not method.takes_many_passes]
     slow = [method.name for method in methods if method.takes_many_passes]
     if len(sample) and fast:
-        frame = _randomised(sample, network, fast, lime)
+        frame = _randomised(sample, config, network, fast, lime)
         means = frame.groupby(["method", "stage"], sort=False)[["rank_correlation", "ssim"]].mean()
-        means = means.map(plain)  # where every map is empty there is nothing to be like
-        summary["randomisation"] = means.reset_index().to_dict("records")
+        summary["randomisation"] = [
+            {"method": method, "stage": stage, "rank_correlation": plain(ranks), "ssim": plain(ssim)}
+            for (method, stage), ranks, ssim in means.itertuples()
+        ]
         save_figure(randomisation_figure(frame), folder / "figures" / "randomisation.png")
         shown = picture(folder / "figures" / "randomisation.png", "likeness of maps, stage by stage")
         text = (
@@ -122,7 +127,9 @@ def _sanity(
     return summary
 
 
-def _randomised(sample: pd.DataFrame, network: Network, names: Sequence[str], lime: Lime) -> pd.DataFrame:
+def _randomised(
+    sample: pd.DataFrame, config: ExplainConfig, network: Network, names: Sequence[str], lime: Lime
+) -> pd.DataFrame:
     """`cascade` for each method."""
     images = torch.cat([image_of(path, network)[0] for path in sample["path"]])
     targets = torch.tensor([network.classes.index(target) for target in sample["target"]])
@@ -130,9 +137,11 @@ def _randomised(sample: pd.DataFrame, network: Network, names: Sequence[str], li
     for name in tqdm(names, "randomising", unit="method"):
 
         def heat(copy: Network, name: str = name) -> np.ndarray:
-            return build_method(name, copy, lime).heat(images, targets).numpy()
+            method = build_method(name, copy, lime)
+            batches = zip(images.split(config.batch_size), targets.split(config.batch_size), strict=True)
+            return torch.cat([method.heat(*batch) for batch in batches]).numpy()
 
-        frames.append(cascade(network, heat).assign(method=name))
+        frames.append(cascade(network, heat, config.seed).assign(method=name))
     return pd.concat(frames)
 
 

@@ -2,34 +2,87 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
-from wbc.images import decode, resize
+from wbc.files import replacing
+from wbc.images import ImageError, decode, resize
 from wbc.methods import Method
 from wbc.network import Network
 from wbc.panels import ContactSheet, Decision
 
+_SIDE = 112  # pixels, a little more than the sheet shows
 
-def write_contact_sheet(path: Path, title: str, rows: pd.DataFrame, network: Network, method: Method) -> None:
-    """Errors first in each class.  rows: path, label ("" where not known), predicted, probability, target."""
-    sheet = ContactSheet(title, method.name)
+
+Row = dict[Any, Any]  # path, label ("" where not known), predicted, probability, target
+
+
+def write_contact_sheet(
+    path: Path, title: str, method: str, rows: pd.DataFrame, heat_of: Callable[[Row, np.ndarray], np.ndarray]
+) -> None:
+    """Errors first in each class.  heat_of: a Row of `rows` and its pixels (side, side, 3) to (side, side).
+
+    An image that has gone since is shown as such.
+    """
+    sheet = ContactSheet(title, method)
     for row in rows.to_dict("records"):
 
-        def look(row: dict[Any, Any] = row) -> tuple[np.ndarray, np.ndarray]:
-            images, pixels = image_of(row["path"], network)
-            target = torch.tensor([network.classes.index(row["target"])])
-            return pixels, method.heat(images, target)[0].numpy()
+        def look(row: Row = row) -> tuple[np.ndarray, np.ndarray | str]:
+            try:
+                pixels = resize(decode(row["path"]), _SIDE)
+            except ImageError as problem:
+                return np.full((_SIDE, _SIDE, 3), 255, np.uint8), problem.reason
+            return pixels, heat_of(row, pixels)
 
         sheet.add(decision_of(row), look)
     sheet.write(path)
 
 
-def decision_of(row: dict[Any, Any]) -> Decision:
+def explained_now(network: Network, method: Method) -> Callable[[Row, np.ndarray], np.ndarray]:
+    """Heat computed when it is asked for."""
+
+    def heat_of(row: Row, pixels: np.ndarray) -> np.ndarray:
+        images, _ = image_of(row["path"], network)
+        heat = method.heat(images, torch.tensor([network.classes.index(row["target"])]))
+        return _thumbnails(heat)[0].numpy()
+
+    return heat_of
+
+
+def write_thumbnails(folder: Path, first: int, numbers: Sequence[int], heat: Tensor) -> None:
+    """Keep heat (N, H, W) of the images of these `numbers`, small, until the sheet is drawn."""
+    arrays = {str(number): one.numpy() for number, one in zip(numbers, _thumbnails(heat), strict=True)}
+    with replacing(folder / "parts" / f"{first:08d}.npz") as beside:
+        np.savez(beside, **arrays)
+
+
+def explained_before(folder: Path) -> Callable[[Row, np.ndarray], np.ndarray]:
+    """Heat as `write_thumbnails` kept it."""
+    files: dict[int, Path] = {}
+    for file in sorted((folder / "parts").glob("*.npz")):
+        with np.load(file, allow_pickle=False) as arrays:
+            files |= dict.fromkeys(map(int, arrays), file)
+
+    def heat_of(row: Row, pixels: np.ndarray) -> np.ndarray:
+        with np.load(files[row["number"]], allow_pickle=False) as arrays:
+            return arrays[str(row["number"])].astype(np.float32)
+
+    return heat_of
+
+
+def _thumbnails(heat: Tensor) -> Tensor:
+    """(N, H, W) to (N, _SIDE, _SIDE)."""
+    return F.interpolate(heat[:, None].float(), size=(_SIDE, _SIDE), mode="area")[:, 0]
+
+
+def decision_of(row: Row) -> Decision:
     """What a row of such a table says."""
     return Decision(row["predicted"], row["probability"], row["label"], row["target"])
 

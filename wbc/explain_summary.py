@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from wbc.intervals import mean_interval
+from wbc.panels import NO_HEAT
 
 RANDOM, EDGES = "random map", "edge map"  # what every method has to beat
 MEASURES = {  # column of explanations.csv -> heading
@@ -25,19 +26,21 @@ MEASURES = {  # column of explanations.csv -> heading
 def summarise(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """For each method how many images, seconds an image, and mean, low and high of every measure taken.
 
-    frame: rows as in explanations.csv, of images that could be read.  Means leave out empty maps, which
-    `without_heat` counts.
+    frame: rows as in explanations.csv, of images that could be read.  A mean is over the `n` images that have
+    that measure: maps without heat have none, and localisation needs a mask.
     """
     summary = {}
     for method, rows in frame.groupby("method", sort=False):
         measured = {
-            name: mean_interval(rows[name])._asdict() for name in MEASURES if rows[name].notna().any()
+            name: mean_interval(rows[name])._asdict() | {"n": int(rows[name].notna().sum())}
+            for name in MEASURES
+            if rows[name].notna().any()
         }
         seconds = rows["seconds"].median()
         summary[str(method)] = {
             "layer": rows["layer"].iloc[0],
             "images": len(rows),
-            "without_heat": int(rows["note"].str.contains("no positive heat").sum()),
+            "without_heat": int(rows["note"].str.contains(NO_HEAT).sum()),
             "seconds_an_image": None if math.isnan(seconds) else round(float(seconds), 4),
             **{name: {key: plain(value) for key, value in one.items()} for name, one in measured.items()},
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 from pathlib import Path
 
@@ -11,55 +12,82 @@ import pandas as pd
 from wbc.errors import DataError
 from wbc.images import SUFFIXES
 from wbc.labels import ClassNames
-from wbc.manifest import read_csv, read_manifest, used_rows
+from wbc.manifest import read_csv, read_manifest, refuse_foreign_names, used_rows
 from wbc.run_folder import MANIFEST
 from wbc.scan import image_files
+
+log = logging.getLogger(__name__)
 
 
 def find_images(given: str, names: ClassNames, checkpoint: Path) -> pd.DataFrame:
     """The images that `given` names: columns path (absolute) and label, "" where none is known.
 
-    Tried in this order: a file or folder of that name, a pattern with * or ?, a split in the manifest.csv
-    beside `checkpoint`.  Folders are searched to any depth.  A label is the nearest folder above the image
-    that spells a class.  Raises DataError where nothing is found.
+    A file, a folder (searched to any depth), a pattern with * or ?, a table with path and label, or a split
+    of the run that made `checkpoint`.  A label is the nearest folder that spells a class, from the image up
+    to the folder given or the pattern's first.  Raises DataError where nothing is found, and for a word that
+    is both a file or folder here and a split.
     """
     path = Path(given).expanduser()
-    if path.is_dir():
-        return _labelled(image_files(path), names, f"no images in the folder {path}")
-    if path.is_file():
-        if path.suffix.lower() == ".csv":
-            return used_rows(read_csv(path, names, ""))[["path", "label"]].reset_index(drop=True)
-        return _labelled([str(path)], names, "")
-    if glob.has_magic(given):
-        found = [file for file in glob.glob(str(path), recursive=True) if os.path.isfile(file)]
-        pictures = sorted(file for file in found if Path(file).suffix.lower() in SUFFIXES)
-        return _labelled(pictures, names, f"no image matches {given} ({len(found)} other files do)")
-    return _split(given, checkpoint)
+    splits = _splits(checkpoint)
+    if path.exists() and given in splits:
+        raise DataError(
+            f"images={given} is a split of the model's run and also {path.absolute()}: for the latter write "
+            f"images=./{given}"
+        )
+    if given in splits:
+        found = splits[given]
+    elif path.is_dir():
+        found = _labelled(image_files(path), path, names, f"no images in the folder {path}")
+    elif path.is_file() and path.suffix.lower() == ".csv":
+        found = used_rows(read_csv(path, names, ""))[["path", "label"]]
+    elif path.is_file():
+        found = _labelled([str(path)], path.parent, names, "")
+    elif glob.has_magic(given):
+        found = _matching(path, names)
+    else:
+        has = f"has {', '.join(splits)}" if splits else f"left no {MANIFEST} beside it"
+        raise DataError(
+            f"images={given}: no such file or folder, and no split of the model's run, which {has}; give a "
+            "file, a folder, a pattern in quotes, a table with path and label, or a split"
+        )
+    if found.empty:
+        raise DataError(f"images={given}: every row of the table is left out by its column excluded")
+    refuse_foreign_names(found["path"])
+    return found.reset_index(drop=True)
 
 
-def _labelled(paths: list[str], names: ClassNames, complaint: str) -> pd.DataFrame:
+def _matching(pattern: Path, names: ClassNames) -> pd.DataFrame:
+    found = [file for file in glob.glob(str(pattern), recursive=True) if os.path.isfile(file)]
+    pictures = sorted(file for file in found if Path(file).suffix.lower() in SUFFIXES)
+    top = next(parent for parent in pattern.parents if not glob.has_magic(str(parent)))
+    return _labelled(pictures, top, names, f"no image matches {pattern} ({len(found)} other files do)")
+
+
+def _labelled(paths: list[str], top: Path, names: ClassNames, complaint: str) -> pd.DataFrame:
     if not paths:
         raise DataError(f"{complaint}: expected files that end in {', '.join(SUFFIXES)}")
     absolute = [os.path.abspath(path) for path in paths]
-    return pd.DataFrame({"path": absolute, "label": [_label(path, names) for path in absolute]})
+    labels = [_label(path, os.path.abspath(top), names) for path in absolute]
+    if unknown := labels.count(""):
+        log.info("%d of %d images lie in no folder that spells a class", unknown, len(labels))
+    return pd.DataFrame({"path": absolute, "label": labels})
 
 
-def _label(path: str, names: ClassNames) -> str:
-    found = (names.find(parent.name) for parent in Path(path).parents)
-    return next((name for name in found if name is not None), "")
+def _label(path: str, top: str, names: ClassNames) -> str:
+    """The nearest folder that spells a class, not above `top`: what lies higher says nothing about cells."""
+    for parent in Path(path).parents:
+        if found := names.find(parent.name):
+            return found
+        if str(parent) == top:
+            break
+    return ""
 
 
-def _split(name: str, checkpoint: Path) -> pd.DataFrame:
-    file = next((parent / MANIFEST for parent in checkpoint.parents if (parent / MANIFEST).is_file()), None)
+def _splits(checkpoint: Path) -> dict[str, pd.DataFrame]:
+    """The sets of the run that made `checkpoint`, which lies in its folder or in checkpoints/<phase>/."""
+    places = [checkpoint.parent, *checkpoint.parents[2:3]]
+    file = next((place / MANIFEST for place in places if (place / MANIFEST).is_file()), None)
     if file is None:
-        raise DataError(
-            f"images={name}: no such file or folder, and no {MANIFEST} beside {checkpoint} whose split it "
-            "could be; give a file, a folder, a pattern in quotes, or a table with path and label"
-        )
+        return {}
     rows = used_rows(read_manifest(file))
-    splits = sorted(set(rows["split"]))
-    if name not in splits:
-        raise DataError(
-            f"images={name}: no such file or folder, and no split of {file}, which has {', '.join(splits)}"
-        )
-    return rows.loc[rows["split"] == name, ["path", "label"]].reset_index(drop=True)
+    return {str(name): part[["path", "label"]] for name, part in rows.groupby("split")}

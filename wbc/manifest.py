@@ -41,7 +41,7 @@ def build_manifest(config: DataConfig, seed: int) -> pd.DataFrame:
         frame = read_csv(config.root, names, config.name)
     else:
         raise ConfigError(f"data.source = {config.source!r}: images are read by folder or manifest")
-    _refuse_foreign_names(frame["path"])
+    refuse_foreign_names(frame["path"])
 
     examined = examine_images(used_rows(frame)["path"].tolist(), config.checks_dir, config.workers)
     hashes = frame["path"].map(examined.hashes).dropna()
@@ -139,7 +139,7 @@ def _read_strings(file: Path, needed: list[str]) -> pd.DataFrame:
     return table
 
 
-def _refuse_foreign_names(paths: pd.Series) -> None:
+def refuse_foreign_names(paths: pd.Series) -> None:
     """Raises DataError for file names in another encoding, which no table or report could hold."""
     for path in paths:
         try:

@@ -25,6 +25,7 @@ _COLOURS = np.array(colormaps["viridis"].colors, np.float32) * 255  # type: igno
 _COVER = (0.8 * np.sqrt(np.linspace(0, 1, len(_COLOURS), dtype=np.float32)))[:, None]
 _LIGHTEST = 215  # white field would swallow the yellow of the most heat
 
+NO_HEAT = "no positive heat"  # of an explanation whose map is all zero
 _TILE, _THUMB = 224, 96  # side of a picture, pixels
 _GAP, _INDENT = 8, 12  # pixels between pictures; from the edge to the title
 _BAR = 52  # width of the colour bar with its labels, pixels
@@ -227,7 +228,7 @@ def _overlay(image: np.ndarray, heat: np.ndarray | str, side: int, method: str) 
     way = cv2.INTER_AREA if max(heat.shape) > side else cv2.INTER_LINEAR
     small = cv2.resize(heat, (side, side), interpolation=way)
     if (peak := small.max()) <= 0:
-        return _Tile(dimmed, "no positive heat")
+        return _Tile(dimmed, NO_HEAT)
     return _Tile(_blended(grey * (_LIGHTEST / 255), (small / peak * 255).astype(np.uint8)))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wbc.cams import ClassActivationMap
 from wbc.cells import Cells
-from wbc.explain_sheet import write_contact_sheet
+from wbc.explain_sheet import explained_now, write_contact_sheet
 from wbc.figures import (
     confusion_matrix_figure,
     image_page_figure,
@@ -94,7 +94,8 @@ def write_explanations(folder: Path, phase: str, predictions: pd.DataFrame, netw
     rows = rows.assign(probability=rows[network.classes].max(axis=1), target=rows["predicted"])
     method = Method("gradcam", [], ClassActivationMap(network, "gradcam"))
     path = folder / f"explanations_{shown}_{phase}.png"
-    write_contact_sheet(path, f"{shown}, after {phase}", rows, network, method)
+    title = f"{shown}, after {phase}"
+    write_contact_sheet(path, title, method.name, rows, explained_now(network, method))
 
 
 def write_results_page(folder: Path, title: str, table: str) -> None:

@@ -88,8 +88,7 @@ def _joined(units: Sequence[Stage]) -> Stage:
 
 
 def _unfrozen_copy(network: Network) -> Network:
-    # Built anew: in a copy.deepcopy, stem and top would compute with the given network's weights, which the
-    # functions in the backbone's units hold.
+    # Built anew: a copy would keep what is frozen, through which no gradient passes.
     copy = Network.from_description(network.describe())
     copy.load_state_dict(network.state_dict())
     return copy.to(network.mean.device).eval()

@@ -213,9 +213,8 @@ def _write_run(folder: Path, config: Config, network: Network, metrics: dict[str
     predictions = log_folder(folder, phases[-1]) / "predictions.csv"
     write_text(folder / "predictions.csv", predictions.read_text(encoding="utf-8"))
     for phase in phases:
-        found = pd.read_csv(
-            log_folder(folder, phase) / "predictions.csv", dtype={"label": str}, keep_default_na=False
-        )
+        text = {"label": str, "prediction": str}  # a class may be called 1, or NA
+        found = pd.read_csv(log_folder(folder, phase) / "predictions.csv", dtype=text, keep_default_na=False)
         write_explanations(folder / "figures", phase, found, load_network(best_checkpoint(folder, phase)))
     history = pd.concat([pd.read_csv(log_folder(folder, phase) / "history.csv") for phase in phases])
     write_training_curves(folder / "figures", history)
