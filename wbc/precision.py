@@ -47,7 +47,8 @@ def forward_ms(network: Network, batch_size: int = 4, rounds: int = 4) -> dict[s
     """Milliseconds an image of a forward pass on the CPU in bf16 and in float32, by Lightning's names.
 
     A processor that multiplies bf16 natively is not always faster with it: EfficientNetV2-L took 0.6 times
-    as long as in float32 on one, and 1.4 times as long on another (`benchmarks/forward.py`).
+    as long as in float32 on one (`benchmarks/train_step.py`) and 1.3 times on another
+    (`benchmarks/forward.py`).  Measured for all phases together, since they share frozen values.
     """
     side = network.image_size_px
     images = torch.zeros(batch_size, 3, side, side, dtype=torch.uint8)
