@@ -27,7 +27,7 @@ def test_a_saved_model_predicts_the_same_from_files_and_arrays(tmp_path, network
         files.append(tmp_path / f"{number}.png")
         Image.fromarray(cell).save(files[-1])
     predictor = wbc.load(path)
-    labels, probabilities = predictor.predict(files)
+    labels, probabilities, *_ = predictor.predict(files)
     with torch.no_grad():
         logits = network(torch.from_numpy(np.stack(cells)).permute(0, 3, 1, 2))
     np.testing.assert_allclose(probabilities, logits.softmax(1), atol=1e-6)

@@ -106,9 +106,23 @@ def test_predictions_are_those_of_the_saved_model_and_make_the_metrics(run):
         test["label"], test["prediction"], average="macro", labels=classes, zero_division=0
     )
     assert record["macro_recall"] == pytest.approx(expected, abs=1e-5)
-    predicted = wbc.load(folder / "model.ckpt").predict(test["path"].tolist())
+    predictor = wbc.load(folder / "model.ckpt")
+    predictor.rule = None
+    plain = predictor.predict(test["path"].tolist())
     # Training evaluated in bf16 where the CPU has it.
-    np.testing.assert_allclose(predicted.probabilities, test[classes], atol=0.05)
+    np.testing.assert_allclose(plain.probabilities, test[classes], atol=0.05)
+
+
+def test_the_model_holds_the_rule_of_its_answers(run):
+    folder = run[0]
+    table = pd.read_csv(folder / "predictions.csv")
+    predictor = wbc.load(folder / "model.ckpt")
+    assert predictor.rule.images == (table["split"] == "val").sum()
+    answers = predictor.predict(table["path"].tolist())
+    assert set(answers.status) <= {"answered", "uncertain", "not a known cell"}
+    assert np.isfinite(answers.scores).all()
+    # One temperature for all: what is most probable stays so.
+    assert (pd.Series(answers.labels) == table["prediction"]).mean() > 0.9
 
 
 def test_the_best_epoch_is_the_one_that_was_tested(run):

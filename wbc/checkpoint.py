@@ -7,20 +7,25 @@ from typing import Any
 
 import torch
 
+from wbc.answers import AnswerRule
 from wbc.errors import CheckpointError
 from wbc.files import replacing
 from wbc.network import Network
 from wbc.weights import read_tensors
 
+RULE_KEY = "answers"  # the AnswerRule's state; training checkpoints have none
 DESCRIPTION_KEY = "wbc"  # under it, in both kinds of file, lies Network.describe()
 NETWORK_PREFIX = "network."  # of the network's weights in a training checkpoint
 
 
-def save_model(network: Network, path: Path, provenance: dict[str, Any]) -> None:
-    """Write `network` to `path` with its description and `provenance` (plain values), whole or not at all."""
+def save_model(
+    network: Network, path: Path, provenance: dict[str, Any], rule: AnswerRule | None = None
+) -> None:
+    """Write `network`, its `rule` and `provenance` (plain values) to `path`, whole or not at all."""
     content = {
         DESCRIPTION_KEY: network.describe(),
         "state_dict": {key: value.detach().cpu() for key, value in network.state_dict().items()},
+        RULE_KEY: None if rule is None else rule.state(),
         "provenance": provenance,
     }
     with replacing(path) as beside:
@@ -32,6 +37,11 @@ def load_network(path: Path | str) -> Network:
 
     Needs no network connection and runs no code from the file.  Raises CheckpointError for anything else.
     """
+    return load_model(path)[0]
+
+
+def load_model(path: Path | str) -> tuple[Network, AnswerRule | None]:
+    """As `load_network`, with the rule of its answers; None in a training checkpoint."""
     path = Path(path).expanduser()
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder: give the file in it, such as {path / 'model.ckpt'}")
@@ -51,8 +61,9 @@ def load_network(path: Path | str) -> Network:
     try:
         network = Network.from_description(content[DESCRIPTION_KEY])
         network.load_state_dict(state)
-    except (KeyError, TypeError, RuntimeError) as error:
+        rule = None if content.get(RULE_KEY) is None else AnswerRule.from_state(content[RULE_KEY])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{path} is damaged or of another version of wbc: {str(error).strip()[:300]}"
         ) from error
-    return network.eval()
+    return network.eval(), rule

@@ -17,6 +17,7 @@ from wbc.errors import ConfigError
 
 Settings = TypeVar("Settings")  # a command's dataclass
 WEIGHTS = ("timm", "none", "package")  # any other word is a file
+OUTLIER_SCORES = ("energy", "mahalanobis", "knn", "vim")  # see wbc.outliers
 SOURCES = ("folder", "manifest", "synthetic")
 ON_UNREADABLE = ("error", "skip")
 PHASES = ("head", "finetune")
@@ -112,6 +113,16 @@ class TrainingConfig:
 
 
 @dataclass
+class AbstainConfig:
+    """What answers promise; fitted on the validation images at the end of training, see `wbc.answers`."""
+
+    max_error: float = MISSING  # share of answers that may be wrong
+    set_coverage: float = MISSING  # share of prediction sets that hold the true class
+    outlier_score: str = MISSING  # one of OUTLIER_SCORES
+    acceptance: float = MISSING  # share of known cells that pass as known
+
+
+@dataclass
 class Config:
     """Everything that makes a run; the same object makes the same run."""
 
@@ -128,6 +139,7 @@ class Config:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     phase: PhaseConfig = field(default_factory=PhaseConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    abstain: AbstainConfig = field(default_factory=AbstainConfig)
     trainer: dict[str, Any] = field(default_factory=dict)  # arguments of pytorch_lightning.Trainer
     logger: dict[str, Any] = field(default_factory=dict)  # a Lightning logger by `_target_`
 
@@ -175,6 +187,22 @@ class Config:
             (
                 min(self.model.head_units, default=1) >= 1,
                 f"model.head_units={self.model.head_units}: expected 1 or more in each layer",
+            ),
+            (
+                0 < self.abstain.max_error < 1,
+                f"abstain.max_error={self.abstain.max_error}: expected 0 < share < 1",
+            ),
+            (
+                0 < self.abstain.set_coverage < 1,
+                f"abstain.set_coverage={self.abstain.set_coverage}: expected 0 < share < 1",
+            ),
+            (
+                0 < self.abstain.acceptance < 1,
+                f"abstain.acceptance={self.abstain.acceptance}: expected 0 < share < 1",
+            ),
+            (
+                self.abstain.outlier_score in OUTLIER_SCORES,
+                f"abstain.outlier_score={self.abstain.outlier_score!r}: expected one of {OUTLIER_SCORES}",
             ),
             (self.training.l2 >= 0, f"training.l2={self.training.l2}: expected 0 or more"),
             (

@@ -89,6 +89,10 @@ class Network(nn.Module):
         """(N, 3, H, W) of 0..255 to the values of the backbone's frozen part, without a graph."""
         return self.backbone.frozen_part(self.preprocess(images))
 
+    def features(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) of 0..255 to the backbone's (N, features), which `classify` takes."""
+        return self.backbone.trainable_part(self.frozen(images))
+
     def from_frozen(self, values: Tensor) -> Tensor:
         """What `frozen` computed, now or in an earlier epoch, to (N, classes) logits."""
         return self.classify(self.backbone.trainable_part(values))

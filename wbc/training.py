@@ -14,8 +14,10 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from pytorch_lightning import seed_everything
+from tqdm import tqdm
 
 from wbc import run_folder
+from wbc.answers import fit_rule
 from wbc.augment import Augment
 from wbc.backbone import Backbone
 from wbc.checkpoint import load_network, save_model
@@ -27,6 +29,7 @@ from wbc.manifest import build_manifest, read_manifest, write_manifest
 from wbc.network import Network
 from wbc.phases import PhaseOutcome, best_checkpoint, log_folder, run_phase
 from wbc.precision import faster_precision, forward_ms, resolve_precision
+from wbc.predictor import Predictor
 from wbc.results import (
     results_table,
     set_metrics,
@@ -38,6 +41,7 @@ from wbc.results import (
     write_training_curves,
 )
 from wbc.synthetic_dataset import write_dataset
+from wbc.views import View
 from wbc.weights import load_pretrained
 
 log = logging.getLogger(__name__)
@@ -80,6 +84,8 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
                 _write_phase(folder, phase, outcome, data)
         run_folder.wait_for(result)
         records[phase] = read_json(result)
+    if run_folder.is_first_rank():
+        _write_model(folder, config, network, data)
     if not config.cache_keep:
         data.delete_caches()
         shutil.rmtree(folder / "cache", ignore_errors=True)  # of an interrupted part
@@ -92,7 +98,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         "phases": records,
     }
     if run_folder.is_first_rank():
-        _write_run(folder, config, network, metrics)
+        _write_run(folder, metrics)
     return metrics
 
 
@@ -205,10 +211,26 @@ def _write_phase(folder: Path, phase: str, outcome: PhaseOutcome, data: CellData
     write_json(logs / "result.json", outcome.summary | {"sets": sets})
 
 
-def _write_run(folder: Path, config: Config, network: Network, metrics: dict[str, Any]) -> None:
+def _write_model(folder: Path, config: Config, network: Network, data: CellData) -> None:
+    """The final network, and the rule of its answers by the validation images."""
+    predictor, cells = Predictor(network), data.cells("val")
+    outputs = []
+    for start in tqdm(range(0, len(cells), config.training.batch_size), "fitting the answers", unit="batch"):
+        indices = range(start, min(start + config.training.batch_size, len(cells)))
+        outputs.append(predictor.outputs(torch.stack([cells[View(index, 0)].images for index in indices])))
+    features, logits = (torch.cat(parts) for parts in zip(*outputs, strict=True))
+    rule = fit_rule(features, logits, torch.tensor(cells.labels), config.abstain)
+    log.info("answers: temperature %.3f, from a probability of %.4f", rule.temperature, rule.threshold)
+    provenance = {
+        "config": config.as_plain(),
+        "versions": run_folder.versions(),
+        "phase": _phases_to_run(config)[-1],
+    }
+    save_model(network, folder / run_folder.MODEL, provenance, rule)
+
+
+def _write_run(folder: Path, metrics: dict[str, Any]) -> None:
     phases = list(metrics["phases"])
-    provenance = {"config": config.as_plain(), "versions": run_folder.versions(), "phase": phases[-1]}
-    save_model(network, folder / run_folder.MODEL, provenance)
     write_json(folder / run_folder.METRICS, metrics)
     predictions = log_folder(folder, phases[-1]) / "predictions.csv"
     write_text(folder / "predictions.csv", predictions.read_text(encoding="utf-8"))
@@ -219,6 +241,6 @@ def _write_run(folder: Path, config: Config, network: Network, metrics: dict[str
     history = pd.concat([pd.read_csv(log_folder(folder, phase) / "history.csv") for phase in phases])
     write_training_curves(folder / "figures", history)
     table = results_table(metrics["phases"])
-    write_results_page(folder, f"{config.name}, seed {config.seed}", table)
+    write_results_page(folder, f"{metrics['name']}, seed {metrics['seed']}", table)
     log.info("results\n\n%s\n", table)
     log.info("tables and figures: %s; model, metrics and predictions lie beside it", folder / "results.md")

@@ -1,0 +1,65 @@
+"""The promise of a confidence threshold: bounds against closed forms and scipy, and by simulation."""
+
+import math
+
+import numpy as np
+import pytest
+
+from wbc.abstention import confidence_threshold, error_upper_bound, exact_interval, fewest_images
+
+
+def test_exact_interval_against_published_values() -> None:
+    # Clopper-Pearson for 5 of 10 and 0 of 20, as in Brown, Cai & DasGupta 2001 and the rule of three.
+    assert exact_interval(5, 10) == pytest.approx((0.5, 0.1871, 0.8129), abs=1e-4)
+    assert exact_interval(0, 20) == pytest.approx((0, 0, 1 - 0.025 ** (1 / 20)), abs=1e-9)
+    estimate, low, high = exact_interval(0, 0)
+    assert math.isnan(estimate)
+    assert (low, high) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("answered", "bound"), [(1, 0.95), (10, 1 - 0.05**0.1), (299, 1 - 0.05 ** (1 / 299))]
+)
+def test_bound_without_errors_has_a_closed_form(answered: int, bound: float) -> None:
+    assert error_upper_bound(0, answered) == pytest.approx(bound)
+
+
+def test_bounds_at_the_ends() -> None:
+    assert error_upper_bound(0, 0) == error_upper_bound(3, 3) == 1
+    assert fewest_images(0.01) == 299  # the usual figure for 95 % and 1 %
+    assert error_upper_bound(0, 299) <= 0.01 < error_upper_bound(0, 298)
+
+
+def test_all_right_answers_everything_and_too_few_nothing() -> None:
+    confidences = np.linspace(0.5, 1, 299)
+    assert confidence_threshold(confidences, np.ones(299, bool), 0.01) == 0.5
+    assert confidence_threshold(confidences[1:], np.ones(298, bool), 0.01) == math.inf
+    assert confidence_threshold(confidences, np.zeros(299, bool), 0.01) == math.inf
+
+
+def test_equal_confidences_stand_together() -> None:
+    right = np.ones(400, bool)
+    right[300:] = False
+    assert confidence_threshold(np.ones(400), right, 0.01) == math.inf
+
+
+def test_other_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match="3 confidences beside 2"):
+        confidence_threshold(np.ones(3), np.ones(2, bool), 0.01)
+
+
+def test_the_promise_is_kept_in_19_of_20_draws() -> None:
+    """Errors grow as confidence falls; the true error rate above a threshold is known."""
+    rng = np.random.default_rng(0)
+    max_error, broken, answering = 0.05, 0, 0
+    for _ in range(1000):
+        confidences = rng.random(500)
+        right = rng.random(500) < 1 - 0.3 * (1 - confidences) ** 2
+        threshold = confidence_threshold(confidences, right, max_error)
+        if math.isinf(threshold):
+            continue
+        answering += 1
+        true_error = 0.1 * (1 - threshold) ** 2  # mean of 0.3 (1 - c)^2 over c in [threshold, 1]
+        broken += true_error > max_error
+    assert answering > 500
+    assert broken / 1000 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 1000)

@@ -1,0 +1,61 @@
+"""When to keep silent: the confidence from which on answers are wrong no more often than promised."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.stats import beta, binomtest
+
+from wbc.intervals import Interval
+
+LEVEL = 0.95  # probability, over validation sets drawn anew, with which the promise holds
+_STEPS = 50  # coverages that are tried
+
+
+def exact_interval(successes: int, trials: int) -> Interval:
+    """A share with its two-sided 95 % interval (Clopper & Pearson 1934); NaN in 0 to 1 for no trials."""
+    if trials == 0:
+        return Interval(math.nan, 0.0, 1.0)
+    limits = binomtest(successes, trials).proportion_ci(0.95, method="exact")
+    return Interval(successes / trials, float(limits.low), float(limits.high))
+
+
+def error_upper_bound(errors: int, answered: int) -> float:
+    """The error rate that is not exceeded at `LEVEL`, one-sided (Clopper & Pearson); 1 for no answers."""
+    if errors >= answered:
+        return 1.0
+    return float(beta.ppf(LEVEL, errors + 1, answered - errors))
+
+
+def fewest_images(max_error: float) -> int:
+    """How many answers, all right, it takes to promise `max_error`."""
+    return math.ceil(math.log(1 - LEVEL) / math.log(1 - max_error))
+
+
+def confidence_threshold(confidences: np.ndarray, right: np.ndarray, max_error: float) -> float:
+    """The lowest confidence from which on the error rate's upper bound stays within `max_error`.
+
+    Taking the best of many thresholds would break the bound; it holds when coverages fixed beforehand are
+    tried from the strictest on, up to the first that fails (fixed-sequence testing, Angelopoulos 2021).
+    The first answers half of the images, or as many as a promise takes where that is more: of fewer, one
+    unlucky image would decide.
+
+    confidences: (N,).  right: (N,) bool.  Images of one confidence are answered together or not at all.
+    Returns infinity where not even the first can be promised.
+    """
+    if len(confidences) != len(right):
+        raise ValueError(f"{len(confidences)} confidences beside {len(right)} outcomes: expected as many")
+    total, fewest = len(right), fewest_images(max_error)
+    if total < fewest:
+        return math.inf
+    order = np.argsort(-confidences, kind="stable")
+    ordered, errors = confidences[order], np.cumsum(~right[order].astype(bool))
+    threshold = math.inf
+    for count in np.unique(np.linspace(max(fewest, -(-total // 2)), total, _STEPS).astype(int)):
+        lowest = ordered[count - 1]
+        answered = int(np.searchsorted(-ordered, -lowest, side="right"))  # with those of equal confidence
+        if error_upper_bound(int(errors[answered - 1]), answered) > max_error:
+            break
+        threshold = float(lowest)
+    return threshold

@@ -1,0 +1,78 @@
+"""Probabilities that mean what they say: temperature scaling, and how far probabilities are off."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+_TEMPERATURES = (0.05, 20.0)  # wider than any network needs
+
+
+class Bin(NamedTuple):
+    """The images whose highest probability lies in (low, high]; its mean, and the share that is right."""
+
+    low: float
+    high: float
+    images: int
+    confidence: float
+    accuracy: float
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The T at which softmax(logits / T) has the least negative log-likelihood (Guo 2017).
+
+    logits (N, C), labels (N,).  Returns T in 0.05..20: where every image is right, colder is better without
+    end.  Raises ValueError for no images and for logits that are not finite.
+    """
+    if len(logits) == 0 or logits.shape[:1] != labels.shape:
+        raise ValueError(f"{len(logits)} rows of logits and {len(labels)} labels: expected as many, and some")
+    if not logits.isfinite().all():
+        raise ValueError("logits are not finite: the network has diverged")
+    exact = logits.double()
+
+    def loss(log_temperature: float) -> float:
+        return torch.nn.functional.cross_entropy(exact / math.exp(log_temperature), labels).item()
+
+    found = minimize_scalar(loss, bounds=tuple(map(math.log, _TEMPERATURES)), method="bounded")
+    return math.exp(found.x)
+
+
+def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:
+    """Mean gap between the highest probability and the share that is right, over bins of equal width.
+
+    probabilities (N, C), labels (N,).  Returns 0..1 (Naeini 2015; 15 bins as Guo 2017).
+    """
+    classes = probabilities.shape[1]
+    return multiclass_calibration_error(probabilities, labels, classes, n_bins=bins, norm="l1").item()
+
+
+def brier_score(probabilities: Tensor, labels: Tensor) -> float:
+    """Mean over images of the squared distance to the one-hot truth, 0..2 (Brier 1950)."""
+    truth = torch.nn.functional.one_hot(labels, probabilities.shape[1])
+    return (probabilities.double() - truth).square().sum(dim=1).mean().item()
+
+
+def reliability(probabilities: Tensor, labels: Tensor, bins: int = 15) -> list[Bin]:
+    """What a reliability diagram shows: the bins of `expected_calibration_error` that hold images."""
+    confidences, predicted = probabilities.double().max(dim=1)
+    right = (predicted == labels).double()
+    edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
+    index = torch.bucketize(confidences, edges[1:-1])  # (low, high]
+    found = []
+    for number in index.unique().tolist():
+        inside = index == number
+        found.append(
+            Bin(
+                edges[number].item(),
+                edges[number + 1].item(),
+                int(inside.sum()),
+                confidences[inside].mean().item(),
+                right[inside].mean().item(),
+            )
+        )
+    return found
