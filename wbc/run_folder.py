@@ -54,7 +54,8 @@ def _rank() -> int:
 def start(config: Any, folder: Path, first_result: str = MANIFEST) -> None:
     """Write config, versions and seed into `folder`; ConfigError where another run lies there.
 
-    `config` is a command's dataclass with a `seed`; `first_result` is the file that tells of a run.
+    `config` is a command's dataclass, with a `seed` if anything in it is random; `first_result` is the
+    file that tells of a run.
     """
     if not is_first_rank():
         return
@@ -63,7 +64,7 @@ def start(config: Any, folder: Path, first_result: str = MANIFEST) -> None:
             f"{folder} holds a run already: continue it with resume_from={folder}, or choose another "
             "hydra.run.dir"
         )
-    write_json(folder / "versions.json", versions() | {"seed": config.seed})
+    write_json(folder / "versions.json", versions() | {"seed": getattr(config, "seed", None)})
     write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.structured(config)))
 
 

@@ -1,0 +1,73 @@
+"""Batches of image files, decoded in other processes; what cannot be read is told, not skipped.
+
+Worker processes import this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from wbc.image_list import ImageList, Listed
+from wbc.images import ImageError, decode, resize
+
+
+class FileBatch(NamedTuple):
+    """images: N of the list; reasons: why each cannot be read, "" where it can; pixels (K, 3, S, S) uint8
+    of the K that can.
+    """
+
+    number: int
+    images: list[Listed]
+    reasons: list[str]
+    pixels: Tensor
+
+
+class FileBatches(Dataset[FileBatch]):
+    """A list's batches by number."""
+
+    def __init__(self, images: ImageList, size_px: int) -> None:
+        self.images = images
+        self.size_px = size_px
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, number: int) -> FileBatch:
+        images = self.images.batch(number)
+        pixels, reasons = [np.empty((0, self.size_px, self.size_px, 3), np.uint8)], []
+        for image in images:
+            try:
+                image.path.encode()  # a name that is no UTF-8 could stand in no table
+                pixels.append(resize(decode(image.path), self.size_px)[None])
+                reasons.append("")
+            except UnicodeEncodeError:
+                reasons.append("the name is not UTF-8; rename it (e.g. with convmv)")
+            except ImageError as problem:
+                reasons.append(problem.reason)
+        return FileBatch(
+            number, images, reasons, torch.from_numpy(np.concatenate(pixels)).permute(0, 3, 1, 2)
+        )
+
+
+def batch_loader(batches: FileBatches, numbers: Iterable[int], workers: int) -> DataLoader[FileBatch]:
+    """The batches of these numbers in this order, made ahead by `workers` processes."""
+    return DataLoader(
+        batches,
+        batch_size=None,
+        sampler=numbers,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_one_thread,
+    )
+
+
+def _one_thread(worker: int) -> None:
+    """A loader process is one of several: OpenCV's own threads would fight for the same cores."""
+    cv2.setNumThreads(0)
