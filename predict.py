@@ -20,10 +20,10 @@ log = logging.getLogger("predict")
 @hydra.main(version_base="1.3", config_path="conf", config_name="predict")
 def main(composed: DictConfig) -> None:
     """One run, new or continued; exit code 1 where an image could not be read or the job not be done."""
-    from wbc.predicting import predict  # torch takes seconds to import; a wrong key should not
-
     try:
         config = _settings(composed)
+        from wbc.predicting import predict  # torch takes seconds to import; a wrong setting should not
+
         unreadable = predict(config, Path(config.output))
     except WbcError as error:
         log.error("%s", error)

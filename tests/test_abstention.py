@@ -21,26 +21,40 @@ def test_exact_interval_against_published_values() -> None:
     ("answered", "bound"), [(1, 0.95), (10, 1 - 0.05**0.1), (299, 1 - 0.05 ** (1 / 299))]
 )
 def test_bound_without_errors_has_a_closed_form(answered: int, bound: float) -> None:
-    assert error_upper_bound(0, answered) == pytest.approx(bound)
+    assert error_upper_bound(0, answered, 0.95) == pytest.approx(bound)
 
 
 def test_bounds_at_the_ends() -> None:
-    assert error_upper_bound(0, 0) == error_upper_bound(3, 3) == 1
-    assert fewest_images(0.01) == 299  # the usual figure for 95 % and 1 %
-    assert error_upper_bound(0, 299) <= 0.01 < error_upper_bound(0, 298)
+    assert error_upper_bound(0, 0, 0.95) == error_upper_bound(3, 3, 0.95) == 1
+    assert error_upper_bound(0, 299, 0.95) <= 0.01 < error_upper_bound(0, 298, 0.95)  # the usual figure
+    assert fewest_images(0.01) == 368  # for two starts at 97.5 % each
+    assert error_upper_bound(0, 368, 0.975) <= 0.01 < error_upper_bound(0, 367, 0.975)
 
 
 def test_all_right_answers_everything_and_too_few_nothing() -> None:
-    confidences = np.linspace(0.5, 1, 299)
-    assert confidence_threshold(confidences, np.ones(299, bool), 0.01) == 0.5
-    assert confidence_threshold(confidences[1:], np.ones(298, bool), 0.01) == math.inf
-    assert confidence_threshold(confidences, np.zeros(299, bool), 0.01) == math.inf
+    confidences = np.linspace(0.5, 1, 368)
+    assert confidence_threshold(confidences, np.ones(368, bool), 0.01) == 0.5
+    assert confidence_threshold(confidences[1:], np.ones(367, bool), 0.01) == math.inf
+    assert confidence_threshold(confidences, np.zeros(368, bool), 0.01) == math.inf
+
+
+def test_one_confident_error_costs_little() -> None:
+    right = np.ones(900, bool)
+    right[-1] = False  # the most confident of all
+    assert confidence_threshold(np.linspace(0, 1, 900), right, 0.01) == 0
+
+
+def test_where_nine_tenths_fail_half_is_tried() -> None:
+    right = np.ones(900, bool)
+    right[:200] = False
+    threshold = confidence_threshold(np.arange(900.0), right, 0.01)
+    assert 190 <= threshold <= 210
 
 
 def test_equal_confidences_stand_together() -> None:
-    right = np.ones(400, bool)
-    right[300:] = False
-    assert confidence_threshold(np.ones(400), right, 0.01) == math.inf
+    right = np.ones(500, bool)
+    right[400:] = False
+    assert confidence_threshold(np.ones(500), right, 0.01) == math.inf
 
 
 def test_other_lengths_are_refused() -> None:
@@ -54,12 +68,12 @@ def test_the_promise_is_kept_in_19_of_20_draws() -> None:
     max_error, broken, answering = 0.05, 0, 0
     for _ in range(1000):
         confidences = rng.random(500)
-        right = rng.random(500) < 1 - 0.3 * (1 - confidences) ** 2
+        right = rng.random(500) < 1 - 0.2 * (1 - confidences) ** 2
         threshold = confidence_threshold(confidences, right, max_error)
         if math.isinf(threshold):
             continue
         answering += 1
-        true_error = 0.1 * (1 - threshold) ** 2  # mean of 0.3 (1 - c)^2 over c in [threshold, 1]
+        true_error = 0.2 / 3 * (1 - threshold) ** 2  # mean of 0.2 (1 - c)^2 over c in [threshold, 1]
         broken += true_error > max_error
     assert answering > 500
     assert broken / 1000 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 1000)

@@ -1,0 +1,170 @@
+"""What predict.py costs: its rate beside the bare network's, and memory over many files.
+
+    python benchmarks/predict.py [<folder of images>]
+
+EfficientNet-lite0 at 224 px on the CPU in float32.  The rate is that of whole jobs, from listing the files to
+the tables, on JPEG files of 360 px (drawn, or the images of the folder, repeated); the network's is that of
+forward passes on batches that lie in memory.  They take turns.  Memory is the most that the process had
+resident, on files of 8 px and a network at 64 px, in a process of its own for each number of files.  Prints
+Markdown tables, writes outputs/benchmarks/predict.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from wbc.answers import fit_rule
+from wbc.backbone import Backbone
+from wbc.checkpoint import save_model
+from wbc.config import AbstainConfig
+from wbc.files import write_json
+from wbc.labels import CLASSES
+from wbc.network import Network
+from wbc.predict_config import PredictConfig
+from wbc.predicting import predict
+from wbc.predictor import Predictor
+from wbc.run_folder import versions
+from wbc.scan import image_files
+from wbc.tables import markdown_table
+
+OUTPUT = Path("outputs/benchmarks/predict.json")
+BATCH_SIZE = 32
+VALIDATION_IMAGES = 900  # as many as the answers' rule has on the pbc data
+
+
+def save_untrained(path: Path, side: int) -> Predictor:
+    """Random weights and a rule of random features: they change no time."""
+    torch.manual_seed(0)
+    network = Network(Backbone("tf_efficientnet_lite0", side), CLASSES).eval()
+    features = torch.randn(VALIDATION_IMAGES, network.backbone.features)
+    with torch.inference_mode():
+        logits = network.classify(features)
+    rule = fit_rule(features, logits, logits.argmax(dim=1), AbstainConfig(0.01, 0.99, "knn", 0.95))
+    save_model(network, path, {}, rule)
+    return Predictor(network, rule)
+
+
+def link_images(folder: Path, sources: list[Path], count: int) -> None:
+    """`count` names for the sources' files, a thousand a folder."""
+    for number, source in zip(range(count), itertools.cycle(sources)):  # the names are fewer
+        place = folder / f"{number // 1000:04d}" / f"{number:07d}{source.suffix}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.link(source, place)
+
+
+def drawn(folder: Path, side: int, suffix: str) -> list[Path]:
+    """Twenty smooth pictures as files."""
+    rng = np.random.default_rng(0)
+    files = []
+    for number in range(20):
+        files.append(folder / f"source_{side}_{number}{suffix}")
+        pixels = rng.integers(0, 256, (24, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((side, side)).save(files[-1])
+    return files
+
+
+def copied(folder: Path, images: list[str]) -> list[Path]:
+    """The files themselves, since a link may not cross file systems."""
+    files = []
+    for number, image in enumerate(images):
+        files.append(folder / f"source_{number}{Path(image).suffix}")
+        files[-1].write_bytes(Path(image).read_bytes())
+    return files
+
+
+def settings(model: Path, images: Path, output: Path) -> PredictConfig:
+    return PredictConfig(
+        checkpoint=str(model),
+        images=str(images),
+        output=str(output),
+        table="predictions.csv",
+        batch_size=BATCH_SIZE,
+        accelerator="cpu",
+        devices=1,
+        num_nodes=1,
+    )
+
+
+def rates(sources: str | None, count: int, rounds: int) -> dict[str, list[float]]:
+    """Images a second of the bare network and of the job."""
+    found: dict[str, list[float]] = {"forward passes": [], "predict.py": []}
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        predictor = save_untrained(place / "model.ckpt", 224)
+        files = (
+            drawn(place, 360, ".jpg")
+            if sources is None
+            else copied(place, image_files(Path(sources))[:count])
+        )
+        link_images(place / "images", files, count)
+        batch = torch.randint(0, 256, (BATCH_SIZE, 3, 224, 224), dtype=torch.uint8)
+        for number in tqdm(range(rounds), "rounds"):
+            with torch.inference_mode():
+                predictor.network(batch)
+                started = time.perf_counter()
+                for _ in range(-(-count // BATCH_SIZE)):
+                    predictor.network(batch)
+            found["forward passes"].append(count / (time.perf_counter() - started))
+            output = place / f"run_{number}"
+            started = time.perf_counter()
+            predict(settings(place / "model.ckpt", place / "images", output), output)
+            found["predict.py"].append(count / (time.perf_counter() - started))
+    return found
+
+
+def peak_mib(count: int) -> float:
+    """The most that a job on so many small files has resident, loader processes apart."""
+    command = [sys.executable, __file__, "--memory-child", str(count)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return float(done.stdout.splitlines()[-1])
+
+
+def memory_child(count: int) -> None:
+    """Runs one job and prints the peak."""
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        save_untrained(place / "model.ckpt", 64)
+        link_images(place / "images", drawn(place, 8, ".png"), count)
+        predict(settings(place / "model.ckpt", place / "images", place / "run"), place / "run")
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("images", nargs="?")
+    parser.add_argument("--count", type=int, default=5000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--files", type=int, nargs="*", default=[1000, 100_000])
+    parser.add_argument("--memory-child", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.memory_child is not None:
+        memory_child(options.memory_child)
+        return
+    found = rates(options.images, options.count, options.rounds)
+    base = median(found["forward passes"])
+    rows = [[name, f"{median(r):.1f}", f"{median(r) / base:.2f}"] for name, r in found.items()]
+    print("\n" + markdown_table([f"{options.count} images", "images/s", "of the passes"], rows) + "\n")
+    memory = {count: peak_mib(count) for count in options.files}
+    rows = [[f"{count:,}", f"{mib:.0f}"] for count, mib in memory.items()]
+    print("\n" + markdown_table(["files", "most resident, MiB"], rows))
+    write_json(OUTPUT, {"versions": versions(), "images_per_s": found, "peak_mib": memory})
+
+
+if __name__ == "__main__":
+    main()
