@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from pathlib import Path
 
@@ -53,7 +52,7 @@ def _open_run(composed: DictConfig) -> tuple[Config, Path]:
             )
         return run_folder.saved_config(folder, Config), folder
     named = any(override.startswith("hydra.run.dir=") for override in HydraConfig.get().overrides.hydra)
-    if not named and _processes_started_outside() > 1:
+    if not named and run_folder.processes_started_outside() > 1:
         raise ConfigError(
             "several processes were started from outside: name one folder, hydra.run.dir=<folder>"
         )
@@ -62,11 +61,6 @@ def _open_run(composed: DictConfig) -> tuple[Config, Path]:
         raise ConfigError("a sweep runs each job in one process: give trainer.devices=1")
     run_folder.start(config, folder)
     return config, folder
-
-
-def _processes_started_outside() -> int:
-    """By torchrun or SLURM; Lightning's own launcher has the run folder from its parent process."""
-    return max(int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "SLURM_NTASKS"))
 
 
 if __name__ == "__main__":

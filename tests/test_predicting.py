@@ -18,6 +18,7 @@ from wbc.answers import ANSWERED, UNCERTAIN, UNKNOWN, fit_rule
 from wbc.backbone import Backbone
 from wbc.checkpoint import save_model
 from wbc.config import AbstainConfig
+from wbc.errors import ConfigError
 from wbc.network import Network
 from wbc.predict_config import PredictConfig
 from wbc.predicting import predict
@@ -199,3 +200,9 @@ def test_a_training_checkpoint_answers_but_promises_nothing(place, tmp_path, cap
     assert predict(config, tmp_path) == 0
     assert "no rule of answers" in caplog.text
     assert set(pd.read_csv(tmp_path / "predictions.csv")["status"]) == {"not calibrated"}
+
+
+def test_processes_from_outside_must_be_those_asked_for(place, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="2 processes were started from outside"):
+        predict(settings(place, tmp_path), tmp_path)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import itertools
 import logging
-import os
 import shutil
 import time
 from collections import defaultdict
@@ -82,13 +81,18 @@ def predict(config: PredictConfig, folder: Path) -> int:
 
 def _processes(config: PredictConfig) -> Fabric:
     """Lightning's launcher: starts the other processes, or finds those of torchrun or SLURM."""
-    several = config.devices * config.num_nodes > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1
+    asked, started = config.devices * config.num_nodes, run_folder.processes_started_outside()
+    if started not in (1, asked):
+        raise ConfigError(
+            f"{started} processes were started from outside, but devices={config.devices} and "
+            f"num_nodes={config.num_nodes}: give those that make {started} together"
+        )
     try:
         fabric = Fabric(
             accelerator=config.accelerator,
             devices=config.devices,
             num_nodes=config.num_nodes,
-            strategy="ddp" if several else "auto",
+            strategy="ddp" if asked > 1 else "auto",
         )
         fabric.launch()
     except (MisconfigurationException, ValueError, RuntimeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 import time
@@ -49,6 +50,11 @@ def _rank() -> int:
     from pytorch_lightning.utilities import rank_zero_only  # seconds to import: a wrong key should not wait
 
     return getattr(rank_zero_only, "rank")  # noqa: B009  # set by Lightning from the launcher's variables
+
+
+def processes_started_outside() -> int:
+    """By torchrun or SLURM; Lightning's own launcher has the run folder from its parent process."""
+    return max(int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "SLURM_NTASKS"))
 
 
 def start(config: Any, folder: Path, first_result: str = MANIFEST) -> None:
