@@ -31,7 +31,10 @@ def randomisation_figure(frame: pd.DataFrame) -> Figure:
         axis.set_title(title, fontsize=11)
         axis.tick_params(axis="x", rotation=60, labelsize=8)
         axis.set_xlabel("randomised down to", fontsize=9)
-    axes[0].legend(fontsize=8)
+    lines, names = axes[0].get_legend_handles_labels()
+    figure.legend(
+        lines, names, loc="outside lower center", ncols=4, fontsize=8, frameon=False, handlelength=3.6
+    )
     return figure
 
 
