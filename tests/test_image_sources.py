@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -98,3 +100,9 @@ def test_where_nothing_is_found_the_error_says_what_was_looked_for(tree, given, 
     (tree / "empty").mkdir()
     with pytest.raises(DataError, match=complaint):
         find_images(str(tree / given), NAMES, tree / "model.ckpt")
+
+
+def test_a_name_in_another_encoding_is_refused(tree):
+    (tree / "cells" / "c.jpg").rename(os.fsdecode(os.fsencode(tree / "cells") + b"/\xe4.jpg"))
+    with pytest.raises(DataError, match="not UTF-8"):
+        found(tree / "cells", tree / "model.ckpt")

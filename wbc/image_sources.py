@@ -52,7 +52,6 @@ def find_images(given: str, names: ClassNames, checkpoint: Path) -> pd.DataFrame
         )
     if found.empty:
         raise DataError(f"images={given}: every row of the table is left out by its column excluded")
-    refuse_foreign_names(found["path"])
     return found.reset_index(drop=True)
 
 
@@ -67,6 +66,7 @@ def _labelled(paths: list[str], top: Path, names: ClassNames, complaint: str) ->
     if not paths:
         raise DataError(f"{complaint}: expected files that end in {', '.join(SUFFIXES)}")
     absolute = [os.path.abspath(path) for path in paths]
+    refuse_foreign_names(absolute)
     labels = [_label(path, os.path.abspath(top), names) for path in absolute]
     if unknown := labels.count(""):
         log.info("%d of %d images lie in no folder that spells a class", unknown, len(labels))

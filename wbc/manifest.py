@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -36,12 +37,12 @@ def build_manifest(config: DataConfig, seed: int) -> pd.DataFrame:
     names = ClassNames(config.classes, config.aliases)
     if config.source == "folder":
         found = scan_folder(config.root, names, config.split_folders)
+        refuse_foreign_names(image.path for image in found)
         frame = pd.DataFrame(found).assign(group="", source=config.name, excluded="", identical_to="")
     elif config.source == "manifest":
         frame = read_csv(config.root, names, config.name)
     else:
         raise ConfigError(f"data.source = {config.source!r}: images are read by folder or manifest")
-    refuse_foreign_names(frame["path"])
 
     examined = examine_images(used_rows(frame)["path"].tolist(), config.checks_dir, config.workers)
     hashes = frame["path"].map(examined.hashes).dropna()
@@ -139,8 +140,11 @@ def _read_strings(file: Path, needed: list[str]) -> pd.DataFrame:
     return table
 
 
-def refuse_foreign_names(paths: pd.Series) -> None:
-    """Raises DataError for file names in another encoding, which no table or report could hold."""
+def refuse_foreign_names(paths: Iterable[str]) -> None:
+    """Raises DataError for file names in another encoding, which no table or report could hold.
+
+    To be asked before a table is made of them: pandas with pyarrow fails on such a name with less to say.
+    """
     for path in paths:
         try:
             path.encode()
