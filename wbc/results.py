@@ -11,19 +11,17 @@ from torch import Tensor
 
 from wbc.cams import ClassActivationMap
 from wbc.cells import Cells
+from wbc.confusion_figure import confusion_matrix_figure
+from wbc.curve_figures import roc_figure
 from wbc.explain_sheet import explained_now, write_contact_sheet
-from wbc.figures import (
-    confusion_matrix_figure,
-    image_page_figure,
-    roc_figure,
-    save_figure,
-    training_curves_figure,
-)
+from wbc.figures import save_figure
 from wbc.files import replacing, write_text
+from wbc.image_page import image_page_figure
 from wbc.methods import Method
 from wbc.metrics import classification_metrics
 from wbc.network import Network
 from wbc.tables import comparison_table
+from wbc.training_figure import training_curves_figure
 from wbc.views import View
 
 _PAGE_IMAGES = 24

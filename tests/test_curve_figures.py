@@ -1,0 +1,68 @@
+"""ROC and precision-recall: the curves are those of scikit-learn, and every class is accounted for."""
+
+import numpy as np
+import pytest
+import torch
+from figure_checks import CLASSES, LONG, main_lines, overlapping, scores, texts
+from sklearn.metrics import auc, roc_auc_score
+
+from wbc.curve_figures import roc_figure
+
+
+def test_roc_draws_each_present_class_and_names_the_others() -> None:
+    probabilities, labels = scores(5, 400, 1.0, absent=(0, 3))
+    figure = roc_figure(probabilities, labels, CLASSES, "TestB")
+    lines = main_lines(figure.axes[0])
+    assert len(lines) == 4  # three classes and chance
+    for index in (1, 2, 4):
+        area = roc_auc_score(labels == index, probabilities[:, index])
+        label = f"{CLASSES[index]}  AUC {area:.3f} (n = {int((labels == index).sum())})"
+        false_rate, true_rate = lines[label]
+        assert auc(false_rate, true_rate) == pytest.approx(area, abs=1e-5)
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert {"Basophil  no images", "Monocyte  no images"} <= set(legend)
+
+
+def test_roc_lines_differ_in_more_than_colour() -> None:
+    figure = roc_figure(*scores(5, 400, 1.0), CLASSES, "")
+    lines = figure.axes[0].get_lines()[:5]
+    assert len({line._dash_pattern[1] and tuple(line._dash_pattern[1]) for line in lines}) == 5
+    assert len({line.get_color() for line in lines}) == 5
+
+
+@pytest.mark.parametrize(("lean", "enlarged"), [(1.0, False), (3.0, True), (4.0, True), (60.0, False)])
+def test_roc_enlarges_the_corner_only_where_that_shows_something(lean: float, enlarged: bool) -> None:
+    figure = roc_figure(*scores(5, 2000, lean), CLASSES, "")
+    insets = figure.axes[0].child_axes
+    assert len(insets) == enlarged
+    if enlarged:
+        assert len(insets[0].get_lines()) == 5
+        place = insets[0].get_tightbbox().transformed(figure.axes[0].transData.inverted())
+        for x, y in list(main_lines(figure.axes[0]).values())[:5]:
+            assert y[np.searchsorted(x, place.x0)] > place.y1, "the enlarged corner covers a curve"
+
+
+def test_roc_of_one_class_only_says_why_there_is_no_curve() -> None:
+    figure = roc_figure(torch.eye(2), torch.tensor([1, 1]), ["A", "B"], "")
+    assert {"A  no images", "B  no other class to tell it from"} <= set(texts(figure))
+
+
+def test_roc_does_not_call_an_imperfect_area_one() -> None:
+    probabilities = torch.eye(2)[[0] * 1500 + [1] * 1500]
+    probabilities[0] = torch.tensor([0.0, 1.0])
+    probabilities[1500:] = torch.tensor([0.1, 0.9])
+    probabilities[0] = torch.tensor([0.1, 0.9])
+    shown = " ".join(texts(roc_figure(probabilities, torch.tensor([0] * 1500 + [1] * 1500), ["A", "B"], "")))
+    assert "AUC >0.999" in shown
+    assert "AUC 1.000" not in shown
+
+
+FIGURES = {
+    "roc": lambda: roc_figure(*scores(5, 4000, 4.0), CLASSES, "TestA"),
+    "roc, long names": lambda: roc_figure(*scores(12, 4000, 4.0, absent=(10,)), LONG, "Twelve classes"),
+}
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES.keys())
+def test_no_text_covers_another(draw) -> None:
+    assert overlapping(draw()) == []
