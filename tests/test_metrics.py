@@ -9,7 +9,12 @@ import torch
 from sklearn import metrics as sk
 from torch import Tensor
 
-from wbc.metrics import classification_metrics, epoch_metrics, one_vs_rest_auroc
+from wbc.metrics import (
+    classification_metrics,
+    epoch_metrics,
+    one_vs_rest_auroc,
+    one_vs_rest_average_precision,
+)
 
 CLASSES = ("Basophil", "Eosinophil", "Lymphocyte", "Monocyte", "Neutrophil")
 
@@ -66,6 +71,16 @@ def test_equals_scikit_learn(probabilities: Tensor, labels: Tensor) -> None:
         keys = ("precision", "recall", "f1", "support")
         assert [row[key] for key in keys] == pytest.approx([column[place] for column in rows], abs=3e-6)
         assert row["auroc"] == pytest.approx(areas[index], abs=3e-6)
+
+
+@pytest.mark.parametrize("name", ["plain", "ties", "absent but predicted"])
+def test_average_precision_equals_scikit_learn(name: str) -> None:
+    probabilities, labels = TABLES[name]
+    expected = [
+        sk.average_precision_score(labels == index, probabilities[:, index]) if index in labels else None
+        for index in range(5)
+    ]
+    assert one_vs_rest_average_precision(probabilities, labels) == pytest.approx(expected, abs=3e-6)
 
 
 def test_absent_classes_have_no_scores_and_do_not_enter_the_averages() -> None:

@@ -1,7 +1,7 @@
 """How well a classifier did: one JSON-ready record a test set, and the meters of a validation epoch."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
@@ -10,6 +10,7 @@ from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 from torchmetrics.functional.classification import (
     binary_auroc,
+    binary_average_precision,
     multiclass_accuracy,
     multiclass_cohen_kappa,
     multiclass_confusion_matrix,
@@ -76,12 +77,27 @@ def one_vs_rest_auroc(probabilities: Tensor, labels: Tensor) -> list[float | Non
     probabilities: (N, C) in [0, 1].  labels: (N,).  Returns C areas in [0, 1], None for a class with no
     image or with all of them: one of the curve's two rates is then 0 / 0.
     """
-    areas: list[float | None] = []
+    return _one_vs_rest(binary_auroc, probabilities, labels)
+
+
+def one_vs_rest_average_precision(probabilities: Tensor, labels: Tensor) -> list[float | None]:
+    """Precision of each class, averaged over the recall that each image of it adds; no interpolation.
+
+    As scikit-learn's average_precision_score; shapes and None as for `one_vs_rest_auroc`.  Guessing gives
+    the class's share of the images.
+    """
+    return _one_vs_rest(binary_average_precision, probabilities, labels)
+
+
+def _one_vs_rest(
+    score: Callable[[Tensor, Tensor], Tensor], probabilities: Tensor, labels: Tensor
+) -> list[float | None]:
+    values: list[float | None] = []
     for index in range(probabilities.shape[1]):
         is_class = labels == index
         defined = bool(is_class.any()) and not bool(is_class.all())
-        areas.append(binary_auroc(probabilities[:, index], is_class.long()).item() if defined else None)
-    return areas
+        values.append(score(probabilities[:, index], is_class.long()).item() if defined else None)
+    return values
 
 
 def checked_scores(probabilities: Tensor, labels: Tensor, classes: Sequence[str]) -> tuple[Tensor, Tensor]:
