@@ -1,17 +1,23 @@
 """Figures of what a threshold on one class's probability would give: ROC, precision and recall."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
-from torchmetrics.functional.classification import binary_roc
+from torchmetrics.functional.classification import binary_precision_recall_curve, binary_roc
 
 from wbc.figures import GREY, SMALL, TEXT, TITLE, line_style, new_figure, plain_axes, wrapped
-from wbc.metrics import checked_scores, one_vs_rest_auroc
+from wbc.metrics import checked_scores, one_vs_rest_auroc, one_vs_rest_average_precision
+
+
+class _Curve(NamedTuple):
+    x: np.ndarray
+    y: np.ndarray
+    style: dict[str, Any]
 
 
 def roc_figure(probabilities: Tensor, labels: Tensor, classes: Sequence[str], title: str) -> Figure:
@@ -22,10 +28,72 @@ def roc_figure(probabilities: Tensor, labels: Tensor, classes: Sequence[str], ti
     curve is defined are named in the legend.  Raises ValueError as `checked_scores` does.
     """
     probabilities, labels = checked_scores(probabilities, labels, classes)
+
+    def points(scores: Tensor, is_class: Tensor) -> tuple[Tensor, Tensor]:
+        false_rate, true_rate, _ = binary_roc(scores, is_class)
+        return false_rate, true_rate
+
+    figure, axes = _new_axes("false positive rate (1 - specificity)", "true positive rate (recall)", title)
     areas = one_vs_rest_auroc(probabilities, labels)
+    curves = _plot_classes(axes, points, probabilities, labels, classes, areas, "AUC", {})
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, zorder=1, label="chance  AUC 0.500")
+    _add_legend(figure, "AUC")
+    _enlarge_corner(axes, curves, right=False)
+    return figure
+
+
+def precision_recall_figure(
+    probabilities: Tensor, labels: Tensor, classes: Sequence[str], title: str
+) -> Figure:
+    """Each class's precision against its recall, its average precision in the legend, the corner enlarged.
+
+    The area under a curve, whose steps hold each precision back to the recall before it, is the average
+    precision; chance gives a class's share of the images.  Arguments, what is left out and errors as in
+    `roc_figure`.
+    """
+    probabilities, labels = checked_scores(probabilities, labels, classes)
+
+    def points(scores: Tensor, is_class: Tensor) -> tuple[Tensor, Tensor]:
+        precision, recall, _ = binary_precision_recall_curve(scores, is_class)
+        return recall, precision
+
+    figure, axes = _new_axes(
+        "recall (share of the class found)", "precision (share of its predictions right)", title
+    )
+    areas = one_vs_rest_average_precision(probabilities, labels)
+    steps = {"drawstyle": "steps-post"}  # recall falls along the curve
+    curves = _plot_classes(axes, points, probabilities, labels, classes, areas, "AP", steps)
+    _add_legend(figure, "AP")
+    _enlarge_corner(axes, curves, right=True)
+    return figure
+
+
+def _new_axes(x: str, y: str, title: str) -> tuple[Figure, Axes]:
     figure = new_figure(8.0, 5.2)
     axes = figure.add_subplot()
-    curves: list[tuple[np.ndarray, np.ndarray, dict[str, Any]]] = []  # false and true positive rates, style
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axes.set_xlabel(x, fontsize=TEXT + 1)
+    axes.set_ylabel(y, fontsize=TEXT + 1)
+    axes.set_title(wrapped(title, 56), fontsize=TITLE)
+    plain_axes(axes)
+    return figure, axes
+
+
+def _plot_classes(
+    axes: Axes,
+    points: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    probabilities: Tensor,
+    labels: Tensor,
+    classes: Sequence[str],
+    areas: Sequence[float | None],
+    area_name: str,
+    drawn: dict[str, Any],
+) -> list[_Curve]:
+    """One line a class; of a class without area only the reason, in the legend.
+
+    points: scores (N,) and membership (N,) of a class to the x and y of its curve.  drawn: of every line.
+    """
+    curves = []
     for index, (name, area) in enumerate(zip(classes, areas, strict=True)):
         is_class = (labels == index).long()
         images, entry = int(is_class.sum()), wrapped(name, 28)
@@ -33,53 +101,58 @@ def roc_figure(probabilities: Tensor, labels: Tensor, classes: Sequence[str], ti
             why = "no images" if images == 0 else "no other class to tell it from"
             axes.plot([], [], color="none", label=f"{entry}  {why}")
             continue
-        false_rate, true_rate = (rate.numpy() for rate in binary_roc(probabilities[:, index], is_class)[:2])
-        style = {
-            **line_style(index),
-            # Thinner and thinner, so that a curve still shows beneath one that covers it.
-            "linewidth": 3.0 - 1.8 * index / len(classes),
-        }
-        label = f"{entry}  AUC {_area(area)} (n = {images:,})"
-        axes.plot(false_rate, true_rate, **style, label=label, clip_on=False)
-        curves.append((false_rate, true_rate, style))
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, zorder=1, label="chance  AUC 0.500")
+        x, y = points(probabilities[:, index], is_class)
+        # Thinner and thinner, so that a curve still shows beneath one that covers it.
+        style = {**line_style(index), **drawn, "linewidth": 3.0 - 1.8 * index / len(classes)}
+        curves.append(_Curve(x.numpy(), y.numpy(), style))
+        label = f"{entry}  {area_name} {_area(area)} (n = {images:,})"
+        axes.plot(x.numpy(), y.numpy(), **style, label=label, clip_on=False)
+    return curves
 
-    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.set_xlabel("false positive rate (1 - specificity)", fontsize=TEXT + 1)
-    axes.set_ylabel("true positive rate (recall)", fontsize=TEXT + 1)
-    axes.set_title(wrapped(title, 56), fontsize=TITLE)
-    plain_axes(axes)
+
+def _add_legend(figure: Figure, area_name: str) -> None:
     legend = figure.legend(
         loc="outside right center", fontsize=TEXT, frameon=False, handlelength=3.6, labelspacing=0.7
     )
     for text in legend.get_texts():
-        if "AUC" not in text.get_text():
+        if f"  {area_name} " not in text.get_text():
             text.set_color(GREY)
-    _enlarge_corner(axes, curves)
-    return figure
 
 
-def _enlarge_corner(axes: Axes, curves: Sequence[tuple[np.ndarray, np.ndarray, dict[str, Any]]]) -> None:
+def _enlarge_corner(axes: Axes, curves: Sequence[_Curve], right: bool) -> None:
     # How far each curve stays from the corner, in the rate where it is farther. Within 0.1 it lies above 0.9
-    # from there on and leaves the lower right free; beyond, the whole plot shows it as well; at 0 nothing is
-    # left to enlarge.
+    # from there on and leaves the lower right free, or mostly the lower left; beyond, the whole plot shows
+    # it as well; at 0 nothing is left to enlarge.
     knee = max(
-        (np.maximum(false_rate, 1 - true_rate).min() for false_rate, true_rate, _ in curves), default=0
+        (np.maximum(1 - curve.x if right else curve.x, 1 - curve.y).min() for curve in curves), default=0
     )
     if not 0 < knee <= 0.1:
         return
     side = next(side for side in (0.02, 0.05, 0.1, 0.2) if 2 * knee <= side)
-    axes.add_patch(Rectangle((0.37, 0.08), 0.62, 0.63, facecolor="white", zorder=1.5))  # over the chance line
-    inset = axes.inset_axes((0.49, 0.16, 0.47, 0.47))
-    for false_rate, true_rate, style in curves:
-        inset.plot(false_rate, true_rate, **style)
+    left, bottom, width, height = (0.02 if right else 0.37), 0.08, 0.62, 0.63
+    if any(
+        (curve.y[(curve.x >= left) & (curve.x <= left + width)] <= bottom + height).any() for curve in curves
+    ):
+        return
+    axes.add_patch(Rectangle((left, bottom), width, height, facecolor="white", zorder=1.5))  # over the grid
+    inset = axes.inset_axes((left + 0.12, 0.16, 0.47, 0.47))
+    for curve in curves:
+        inset.plot(curve.x, curve.y, **curve.style)
     ticks = np.linspace(0, side, 3)
-    inset.set(xlim=(0, side), ylim=(1 - side, 1), aspect="equal")
-    inset.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    inset.set_yticks(1 - ticks, [f"{1 - tick:g}" for tick in ticks])
+    inset.set(xlim=(1 - side, 1) if right else (0, side), ylim=(1 - side, 1), aspect="equal")
+    for axis, far in ((inset.xaxis, right), (inset.yaxis, True)):
+        places = 1 - ticks if far else ticks
+        axis.set_ticks(places, [f"{place:g}" for place in places])
     inset.tick_params(labelsize=SMALL)
-    inset.set_title("upper left corner, enlarged", fontsize=SMALL, pad=4)
+    corner = "right" if right else "left"
+    inset.set_title(f"upper {corner} corner, enlarged", fontsize=SMALL, pad=4)
     inset.grid(color="#e0e0e0", linewidth=0.6)
+
+
+def _lowest(curve: _Curve, left: float, right: float) -> float:
+    ends = np.sort([curve.x[:-1], curve.x[1:]], axis=0)  # of each piece of the curve
+    inside = (ends[1] >= left) & (ends[0] <= right)
+    return float(np.minimum(curve.y[:-1], curve.y[1:])[inside].min(initial=1.0))
 
 
 def _area(area: float) -> str:

@@ -32,9 +32,9 @@ def measured_set(
     any has a name, groups are drawn; else images.  Without groups the interval of a class's recall is exact
     (Clopper & Pearson); with them its images' groups are drawn.
 
-    All come from the same 1,000 resamples, AUROC included, the ECE's as `mirrored` says.  A resample is measured as a set of its own:
-    macro averages run over the classes that occur in it.  Limits are None where the metric is, where there
-    is one group alone, and where a resample leaves the metric undefined.
+    All come from the same 1,000 resamples, AUROC included; that of the ECE is `mirrored`.  A resample is
+    measured as a set of its own: macro averages run over the classes that occur in it.  Limits are None
+    where the metric is, where there is one group alone, and where a resample leaves the metric undefined.
     Raises ValueError as `checked_scores` does, and for groups that are not as many as the images.
     """
     record = classification_metrics(probabilities, labels, classes)
