@@ -67,3 +67,9 @@ def load_model(path: Path | str) -> tuple[Network, AnswerRule | None]:
             f"{path} is damaged or of another version of wbc: {str(error).strip()[:300]}"
         ) from error
     return network.eval(), rule
+
+
+def load_provenance(path: Path | str) -> dict[str, Any]:
+    """What `save_model` was told of how the model came about; {} for a training checkpoint."""
+    content = read_tensors(Path(path).expanduser())
+    return content.get("provenance", {}) if isinstance(content, dict) else {}

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from tqdm import tqdm
 
 from wbc.cell_masks import MaskError, mask_path
 from wbc.checkpoint import load_network
+from wbc.device import chosen_device
 from wbc.errors import ConfigError, DataError
 from wbc.explain_batch import explain_batch
 from wbc.explain_config import TARGETS, ExplainConfig
@@ -46,7 +46,7 @@ def explain(config: ExplainConfig, folder: Path) -> int:
     if results.exists() and not parts_folder.exists():
         log.info("%s: finished before", folder)
         return _unreadable(_read_rows(results))
-    device = _device(config.device)
+    device = chosen_device(config.device)
     network = load_network(config.checkpoint).to(device)
     if config.target not in (*TARGETS, *network.classes):
         raise ConfigError(
@@ -84,15 +84,6 @@ def explain(config: ExplainConfig, folder: Path) -> int:
 
 def _unreadable(frame: pd.DataFrame) -> int:
     return int((frame["method"] == "").sum())
-
-
-def _device(name: str) -> torch.device:
-    try:
-        if name == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
-        raise ConfigError(f"device={name}: {error}; give device=cpu or auto") from error
 
 
 def _images(config: ExplainConfig, folder: Path, network: Network) -> pd.DataFrame:

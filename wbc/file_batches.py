@@ -5,8 +5,9 @@ Worker processes import this module.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -14,8 +15,34 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from wbc.image_list import ImageList, Listed
+from wbc.image_list import Listed
 from wbc.images import ImageError, decode, resize
+
+
+class Batches(Protocol):
+    """A list of images in batches, as `wbc.image_list.ImageList` is."""
+
+    def __len__(self) -> int:
+        """Number of batches."""
+
+    def batch(self, number: int) -> list[Listed]:
+        """The images of one batch."""
+
+
+class PathBatches:
+    """The batches of paths that fit in memory."""
+
+    def __init__(self, paths: Sequence[str], batch_size: int) -> None:
+        self.paths = list(paths)
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.paths) / self.batch_size)
+
+    def batch(self, number: int) -> list[Listed]:
+        """The images of one batch, the last of which may be shorter."""
+        start = number * self.batch_size
+        return [Listed(path, "") for path in self.paths[start : start + self.batch_size]]
 
 
 class FileBatch(NamedTuple):
@@ -32,7 +59,7 @@ class FileBatch(NamedTuple):
 class FileBatches(Dataset[FileBatch]):
     """A list's batches by number."""
 
-    def __init__(self, images: ImageList, size_px: int) -> None:
+    def __init__(self, images: Batches, size_px: int) -> None:
         self.images = images
         self.size_px = size_px
 

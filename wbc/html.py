@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -21,6 +22,8 @@ from wbc.files import replacing
 from wbc.tables import NUMBER
 
 _JPEG_QUALITY = 85  # text inside a panel stays clean, at an eighth of the PNG's size
+
+_MEASURED = re.compile(rf"({NUMBER.pattern})( \[[^\]]*\])?")  # a number, and its interval where it has one
 
 _ENVIRONMENT = Environment(
     loader=PackageLoader("wbc"),
@@ -78,17 +81,24 @@ def embedded(source: np.ndarray | Path | str, photograph: bool) -> str:
     return _encoded(source, photograph)[0]
 
 
-def picture(source: np.ndarray | Path | str, alt: str, photograph: bool = False) -> Markup:
-    """An embedded picture, decoded when it is scrolled to.  alt: what it shows, for those who cannot see it.
+def picture(source: np.ndarray | Path | str, alt: str, photograph: bool = False, lazy: bool = True) -> Markup:
+    """An embedded picture.  alt: what it shows, for those who cannot see it.
 
-    source, photograph, errors: as for `embedded`.
+    source, photograph, errors: as for `embedded`.  lazy: decoded only when it is scrolled to, for pages of
+    hundreds.
     """
     uri, (width, height) = _encoded(source, photograph)
-    return _fragment("picture.html", source=uri, alt=alt, width=width, height=height)
+    return _fragment("picture.html", source=uri, alt=alt, width=width, height=height, lazy=lazy)
+
+
+def side_by_side(pictures: Iterable[Markup]) -> Markup:
+    """Pictures beside each other where there is room, below each other where there is none."""
+    return _fragment("side_by_side.html", pictures=pictures)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> Markup:
-    """A table whose first column names its rows; columns of numbers are aligned to the right.
+    """A table whose first column names its rows; columns of numbers, with or without their intervals in
+    brackets, are aligned to the right.
 
     Raises ValueError for a row that is shorter or longer than the headers.
     """
@@ -99,7 +109,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], caption: str
             )
     columns = zip(*rows, strict=True) if rows else [() for _ in headers]
     kinds = [
-        Markup(' class="number"') if cells and all(NUMBER.fullmatch(str(cell)) for cell in cells) else ""
+        Markup(' class="number"') if cells and all(_MEASURED.fullmatch(str(cell)) for cell in cells) else ""
         for cells in columns
     ]
     return _fragment(

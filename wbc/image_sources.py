@@ -19,27 +19,31 @@ from wbc.scan import image_files
 log = logging.getLogger(__name__)
 
 
-def find_images(given: str, names: ClassNames, checkpoint: Path) -> pd.DataFrame:
-    """The images that `given` names: columns path (absolute) and label, "" where none is known.
+_COLUMNS = ["path", "label", "group"]
+
+
+def find_images(given: str, names: ClassNames, checkpoint: Path, key: str = "images") -> pd.DataFrame:
+    """The images that `given` names: columns path (absolute), label and group, "" where none is known.
 
     A file, a folder (searched to any depth), a pattern with * or ?, a table with path and label, or a split
     of the run that made `checkpoint`.  A label is the nearest folder that spells a class, from the image up
-    to the folder given or the pattern's first.  Raises DataError where nothing is found, and for a word that
-    is both a file or folder here and a split.
+    to the folder given or the pattern's first; a group, the patient or slide, is told by tables alone.
+    key: the setting that `given` comes from.  Raises DataError where nothing is found, and for a word that is
+    both a file or folder here and a split.
     """
     path = Path(given).expanduser()
     splits = _splits(checkpoint)
     if path.exists() and given in splits:
         raise DataError(
-            f"images={given} is a split of the model's run and also {path.absolute()}: for the latter write "
-            f"images=./{given}"
+            f"{key}={given} is a split of the model's run and also {path.absolute()}: for the latter write "
+            f"{key}=./{given}"
         )
     if given in splits:
         found = splits[given]
     elif path.is_dir():
         found = _labelled(image_files(path), path, names, f"no images in the folder {path}")
     elif path.is_file() and path.suffix.lower() == ".csv":
-        found = used_rows(read_csv(path, names, ""))[["path", "label"]]
+        found = used_rows(read_csv(path, names, ""))[_COLUMNS]
     elif path.is_file():
         found = _labelled([str(path)], path.parent, names, "")
     elif glob.has_magic(given):
@@ -47,11 +51,11 @@ def find_images(given: str, names: ClassNames, checkpoint: Path) -> pd.DataFrame
     else:
         has = f"has {', '.join(splits)}" if splits else f"left no {MANIFEST} beside it"
         raise DataError(
-            f"images={given}: no such file or folder, and no split of the model's run, which {has}; give a "
+            f"{key}={given}: no such file or folder, and no split of the model's run, which {has}; give a "
             "file, a folder, a pattern in quotes, a table with path and label, or a split"
         )
     if found.empty:
-        raise DataError(f"images={given}: every row of the table is left out by its column excluded")
+        raise DataError(f"{key}={given}: every row of the table is left out by its column excluded")
     return found.reset_index(drop=True)
 
 
@@ -70,7 +74,7 @@ def _labelled(paths: list[str], top: Path, names: ClassNames, complaint: str) ->
     labels = [_label(path, os.path.abspath(top), names) for path in absolute]
     if unknown := labels.count(""):
         log.info("%d of %d images lie in no folder that spells a class", unknown, len(labels))
-    return pd.DataFrame({"path": absolute, "label": labels})
+    return pd.DataFrame({"path": absolute, "label": labels, "group": ""})
 
 
 def _label(path: str, top: str, names: ClassNames) -> str:
@@ -83,11 +87,18 @@ def _label(path: str, top: str, names: ClassNames) -> str:
     return ""
 
 
-def _splits(checkpoint: Path) -> dict[str, pd.DataFrame]:
-    """The sets of the run that made `checkpoint`, which lies in its folder or in checkpoints/<phase>/."""
+def run_manifest(checkpoint: Path) -> pd.DataFrame | None:
+    """The images of the run that made `checkpoint`, which lies in its folder or in checkpoints/<phase>/.
+
+    None where no manifest is found there.
+    """
     places = [checkpoint.parent, *checkpoint.parents[2:3]]
     file = next((place / MANIFEST for place in places if (place / MANIFEST).is_file()), None)
-    if file is None:
+    return None if file is None else read_manifest(file)
+
+
+def _splits(checkpoint: Path) -> dict[str, pd.DataFrame]:
+    rows = run_manifest(checkpoint)
+    if rows is None:
         return {}
-    rows = used_rows(read_manifest(file))
-    return {str(name): part[["path", "label"]] for name, part in rows.groupby("split")}
+    return {str(name): part[_COLUMNS] for name, part in used_rows(rows).groupby("split")}

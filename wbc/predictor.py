@@ -43,7 +43,10 @@ class Predictor:
 
     def answer(self, pixels: Tensor) -> Answers:
         """(N, 3, H, W) of 0..255 with the side that the network was made for, on any device, to N answers."""
-        features, logits = self.outputs(pixels)
+        return self.answers(*self.outputs(pixels))
+
+    def answers(self, features: Tensor, logits: Tensor) -> Answers:
+        """The answers that such `outputs` give, by the rule where there is one."""
         if self.rule is None:
             return uncalibrated(logits, self.classes)
         return self.rule.answer(features, logits, self.classes)

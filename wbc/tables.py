@@ -7,7 +7,7 @@ from typing import Any
 NOT_MEASURED = "–"
 NUMBER = re.compile(rf"[-+]?[\d,]*\.?\d+(e[-+]?\d+)?( ?%)?|{NOT_MEASURED}")
 
-_PHASE_TITLES = {"head": "without fine-tuning", "finetune": "with fine-tuning"}
+PHASE_TITLES = {"head": "without fine-tuning", "finetune": "with fine-tuning"}
 
 
 def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -47,10 +47,10 @@ def comparison_table(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> 
     where there is nothing to measure, such as the recall of a class without images.
     Raises ValueError for no results, an unknown phase, and phases tested on different images.
     """
-    phases = [phase for phase in _PHASE_TITLES if phase in results]
+    phases = [phase for phase in PHASE_TITLES if phase in results]
     unknown = sorted(set(results) - set(phases))
     if unknown or not phases:
-        raise ValueError(f"results of phases {unknown or 'none'}: expected {' and/or '.join(_PHASE_TITLES)}")
+        raise ValueError(f"results of phases {unknown or 'none'}: expected {' and/or '.join(PHASE_TITLES)}")
     test_sets = list(dict.fromkeys(name for phase in phases for name in results[phase]))
     if not test_sets:
         raise ValueError(f"no test set in the results of {' and '.join(phases)}: there is nothing to compare")
@@ -80,31 +80,33 @@ def _test_set_table(name: str, by_phase: Mapping[str, Mapping[str, Any]], phases
         return cells
 
     rows = [
-        row("accuracy", _percent, "accuracy"),
-        row("macro recall", _percent, "macro_recall"),
-        row("macro precision", _percent, "macro_precision"),
-        row("macro F1", _percent, "macro_f1"),
-        row("Cohen's kappa", _ratio, "cohen_kappa"),
-        row("macro AUROC", _ratio, "macro_auroc"),
+        row("accuracy", percent, "accuracy"),
+        row("macro recall", percent, "macro_recall"),
+        row("macro precision", percent, "macro_precision"),
+        row("macro F1", percent, "macro_f1"),
+        row("Cohen's kappa", ratio, "cohen_kappa"),
+        row("macro AUROC", ratio, "macro_auroc"),
     ]
     rows += [
-        row(f"{label} recall (n = {images:,})", _percent, "per_class", label, "recall")
+        row(f"{label} recall (n = {images:,})", percent, "per_class", label, "recall")
         for label, images in support.items()
     ]
     absent = [label for label, images in support.items() if images == 0]
     caption = f"**{name}**: {sum(support.values()):,} images"
     if absent:
         caption += f"; none of {', '.join(absent)}, which the macro averages leave out"
-    return f"{caption}\n\n{markdown_table(['', *(_PHASE_TITLES[phase] for phase in phases)], rows)}"
+    return f"{caption}\n\n{markdown_table(['', *(PHASE_TITLES[phase] for phase in phases)], rows)}"
 
 
 def _cell(value: object) -> str:
     return " ".join(str(value).split()).replace("|", "\\|")
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """A share of 1 as percentage; `NOT_MEASURED` for None."""
     return NOT_MEASURED if value is None else f"{100 * value:.1f} %"
 
 
-def _ratio(value: float | None) -> str:
+def ratio(value: float | None) -> str:
+    """A number with three decimals; `NOT_MEASURED` for None."""
     return NOT_MEASURED if value is None else f"{value:.3f}"

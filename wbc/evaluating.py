@@ -1,0 +1,127 @@
+"""The job of `evaluate.py`: models on labelled sets, into one run folder with a report."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from wbc.checks import examine_images
+from wbc.compared_models import load_models
+from wbc.data import default_workers
+from wbc.device import chosen_device
+from wbc.errors import DataError
+from wbc.evaluate_config import EvaluateConfig
+from wbc.evaluation import SetResult, answers_table, model_outputs
+from wbc.evaluation_record import evaluation_record
+from wbc.files import replacing, write_json
+from wbc.lab_table import labs_table
+from wbc.labelled_sets import LabelledSet, find_sets
+from wbc.leaks import TrainingImages
+from wbc.predictor import Predictor
+from wbc.report import REPORT, Report, write_report
+from wbc.run_folder import METRICS
+from wbc.tables import markdown_table
+
+log = logging.getLogger(__name__)
+
+_UNREADABLE = "unreadable"
+_TRAINED_ON = "trained on"
+
+
+def evaluate(config: EvaluateConfig, folder: Path) -> int:
+    """Measure the models of `config` on its sets into `folder`; returns how many images could not be read.
+
+    Raises WbcError for settings, models and images that cannot be used, before anything is measured.
+    """
+    models = load_models(config.models, chosen_device(config.device))
+    reported = next(reversed(models))
+    sets = find_sets(config.data, models[reported].classes, Path(config.models[-1]))
+    left_out = _left_out(sets, config)
+    results = [_result(one, left_out, models, config) for one in sets]
+    tables = [answers_table(result) for result in results]
+    with replacing(folder / "predictions.csv") as beside:
+        pd.concat(tables).to_csv(beside, index=False, float_format="%.6g")
+    unreadable = left_out[left_out["why"] == _UNREADABLE]
+    _write_rows(folder / "errors.csv", unreadable)
+    _write_rows(folder / "left_out.csv", left_out[left_out["why"] != _UNREADABLE])
+    record: dict[str, Any] = {"models": dict(zip(models, config.models, strict=True))}
+    record |= evaluation_record(results, reported)
+    report = Report(
+        title=f"Evaluation on {', '.join(result.name for result in results)}",
+        record=record,
+        results=results,
+        predictor=models[reported],
+        checkpoint=Path(config.models[-1]),
+        seed=config.seed,
+    )
+    write_report(report, folder)
+    write_json(folder / METRICS, record)
+    log.info("results\n\n%s\n", markdown_table(*labs_table(record["sets"], record["means"])))
+    log.info("report: %s; metrics and predictions lie beside it", folder / REPORT)
+    return len(unreadable)
+
+
+def _left_out(sets: Sequence[LabelledSet], config: EvaluateConfig) -> pd.DataFrame:
+    """The images that are not measured: columns data, path, why and reason.
+
+    Raises DataError for a set of which nothing is left.
+    """
+    training = TrainingImages(config.models, config.checks_dir, config.workers)
+    paths = sorted({path for one in sets for path in one.rows["path"]})
+    examined = examine_images(paths, config.checks_dir, config.workers)
+    rows = []
+    for one in sets:
+        listed = one.rows["path"].tolist()
+        leaks = training.reasons(listed, examined.hashes, one.split)
+        found = [
+            (one.name, path, _UNREADABLE if path in examined.reasons else _TRAINED_ON, reason)
+            for path, leak in zip(listed, leaks, strict=True)
+            if (reason := examined.reasons.get(path, leak))
+        ]
+        counts = Counter(why for _, _, why, _ in found)
+        for why, count in counts.items():
+            _, path, _, reason = next(row for row in found if row[2] == why)
+            log.warning(
+                "%s: left out, %s: %d of %d images, e.g. %s: %s",
+                one.name,
+                why,
+                count,
+                len(listed),
+                path,
+                reason,
+            )
+        if len(found) == len(listed):
+            raise DataError(
+                f"data set {one.name}: all {len(listed)} images are left out "
+                f"({', '.join(f'{why} {count}' for why, count in counts.items())}), e.g. {found[0][1]}: "
+                f"{found[0][3]}; give other images"
+            )
+        rows += found
+    return pd.DataFrame(rows, columns=["data", "path", "why", "reason"])
+
+
+def _result(
+    one: LabelledSet, left_out: pd.DataFrame, models: dict[str, Predictor], config: EvaluateConfig
+) -> SetResult:
+    gone = left_out[left_out["data"] == one.name]
+    rows = one.rows[~one.rows["path"].isin(gone["path"])].reset_index(drop=True)
+    workers = default_workers() if config.workers is None else config.workers
+    plain = {}
+    for name, predictor in models.items():
+        title = one.name if len(models) == 1 else f"{one.name}, {name}"
+        plain[name], answers = model_outputs(
+            predictor, rows["path"].tolist(), config.batch_size, workers, title
+        )
+    counts = {str(why): int(count) for why, count in gone["why"].value_counts().items()}
+    return SetResult(replace(one, rows=rows), predictor.classes, plain, answers, counts)
+
+
+def _write_rows(path: Path, rows: pd.DataFrame) -> None:
+    with replacing(path) as beside:
+        rows[["data", "path", "reason"]].to_csv(beside, index=False)

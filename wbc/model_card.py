@@ -1,0 +1,189 @@
+"""The model card: what a model was made of, what it is for, and where it must not be believed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from wbc.answers import ANSWERED, UNCERTAIN, UNKNOWN, AnswerRule
+from wbc.checkpoint import load_provenance
+from wbc.html import Section, table
+from wbc.image_sources import run_manifest
+from wbc.lab_table import with_interval
+from wbc.predictor import Predictor
+
+_UNTOLD = (
+    "logger",
+    "trainer",
+    "resume_from",
+    "cache_dir",
+    "cache_limit_gb",
+    "cache_keep",
+)  # change no result
+_DRAWN_ONLY = ("images_per_class", "train_labs", "unseen_labs", "synthetic_seed")
+
+
+def image_counts(manifest: pd.DataFrame) -> dict[str, Any]:
+    """Images by split and class, and by the reason why they are left out, of a whole manifest."""
+    used = manifest[manifest["excluded"] == ""]
+    reasons = manifest.loc[manifest["excluded"] != "", "excluded"].map(lambda why: why.partition(":")[0])
+    return {
+        "splits": {
+            str(split): {str(name): int(count) for name, count in rows["label"].value_counts().items()}
+            for split, rows in used.groupby("split")
+        },
+        "left_out": {str(reason): int(count) for reason, count in reasons.value_counts().items()},
+    }
+
+
+def model_card(checkpoint: Path, predictor: Predictor, sets: Mapping[str, Mapping[str, Any]]) -> Section:
+    """The section of a page.  sets: what was measured of the model, as `set_record`."""
+    provenance = load_provenance(checkpoint)
+    config = provenance.get("config", {})
+    parts: list[str] = [_what(checkpoint, predictor, provenance)]
+    parts += [f"Intended use: {_use(predictor.classes)}", f"Limits: {_limits(predictor.rule)}"]
+    parts.append(f"Figures: {_figures(sets)}")
+    parts += _data(checkpoint, provenance, predictor.classes)
+    if predictor.rule is not None:
+        parts.append(_rule(predictor.rule))
+    if config:
+        parts.append(table(["setting", "value"], _settings(config), "Settings that made the model"))
+    if versions := provenance.get("versions"):
+        parts.append(table(["", "release"], _versions(versions), "Versions that made the model"))
+    return Section("Model card", parts)
+
+
+def _what(checkpoint: Path, predictor: Predictor, provenance: Mapping[str, Any]) -> str:
+    network = predictor.network
+    weights = sum(parameter.numel() for parameter in network.parameters())
+    text = (
+        f"Model: {checkpoint}. A {network.backbone.name} with a dense head, {weights:,} weights, for images "
+        f"of {network.image_size_px} x {network.image_size_px} pixels that each show one white blood "
+        f"cell of a stained smear. It tells apart {', '.join(network.classes)}, and nothing else."
+    )
+    if not provenance:
+        return text + " The file is a training checkpoint, which does not tell how the model was made."
+    phase = {"head": "the frozen backbone's head alone", "finetune": "the head, then the last layers"}
+    trained = phase.get(provenance["phase"], provenance["phase"])
+    return f"{text} Trained: {trained}; seed {provenance['config']['seed']}."
+
+
+def _use(classes: list[str]) -> str:
+    return (
+        "research on the classification of white blood cells, and measuring how models carry over to other "
+        "laboratories. It is no medical device and not for diagnosis: no patient may be treated on its "
+        "answers. It takes crops of single cells; it finds no cells in a field of view, and knows "
+        f"{len(classes)} classes."
+    )
+
+
+def _limits(rule: AnswerRule | None) -> str:
+    text = (
+        "another microscope, camera or stain changes its answers; the table by data set shows by how much "
+        "where other labs were measured, and where none was, nothing is known. Cells of other kinds, "
+        "such as immature granulocytes, erythroblasts and platelets, are sorted into one of its classes "
+        "unless they are found strange. Labels are taken as they came: their errors count as the model's."
+    )
+    if rule is None:
+        return f"{text} Its probabilities are not calibrated, and it holds no answer back."
+    return (
+        f"{text} What its answers promise holds for cells like the {rule.images:,} validation images of its "
+        "own run, not for other labs."
+    )
+
+
+def _figures(sets: Mapping[str, Mapping[str, Any]]) -> str:
+    told = [
+        f"{name}, {record['images']:,} images: accuracy "
+        f"{with_interval(record['accuracy'], record['intervals']['accuracy'])}, macro F1 "
+        f"{with_interval(record['macro_f1'], record['intervals']['macro_f1'])}"
+        + (f" ({record['note']})" if record["note"] else "")
+        for name, record in sets.items()
+    ]
+    return "; ".join(told) + ". All others stand above."
+
+
+def _data(checkpoint: Path, provenance: Mapping[str, Any], classes: list[str]) -> list[str]:
+    """The images of the model's run: as it tells, or as the manifest beside it does."""
+    counts = provenance.get("images")
+    if counts is None:
+        manifest = run_manifest(checkpoint)
+        if manifest is None:
+            return ["The images it was trained on are not known: the file does not tell, nor a manifest.csv."]
+        counts = image_counts(manifest)
+    data = provenance.get("config", {}).get("data", {})
+    rows = [
+        [split, *(f"{by_class.get(name, 0):,}" for name in classes), f"{sum(by_class.values()):,}"]
+        for split, by_class in counts["splits"].items()
+    ]
+    caption = "Images of the model's run by split and class"
+    if data:
+        caption += f": {data['name']}, from {data['root']}"
+    left_out = "; ".join(f"{reason}: {count:,}" for reason, count in counts["left_out"].items())
+    return [
+        table(["", *classes, "all"], rows, caption),
+        f"Left out before training: {left_out or 'no image'}. The run's manifest.csv names each.",
+    ]
+
+
+def _rule(rule: AnswerRule) -> str:
+    rows = [
+        ["temperature", f"{rule.temperature:.4g}", "divides the logits (Guo 2017)"],
+        [
+            f"probability of {ANSWERED!r}",
+            "none" if math.isinf(rule.threshold) else f"{rule.threshold:.4g}",
+            f"from which at most {100 * rule.max_error:g} % of answers are wrong (Clopper-Pearson, 95 %); "
+            f"below, {UNCERTAIN!r}",
+        ],
+        [
+            "limit of sets",
+            f"{rule.set_limit:.4g}",
+            f"sets hold the true class in {100 * rule.set_coverage:g} % of cells (split conformal)",
+        ],
+        [
+            f"{rule.outlier_score.method} score of {UNKNOWN!r}",
+            f"{rule.outlier_threshold:.4g}",
+            f"above it; {100 * rule.acceptance:g} % of known cells stay below",
+        ],
+    ]
+    caption = f"The rule of its answers, fitted on {rule.images:,} validation images"
+    return table(["", "value", "meaning"], rows, caption)
+
+
+def _settings(config: Mapping[str, Any]) -> list[list[str]]:
+    told = {key: value for key, value in config.items() if key not in _UNTOLD}
+    if told["data"]["source"] != "synthetic":
+        told["data"] = {key: value for key, value in told["data"].items() if key not in _DRAWN_ONLY}
+    phases = told["phase"]
+    told["phase"] = {key: phases[key] for key in ("run", *phases["run"])}
+    return [[key, value] for key, value in _flat(told)]
+
+
+def _flat(value: Any, key: str = "") -> list[tuple[str, str]]:
+    """Nested settings as dotted keys; what is null or empty is not told."""
+    if isinstance(value, dict):
+        return [row for name, part in value.items() for row in _flat(part, f"{key}.{name}" if key else name)]
+    if value in (None, [], ""):
+        return []
+    if isinstance(value, list) and all(isinstance(part, dict) and "_target_" in part for part in value):
+        return [(key, "; ".join(map(_call, value)))]
+    return [(key, value if isinstance(value, str) else json.dumps(value))]
+
+
+def _call(target: Mapping[str, Any]) -> str:
+    """An object of the settings as it would be written in Python."""
+    arguments = ", ".join(f"{name}={value}" for name, value in target.items() if name != "_target_")
+    return f"{target['_target_'].rpartition('.')[2]}({arguments})"
+
+
+def _versions(versions: Mapping[str, Any]) -> list[list[str]]:
+    rows = [["python", versions["python"]], ["platform", versions["platform"]]]
+    rows += [[name, release] for name, release in versions["packages"].items() if release]
+    if git := versions.get("git"):
+        rows.append(["commit", git["commit"] + (", with changes" if git["changed"] else "")])
+    return rows

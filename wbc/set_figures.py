@@ -1,0 +1,57 @@
+"""The figures of one model on one labelled set, as files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from wbc.abstention_figure import Outcomes, risk_coverage_figure
+from wbc.answers import ANSWERED
+from wbc.calibration_figure import reliability_figure
+from wbc.confusion_figure import confusion_matrix_figure
+from wbc.curve_figures import precision_recall_figure, roc_figure
+from wbc.evaluation import SetResult
+from wbc.figures import save_figure
+from wbc.metrics import classification_metrics
+
+CONFUSION, ROC, PRECISION_RECALL = "confusion_matrix", "roc", "precision_recall"
+RELIABILITY, RISK_COVERAGE = "reliability", "risk_coverage"
+
+
+def write_set_figures(
+    folder: Path, file: str, title: str, probabilities: Tensor, labels: Tensor, classes: Sequence[str]
+) -> None:
+    """<kind>_<file>.png in `folder`: confusion matrix, ROC, and precision against recall.
+
+    title: the set, and the model where it is one of several.  probabilities (N, C), labels (N,).
+    """
+    record = classification_metrics(probabilities, labels, classes)
+    images = f"{record['images']:,} images, macro F1 {100 * record['macro_f1']:.1f} %"
+    for kind, figure in (
+        (CONFUSION, confusion_matrix_figure(record["confusion"], classes, f"{title}: {images}")),
+        (ROC, roc_figure(probabilities, labels, classes, title)),
+        (PRECISION_RECALL, precision_recall_figure(probabilities, labels, classes, title)),
+    ):
+        save_figure(figure, folder / f"{kind}_{file}.png")
+
+
+def write_reliability(folder: Path, file: str, result: SetResult, plain: Tensor) -> None:
+    """reliability_<file>.png: how sure and how right the model was, before and after its temperature."""
+    figure = reliability_figure(result.calibrated, result.labels, result.classes, result.name, unscaled=plain)
+    save_figure(figure, folder / f"{RELIABILITY}_{file}.png")
+
+
+def write_risk_coverage(folder: Path, results: Sequence[SetResult], max_error: float) -> None:
+    """risk_coverage.png: how many answers are wrong if fewer images are answered, on every set."""
+    outcomes = {
+        result.name: Outcomes(
+            result.answers.probabilities.max(axis=1),
+            result.answered_right,
+            np.array(result.answers.status) == ANSWERED,
+        )
+        for result in results
+    }
+    save_figure(risk_coverage_figure(outcomes, max_error, "Wrong answers"), folder / f"{RISK_COVERAGE}.png")

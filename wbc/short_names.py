@@ -1,0 +1,42 @@
+"""Short names for files and folders that are told apart in tables and figures."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from pathlib import PurePath
+
+
+def short_names(
+    paths: Sequence[PurePath], taken: Collection[str] = (), vague: Collection[str] = ()
+) -> list[str]:
+    """Each path's last part, with as many before it as it takes to differ from the others.
+
+    taken: names that none may have.  vague: last parts that say too little alone, such as "images".
+    Paths that are equal throughout keep equal names.
+    """
+    lengths = [1 + (path.name.lower() in vague and len(path.parts) > 2) for path in paths]
+    while True:
+        names = ["/".join(path.parts[-length:]) for path, length in zip(paths, lengths, strict=True)]
+        counts = Counter(names)
+        grown = [
+            min(length + (counts[name] > 1 or name in taken), len(path.parts))
+            for name, length, path in zip(names, lengths, paths, strict=True)
+        ]
+        if grown == lengths:
+            return names
+        lengths = grown
+
+
+def file_names(names: Sequence[str]) -> dict[str, str]:
+    """Name -> what a file about it may be called: without slashes, and no two alike."""
+    found: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"[^\w.-]+", "_", name).strip("._") or "set"
+        number = 2
+        unique = plain
+        while unique in found.values():
+            unique, number = f"{plain}_{number}", number + 1
+        found[name] = unique
+    return found
