@@ -8,7 +8,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from wbc.figures import GREY, SMALL, TEXT, TITLE, literal, new_figure, wrapped
+from wbc.figures import GREY, SMALL, TEXT, TITLE, literal, new_figure, percentage, wrapped
 
 # One hue, lightness falling evenly from white: grey print keeps the order.
 _SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#c6dbef", "#6baed6", "#2171b5", "#08306b"])
@@ -52,7 +52,7 @@ def confusion_matrix_figure(confusion: Sequence[Sequence[int]], classes: Sequenc
             colour = shade if counts[row, column] else GREY
             for text, fontsize, place in (
                 (f"{counts[row, column]:,}", count_size, "bottom"),
-                (_percentage(shares[row, column]), share_size, "top"),
+                (percentage(shares[row, column]), share_size, "top"),
             ):
                 axes.text(column, row, text, ha="center", va=place, fontsize=fontsize, color=colour)
 
@@ -79,12 +79,3 @@ def confusion_matrix_figure(confusion: Sequence[Sequence[int]], classes: Sequenc
     bar.ax.set_yticklabels(["0 %", "25 %", "50 %", "75 %", "100 %"], fontsize=SMALL)
     bar.set_label("share of the true class", fontsize=SMALL)
     return figure
-
-
-def _percentage(share: float) -> str:
-    # One image of 4,000 is not "0.0 %", and 3,999 of them are not "100.0 %".
-    if 0 < share < 0.0005:
-        return "<0.1 %"
-    if 0.9995 <= share < 1:
-        return ">99.9 %"
-    return f"{100 * share:.1f} %"

@@ -57,6 +57,16 @@ def wrapped(text: str, characters: int) -> str:
     return literal(textwrap.fill(text, max(characters, 1)))
 
 
+def percentage(share: float) -> str:
+    """`share`, in 0..1, to a tenth of a percent; neither 0 nor 100 % where it is not."""
+    # One image of 4,000 is not "0.0 %", and 3,999 of them are not "100.0 %".
+    if 0 < share < 0.0005:
+        return "<0.1 %"
+    if 0.9995 <= share < 1:
+        return ">99.9 %"
+    return f"{100 * share:.1f} %"
+
+
 def save_figure(figure: Figure, path: Path | str) -> None:
     """Writes `figure` as PNG, trimmed to its content; a reader sees the old file or the whole new one.
 
