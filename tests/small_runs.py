@@ -10,6 +10,7 @@ SMALL = [
     "training.batch_size=8",
     "trainer=cpu",
     "trainer.precision=bf16-mixed",  # on every machine; auto measures, and equal runs are compared here
+    "report=false",  # it takes longer than such a run
     "phase.head.max_epochs=1",
     "phase.finetune.max_epochs=1",
 ]

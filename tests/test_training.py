@@ -26,6 +26,19 @@ TWO_EPOCHS = [
     "+trainer.enable_progress_bar=false",
 ]
 
+HEADINGS = [
+    "Results",
+    "Confusion matrix",
+    "Comparison of models",
+    "ROC and precision-recall",
+    "Calibration",
+    "Abstention and out-of-distribution",
+    "Most confident errors",
+    "Training",
+    "Explanations",
+    "Model card",
+]
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> Path:
@@ -39,7 +52,7 @@ def settings(root: Path, *overrides: str):
 @pytest.fixture(scope="module")
 def run(root, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
-    config = settings(root)
+    config = settings(root, "report=true")
     start(config, folder)
     return folder, config, train(config, folder)
 
@@ -53,6 +66,8 @@ def test_the_run_folder_holds_everything(run):
         "manifest.csv",
         "metrics.json",
         "results.md",
+        "report.html",
+        "evaluation.json",
         "model.ckpt",
         "predictions.csv",
         "checkpoints/head/best.ckpt",
@@ -65,6 +80,10 @@ def test_the_run_folder_holds_everything(run):
         "figures/confusion_matrix_test_head.png",
         "figures/confusion_matrix_test_other_lab_finetune.png",
         "figures/roc_test_finetune.png",
+        "figures/roc_test_head.png",
+        "figures/precision_recall_test_finetune.png",
+        "figures/reliability_test_finetune.png",
+        "figures/risk_coverage.png",
         "figures/training_curves.png",
         "figures/augmented_samples.png",
     } <= files
@@ -111,6 +130,25 @@ def test_predictions_are_those_of_the_saved_model_and_make_the_metrics(run):
     plain = predictor.predict(test["path"].tolist())
     # Training evaluated in bf16 where the CPU has it.
     np.testing.assert_allclose(plain.probabilities, test[classes], atol=0.05)
+
+
+def test_the_report_says_what_the_metrics_say(run):
+    folder, _, metrics = run
+    record = json.loads((folder / "evaluation.json").read_text())
+    for name in ("test", "test_other_lab"):
+        head, finetune = (metrics["phases"][phase]["sets"][name] for phase in ("head", "finetune"))
+        without = record["compared"][name]["without fine-tuning"]
+        for key in ("accuracy", "macro_f1", "confusion"):
+            assert record["sets"][name][key] == finetune[key]
+            assert without[key] == head[key]
+        right = [sum(row[index] for index, row in enumerate(one["confusion"])) for one in (head, finetune)]
+        test = without["mcnemar"]
+        assert right == [test["both_right"] + test[f"only_{one}_right"] for one in ("this", "reported")]
+    assert [record["sets"][name]["in_lab"] for name in ("test", "test_other_lab")] == [True, False]
+    page = (folder / "report.html").read_text()
+    places = [page.index(f"<h2>{heading}</h2>") for heading in HEADINGS]
+    assert places == sorted(places)
+    assert "without fine-tuning" in page
 
 
 def test_the_model_holds_the_rule_of_its_answers(run):
@@ -211,6 +249,7 @@ def test_gradients_can_be_clipped_and_no_test_set_is_no_error(run, tmp_path):
         "data.test_fraction=0",
         "phase=head",
         "phase.head.max_epochs=1",
+        "report=true",
         "+trainer.gradient_clip_val=1",
         f"data.checks_dir={tmp_path}",
     )
@@ -218,6 +257,9 @@ def test_gradients_can_be_clipped_and_no_test_set_is_no_error(run, tmp_path):
     assert set(metrics["phases"]["head"]["sets"]) == {"val"}
     assert "no test set" in (tmp_path / "run" / "results.md").read_text()
     assert (tmp_path / "run" / "model.ckpt").exists()
+    record = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert list(record["sets"]) == ["val"]
+    assert "chose the model" in record["sets"]["val"]["note"]
 
 
 def test_a_moved_run_keeps_its_best_epoch(run, tmp_path):

@@ -134,6 +134,7 @@ class Config:
     cache_dir: str | None = None  # None: in the run folder
     cache_limit_gb: float = MISSING
     cache_keep: bool = MISSING  # whether the caches stay for the next run
+    report: bool = True  # whether report.html ends the run
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)

@@ -26,6 +26,7 @@ from wbc.leaks import TrainingImages
 from wbc.predictor import Predictor
 from wbc.report import REPORT, Report, write_report
 from wbc.run_folder import METRICS
+from wbc.short_names import file_names
 from wbc.tables import markdown_table
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
         predictor=models[reported],
         checkpoint=Path(config.models[-1]),
         seed=config.seed,
+        files=file_names([result.name for result in results]),
     )
     write_report(report, folder)
     write_json(folder / METRICS, record)

@@ -71,6 +71,15 @@ def find_sets(given: Sequence[str], classes: Sequence[str], checkpoint: Path) ->
     return sets
 
 
+def own_sets(manifest: pd.DataFrame) -> list[LabelledSet]:
+    """The test sets of a run by its manifest, or where it has none, its validation images."""
+    used = used_rows(manifest)
+    splits = sorted(split for split in set(used["split"]) if split.startswith("test")) or ["val"]
+    return [
+        LabelledSet(split, used[used["split"] == split], split, _is_in_lab(split, used)) for split in splits
+    ]
+
+
 def _require_labels(word: str, rows: pd.DataFrame, classes: Sequence[str]) -> None:
     bare = rows.loc[rows["label"] == "", "path"]
     if bare.empty:

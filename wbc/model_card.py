@@ -24,6 +24,7 @@ _UNTOLD = (
     "cache_dir",
     "cache_limit_gb",
     "cache_keep",
+    "report",
 )  # change no result
 _DRAWN_ONLY = ("images_per_class", "train_labs", "unseen_labs", "synthetic_seed")
 

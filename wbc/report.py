@@ -25,7 +25,6 @@ from wbc.set_figures import (
     write_risk_coverage,
     write_set_figures,
 )
-from wbc.short_names import file_names
 
 REPORT = "report.html"
 
@@ -34,8 +33,9 @@ REPORT = "report.html"
 class Report:
     """What a report is made of.
 
-    record: as `evaluation_record`.  predictor, checkpoint: the reported model.  training: what is shown of
-    the run that trained it, and the figure files.
+    record: as `evaluation_record`.  files: set -> what its figures are called.
+    predictor, checkpoint: the reported model.  training: what is shown of the run that trained it, and the
+    figure files.
     """
 
     title: str
@@ -44,17 +44,17 @@ class Report:
     predictor: Predictor
     checkpoint: Path
     seed: int
+    files: Mapping[str, str]
     training: Mapping[str, Path] = field(default_factory=dict)
 
 
 def write_report(report: Report, folder: Path) -> None:
     """Write report.html, and its figures as files in figures/."""
     figures = folder / "figures"
-    files = file_names([result.name for result in report.results])
     reported = report.record["reported"]
     for result in report.results:
         title = result.name if len(result.plain) == 1 else f"{result.name}, {reported}"
-        file = files[result.name]
+        file = report.files[result.name]
         write_set_figures(figures, file, title, result.plain[reported], result.labels, result.classes)
         if result.is_calibrated:
             write_reliability(figures, file, result, result.plain[reported])
@@ -62,10 +62,12 @@ def write_report(report: Report, folder: Path) -> None:
         write_right_sheet(figures / f"explanations_{file}.png", result, report.predictor.network, report.seed)
     if report.predictor.rule is not None:
         write_risk_coverage(figures, report.results, report.predictor.rule.max_error)
-    write_page(folder / REPORT, report.title, _sections(report, figures, files))
+    write_page(folder / REPORT, report.title, _sections(report, figures))
 
 
-def _sections(report: Report, figures: Path, files: Mapping[str, str]) -> Iterator[Section]:
+def _sections(report: Report, figures: Path) -> Iterator[Section]:
+    files = report.files
+
     def shown(*kinds: str) -> str:
         return side_by_side(
             picture(path, f"{kind.replace('_', ' ')} of {name}", lazy=False)

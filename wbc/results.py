@@ -9,17 +9,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from wbc.cams import ClassActivationMap
 from wbc.cells import Cells
-from wbc.confusion_figure import confusion_matrix_figure
-from wbc.curve_figures import roc_figure
-from wbc.explain_sheet import explained_now, write_contact_sheet
 from wbc.figures import save_figure
 from wbc.files import replacing, write_text
 from wbc.image_page import image_page_figure
-from wbc.methods import Method
 from wbc.metrics import classification_metrics
-from wbc.network import Network
 from wbc.tables import comparison_table
 from wbc.training_figure import training_curves_figure
 from wbc.views import View
@@ -50,6 +44,12 @@ def write_predictions(
         table.to_csv(beside, index=False, float_format="%.6g")
 
 
+def read_predictions(path: Path) -> pd.DataFrame:
+    """What `write_predictions` wrote; a class may be called 1, or NA."""
+    text = {"label": str, "prediction": str}
+    return pd.read_csv(path, dtype=text, keep_default_na=False)
+
+
 def held_out_sets(phase_record: dict[str, Any]) -> dict[str, Any]:
     """The sets of a phase's record that neither trained nor chose the model."""
     return {name: metrics for name, metrics in phase_record["sets"].items() if name.startswith("test")}
@@ -63,44 +63,14 @@ def results_table(phases: dict[str, Any]) -> str:
     return comparison_table(held_out)
 
 
-def write_set_figures(
-    folder: Path, phase: str, rows: dict[str, pd.DataFrame], logits: dict[str, Tensor], classes: list[str]
-) -> None:
-    """Confusion matrix and ROC of each test set after `phase`."""
-    for name in (name for name in logits if name.startswith("test")):
-        metrics = set_metrics(rows[name], logits[name], classes)
-        title = (
-            f"{name}, after {phase}: {metrics['images']} images, macro F1 {100 * metrics['macro_f1']:.1f} %"
-        )
-        figure = confusion_matrix_figure(metrics["confusion"], classes, title)
-        save_figure(figure, folder / f"confusion_matrix_{name}_{phase}.png")
-        labels = torch.tensor([classes.index(label) for label in rows[name]["label"]])
-        figure = roc_figure(logits[name].softmax(dim=1), labels, classes, f"{name}, after {phase}")
-        save_figure(figure, folder / f"roc_{name}_{phase}.png")
-
-
 def write_training_curves(folder: Path, history: pd.DataFrame) -> None:
     """Loss, accuracy, macro-F1 and learning rate over all phases."""
     save_figure(training_curves_figure(history), folder / "training_curves.png")
 
 
-def write_explanations(folder: Path, phase: str, predictions: pd.DataFrame, network: Network) -> None:
-    """Grad-CAM of the first test set after `phase`, errors first.  predictions: as in predictions.csv."""
-    splits = predictions["split"].unique()
-    shown = next((name for name in splits if name.startswith("test")), splits[0])
-    rows = predictions[predictions["split"] == shown].rename(columns={"prediction": "predicted"})
-    rows = rows.assign(probability=rows[network.classes].max(axis=1), target=rows["predicted"])
-    method = Method("gradcam", [], ClassActivationMap(network, "gradcam"))
-    path = folder / f"explanations_{shown}_{phase}.png"
-    title = f"{shown}, after {phase}"
-    write_contact_sheet(path, title, method.name, rows, explained_now(network, method))
-
-
 def write_results_page(folder: Path, title: str, table: str) -> None:
-    """results.md: the tables, then every figure of the run."""
-    figures = sorted((folder / "figures").glob("*.png"))
-    images = [f"![{path.stem.replace('_', ' ')}](figures/{path.name})" for path in figures]
-    write_text(folder / "results.md", "\n\n".join([f"# {title}", table, *images]) + "\n")
+    """results.md: the tables as text; report.html has the figures."""
+    write_text(folder / "results.md", f"# {title}\n\n{table}\n")
 
 
 def write_augmented_page(folder: Path, cells: Cells) -> None:

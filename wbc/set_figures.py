@@ -22,19 +22,26 @@ RELIABILITY, RISK_COVERAGE = "reliability", "risk_coverage"
 
 
 def write_set_figures(
-    folder: Path, file: str, title: str, probabilities: Tensor, labels: Tensor, classes: Sequence[str]
+    folder: Path,
+    file: str,
+    title: str,
+    probabilities: Tensor,
+    labels: Tensor,
+    classes: Sequence[str],
+    kinds: Sequence[str] = (CONFUSION, ROC, PRECISION_RECALL),
 ) -> None:
-    """<kind>_<file>.png in `folder`: confusion matrix, ROC, and precision against recall.
+    """<kind>_<file>.png in `folder` for each of `kinds`.
 
     title: the set, and the model where it is one of several.  probabilities (N, C), labels (N,).
     """
-    record = classification_metrics(probabilities, labels, classes)
-    images = f"{record['images']:,} images, macro F1 {100 * record['macro_f1']:.1f} %"
-    for kind, figure in (
-        (CONFUSION, confusion_matrix_figure(record["confusion"], classes, f"{title}: {images}")),
-        (ROC, roc_figure(probabilities, labels, classes, title)),
-        (PRECISION_RECALL, precision_recall_figure(probabilities, labels, classes, title)),
-    ):
+    for kind in kinds:
+        if kind == CONFUSION:
+            record = classification_metrics(probabilities, labels, classes)
+            images = f"{record['images']:,} images, macro F1 {100 * record['macro_f1']:.1f} %"
+            figure = confusion_matrix_figure(record["confusion"], classes, f"{title}: {images}")
+        else:
+            draw = {ROC: roc_figure, PRECISION_RECALL: precision_recall_figure}[kind]
+            figure = draw(probabilities, labels, classes, title)
         save_figure(figure, folder / f"{kind}_{file}.png")
 
 

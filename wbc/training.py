@@ -26,6 +26,7 @@ from wbc.data import CellData
 from wbc.errors import ConfigError
 from wbc.files import read_json, write_json, write_text
 from wbc.manifest import build_manifest, read_manifest, write_manifest
+from wbc.model_card import image_counts
 from wbc.network import Network
 from wbc.phases import PhaseOutcome, best_checkpoint, log_folder, run_phase
 from wbc.precision import faster_precision, forward_ms, resolve_precision
@@ -34,12 +35,11 @@ from wbc.results import (
     results_table,
     set_metrics,
     write_augmented_page,
-    write_explanations,
     write_predictions,
     write_results_page,
-    write_set_figures,
     write_training_curves,
 )
+from wbc.run_report import REPORT, write_run_report
 from wbc.synthetic_dataset import write_dataset
 from wbc.views import View
 from wbc.weights import load_pretrained
@@ -85,7 +85,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         run_folder.wait_for(result)
         records[phase] = read_json(result)
     if run_folder.is_first_rank():
-        _write_model(folder, config, network, data)
+        predictor = _write_model(folder, config, network, data, manifest)
     if not config.cache_keep:
         data.delete_caches()
         shutil.rmtree(folder / "cache", ignore_errors=True)  # of an interrupted part
@@ -99,6 +99,10 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     }
     if run_folder.is_first_rank():
         _write_run(folder, metrics)
+        if config.report:
+            title = f"{config.name}, seed {config.seed}"
+            write_run_report(folder, title, list(records), predictor, manifest, data)
+            log.info("report: %s; model, metrics and predictions lie beside it", folder / REPORT)
     return metrics
 
 
@@ -205,13 +209,14 @@ def _write_phase(folder: Path, phase: str, outcome: PhaseOutcome, data: CellData
     logs = log_folder(folder, phase)
     rows = {name: data.rows[name] for name in outcome.logits}
     write_predictions(logs / "predictions.csv", rows, outcome.logits, data.classes)
-    write_set_figures(folder / "figures", phase, rows, outcome.logits, data.classes)
     sets = {name: set_metrics(rows[name], logits, data.classes) for name, logits in outcome.logits.items()}
     outcome.history.to_csv(logs / "history.csv", index=False)
     write_json(logs / "result.json", outcome.summary | {"sets": sets})
 
 
-def _write_model(folder: Path, config: Config, network: Network, data: CellData) -> None:
+def _write_model(
+    folder: Path, config: Config, network: Network, data: CellData, manifest: pd.DataFrame
+) -> Predictor:
     """The final network, and the rule of its answers by the validation images."""
     predictor, cells = Predictor(network), data.cells("val")
     outputs = []
@@ -225,8 +230,10 @@ def _write_model(folder: Path, config: Config, network: Network, data: CellData)
         "config": config.as_plain(),
         "versions": run_folder.versions(),
         "phase": _phases_to_run(config)[-1],
+        "images": image_counts(manifest),
     }
     save_model(network, folder / run_folder.MODEL, provenance, rule)
+    return Predictor(network, rule)
 
 
 def _write_run(folder: Path, metrics: dict[str, Any]) -> None:
@@ -234,13 +241,9 @@ def _write_run(folder: Path, metrics: dict[str, Any]) -> None:
     write_json(folder / run_folder.METRICS, metrics)
     predictions = log_folder(folder, phases[-1]) / "predictions.csv"
     write_text(folder / "predictions.csv", predictions.read_text(encoding="utf-8"))
-    for phase in phases:
-        text = {"label": str, "prediction": str}  # a class may be called 1, or NA
-        found = pd.read_csv(log_folder(folder, phase) / "predictions.csv", dtype=text, keep_default_na=False)
-        write_explanations(folder / "figures", phase, found, load_network(best_checkpoint(folder, phase)))
     history = pd.concat([pd.read_csv(log_folder(folder, phase) / "history.csv") for phase in phases])
     write_training_curves(folder / "figures", history)
     table = results_table(metrics["phases"])
     write_results_page(folder, f"{metrics['name']}, seed {metrics['seed']}", table)
     log.info("results\n\n%s\n", table)
-    log.info("tables and figures: %s; model, metrics and predictions lie beside it", folder / "results.md")
+    log.info("tables: %s; model, metrics and predictions lie beside it", folder / "results.md")

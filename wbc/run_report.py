@@ -1,0 +1,79 @@
+"""The report that ends a training run: its test sets by the final model, beside the phase before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from wbc.data import CellData
+from wbc.evaluation import SetResult, model_outputs
+from wbc.evaluation_record import evaluation_record
+from wbc.files import write_json
+from wbc.labelled_sets import LabelledSet, own_sets
+from wbc.phases import log_folder
+from wbc.predictor import Predictor
+from wbc.report import REPORT, Report, write_report
+from wbc.results import read_predictions
+from wbc.run_folder import MODEL
+from wbc.set_figures import CONFUSION, ROC, write_set_figures
+from wbc.tables import PHASE_TITLES
+
+__all__ = ["REPORT", "write_run_report"]
+
+EVALUATION = "evaluation.json"
+_TRAINING = {
+    "loss, accuracy and learning rate by epoch": "training_curves.png",
+    "training images after augmentation": "augmented_samples.png",
+}
+
+
+def write_run_report(
+    folder: Path,
+    title: str,
+    phases: Sequence[str],
+    predictor: Predictor,
+    manifest: pd.DataFrame,
+    data: CellData,
+) -> None:
+    """report.html and evaluation.json of a run whose phases have left their predictions.
+
+    Probabilities are those that each phase's metrics were made of, so that page and metrics.json agree; the
+    final model looks at the images once more for its answers, as predict.py would.
+    """
+    figures = folder / "figures"
+    tables = {phase: read_predictions(log_folder(folder, phase) / "predictions.csv") for phase in phases}
+    results = []
+    for one in own_sets(manifest):
+        plain = {PHASE_TITLES[phase]: _probabilities(tables[phase], one, data.classes) for phase in phases}
+        paths = one.rows["path"].tolist()
+        _, answers = model_outputs(predictor, paths, data.batch_size, data.workers, one.name)
+        results.append(SetResult(one, data.classes, plain, answers))
+        for phase in phases[:-1]:
+            shown, labels = plain[PHASE_TITLES[phase]], results[-1].labels
+            name = f"{one.name}, {PHASE_TITLES[phase]}"
+            write_set_figures(
+                figures, f"{one.name}_{phase}", name, shown, labels, data.classes, (CONFUSION, ROC)
+            )
+    record = evaluation_record(results, PHASE_TITLES[phases[-1]])
+    report = Report(
+        title=title,
+        record=record,
+        results=results,
+        predictor=predictor,
+        checkpoint=folder / MODEL,
+        seed=data.seed,
+        files={result.name: f"{result.name}_{phases[-1]}" for result in results},
+        training={what: figures / file for what, file in _TRAINING.items()},
+    )
+    write_report(report, folder)
+    write_json(folder / EVALUATION, record)
+
+
+def _probabilities(predictions: pd.DataFrame, one: LabelledSet, classes: Sequence[str]) -> Tensor:
+    """(N, C) float64 in the order of the set's rows.  KeyError where a prediction is missing."""
+    rows = predictions[predictions["split"] == one.split].set_index("path")
+    return torch.from_numpy(rows.loc[one.rows["path"], list(classes)].to_numpy(dtype=float))
