@@ -3,3 +3,14 @@
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; inherited by the subprocesses
+
+import browser
+import pytest
+
+
+@pytest.fixture
+def visit(tmp_path):
+    """`visit(page)` in a real browser; skips where there is none."""
+    if browser.EXECUTABLE is None:
+        pytest.skip("there is no Chromium to open the page in")
+    return lambda page: browser.visit(page, tmp_path)
