@@ -134,6 +134,15 @@ def test_means_are_over_the_models_own_lab_and_over_the_others(record):
     assert means["other-lab mean"]["accuracy"] == pytest.approx(sum(others) / 2, abs=1e-6)
 
 
+def test_the_outlier_score_is_measured_against_the_models_own_lab(run, record):
+    table = pd.read_csv(run / "predictions.csv").set_index("data")["score"]
+    for name in ("lab_b/images", "slides"):
+        pairs = table[name].to_numpy()[:, None] - table["test"].to_numpy()
+        assert record["outlier_auroc"][name] == pytest.approx(
+            ((pairs > 0) + (pairs == 0) / 2).mean(), abs=1e-3
+        )
+
+
 def test_what_is_not_measured_is_named_with_its_reason(place, run, record):
     ((data, path, reason),) = rows_of(run / "errors.csv")
     assert (data, Path(path).name) == ("lab_b/images", "broken.png")
@@ -265,7 +274,7 @@ def test_the_command_line_measures_what_it_can_and_exits_1(place, tmp_path):
     result = command(tmp_path / "out", *given, f"data={place / 'lab_b'}")
     assert result.returncode == 1, result.stdout + result.stderr
     assert "1 images could not be read; errors.csv says why" in result.stdout
-    assert "other-lab mean" in result.stdout
+    assert "lab_b" in result.stdout
     assert set(json.loads((tmp_path / "out" / "metrics.json").read_text())["sets"]) == {"lab_b"}
     left = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"report.html", "predictions.csv", "errors.csv", "left_out.csv", "config.yaml"} <= left

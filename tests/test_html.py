@@ -126,6 +126,11 @@ def test_numbers_lean_right_with_their_header_and_rows_are_named():
     assert parsed.text("td") == ["1000", "97.8 %", "20", "–"]
 
 
+@pytest.mark.parametrize("cell", ["98.4 % [97.1, 99.2]", "0.986 [-0.001, 1.000]", "<0.001", "–"])
+def test_a_number_stays_one_with_its_interval(cell):
+    assert table(["", "b"], [["x", cell], ["y", "1"]], "").count('class="number"') == 3
+
+
 def test_a_table_of_text_or_without_rows_has_no_numbers():
     assert "number" not in table(["a", "b"], [["x", "1 of 2"], ["y", 3]], "")
     assert Elements(table(["a", "b"], [], "")).text("th") == ["a", "b"]

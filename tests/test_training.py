@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,11 @@ def test_the_report_says_what_the_metrics_say(run):
     places = [page.index(f"<h2>{heading}</h2>") for heading in HEADINGS]
     assert places == sorted(places)
     assert "without fine-tuning" in page
+    card = page[places[-1] :]
+    assert "not for diagnosis" in card
+    assert all(text in card for text in ("phase.finetune.lr", torch.__version__.split("+")[0], "seed 0"))
+    train_rows = pd.read_csv(folder / "manifest.csv").query("split == 'train'")
+    assert re.search(rf'train</th>.*?class="number">{len(train_rows)}</td>', card, re.DOTALL)
 
 
 def test_the_model_holds_the_rule_of_its_answers(run):

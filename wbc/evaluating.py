@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from wbc.checkpoint import load_provenance
 from wbc.checks import examine_images
 from wbc.compared_models import load_models
 from wbc.data import default_workers
@@ -22,6 +23,7 @@ from wbc.evaluation_record import evaluation_record
 from wbc.files import replacing, write_json
 from wbc.lab_table import labs_table
 from wbc.labelled_sets import LabelledSet, find_sets
+from wbc.labels import ClassNames
 from wbc.leaks import TrainingImages
 from wbc.predictor import Predictor
 from wbc.report import REPORT, Report, write_report
@@ -42,7 +44,10 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
     """
     models = load_models(config.models, chosen_device(config.device))
     reported = next(reversed(models))
-    sets = find_sets(config.data, models[reported].classes, Path(config.models[-1]))
+    checkpoint = Path(config.models[-1])
+    trained = load_provenance(checkpoint).get("config", {}).get("data", {})
+    names = ClassNames(models[reported].classes, trained.get("aliases"))  # as its own lab spells them
+    sets = find_sets(config.data, names, checkpoint)
     left_out = _left_out(sets, config)
     results = [_result(one, left_out, models, config) for one in sets]
     tables = [answers_table(result) for result in results]
@@ -58,7 +63,7 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
         record=record,
         results=results,
         predictor=models[reported],
-        checkpoint=Path(config.models[-1]),
+        checkpoint=checkpoint,
         seed=config.seed,
         files=file_names([result.name for result in results]),
     )

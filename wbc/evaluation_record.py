@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from wbc.abstention import exact_interval
 from wbc.answers import ANSWERED, UNCERTAIN, UNKNOWN
@@ -24,6 +25,7 @@ def evaluation_record(results: Sequence[SetResult], reported: str) -> dict[str, 
         "macro_averages": "over the classes that occur in the set",
         "sets": sets,
         "means": lab_means(sets),
+        "outlier_auroc": outlier_aurocs(results),
         "compared": {
             result.name: {
                 name: _compared(result, name, reported) for name in result.plain if name != reported
@@ -31,6 +33,23 @@ def evaluation_record(results: Sequence[SetResult], reported: str) -> dict[str, 
             for result in results
         },
     }
+
+
+def outlier_aurocs(results: Sequence[SetResult]) -> dict[str, float]:
+    """Set -> how well the outlier score alone tells its images from those of the model's own lab, 0.5 to 1
+    where it takes them for stranger; {} where there are no images of the own lab, or no score.
+    """
+    own = [result for result in results if result.of.in_lab and not result.of.note]
+    others = [result for result in results if not result.of.in_lab]
+    if not own or not results[0].is_calibrated:
+        return {}
+    known = np.concatenate([result.answers.scores for result in own])
+    found = {}
+    for result in others:
+        is_other = np.r_[np.zeros(len(known)), np.ones(len(result.answers.scores))]
+        area = roc_auc_score(is_other, np.r_[known, result.answers.scores])
+        found[result.name] = round(float(area), 6)
+    return found
 
 
 def _compared(result: SetResult, name: str, reported: str) -> dict[str, Any]:

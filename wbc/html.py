@@ -23,7 +23,7 @@ from wbc.tables import NUMBER
 
 _JPEG_QUALITY = 85  # text inside a panel stays clean, at an eighth of the PNG's size
 
-_MEASURED = re.compile(rf"({NUMBER.pattern})( \[[^\]]*\])?")  # a number, and its interval where it has one
+_MEASURED = re.compile(rf"<?({NUMBER.pattern})( \[[^\]]*\])?")  # a number, and its interval where it has one
 
 _ENVIRONMENT = Environment(
     loader=PackageLoader("wbc"),

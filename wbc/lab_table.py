@@ -33,7 +33,10 @@ def lab_means(sets: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]
 def labs_table(
     sets: Mapping[str, Mapping[str, Any]], means: Mapping[str, Mapping[str, Any]]
 ) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows: a set a row, then the means.  A model without a rule of answers has fewer columns."""
+    """Headers and rows: a set a row, then the means where there are several sets.
+
+    A model without a rule of answers has fewer columns.
+    """
     with_answers = all(record["answers"] is not None for record in sets.values())
     headers = ["", "images", "accuracy", "macro F1"]
     if with_answers:
@@ -53,7 +56,7 @@ def labs_table(
                 percent(answers["set_coverage"]),
             ]
         rows.append(row)
-    for title, mean in means.items():
+    for title, mean in means.items() if len(sets) > 1 else ():
         keys = [*_PLAIN, *(_ANSWERS if with_answers else ())]
         rows.append(
             [f"{title} ({mean['sets']})", f"{mean['images']:,}", *(percent(mean[key]) for key in keys)]

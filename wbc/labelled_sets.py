@@ -41,19 +41,18 @@ class LabelledSet:
         return _USED_IN_TRAINING.get(self.split, "")
 
 
-def find_sets(given: Sequence[str], classes: Sequence[str], checkpoint: Path) -> list[LabelledSet]:
+def find_sets(given: Sequence[str], names: ClassNames, checkpoint: Path) -> list[LabelledSet]:
     """The sets that `given` names, as `find_images` takes them, for the model in `checkpoint`.
 
     Raises DataError for a set that is not found, one that names images without a label, and paths given
     twice.
     """
-    names = ClassNames(classes)
     everything = run_manifest(checkpoint)
     manifest = None if everything is None else used_rows(everything)
     splits = [] if manifest is None else sorted(set(manifest["split"]))
     found = [find_images(word, names, checkpoint, key="data") for word in given]
     for word, rows in zip(given, found, strict=True):
-        _require_labels(word, rows, classes)
+        _require_labels(word, rows, names.classes)
     own = [word for word in given if word in splits]
     others = [word for word in given if word not in splits]
     paths = [Path(word).expanduser().absolute() for word in others]

@@ -86,7 +86,7 @@ def _sections(report: Report, figures: Path) -> Iterator[Section]:
         risk = picture(
             figures / f"{RISK_COVERAGE}.png", "share of wrong answers by share answered", lazy=False
         )
-        parts = [_abstention(report), answers_table(sets), side_by_side([risk])]
+        parts = [_abstention(report), answers_table(sets), *_strangers(report), side_by_side([risk])]
         yield Section("Abstention and out-of-distribution", parts)
     else:
         yield Section("Calibration and abstention", [_NO_RULE])
@@ -165,6 +165,13 @@ def _abstention(report: Report) -> str:
         f"are wrong, that {100 * rule.set_coverage:g} % of sets hold the true class, and that "
         f"{100 * rule.acceptance:g} % of known cells pass as such. The table shows what became of that."
     )
+
+
+def _strangers(report: Report) -> Iterator[str]:
+    found = report.record["outlier_auroc"]
+    if found:
+        listed = ", ".join(f"{name} {area:.3f}" for name, area in found.items())
+        yield f"AUROC of the score, images of another lab against those of the model's own: {listed}."
 
 
 def _errors(report: Report) -> Iterator[str]:

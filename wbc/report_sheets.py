@@ -16,7 +16,6 @@ from wbc.short_names import short_names
 from wbc.tables import percent
 
 _LISTED = 20
-_EACH = 8  # of a class, as many as a sheet shows
 
 
 def confident_errors(results: Sequence[SetResult]) -> list[list[str]]:
@@ -42,8 +41,7 @@ def write_right_sheet(path: Path, result: SetResult, network: Network, seed: int
     """Right decisions of each class, drawn by `seed`, with their heat; no file where there are none."""
     decisions = _decisions(result)
     right = decisions[decisions["predicted"] == decisions["label"]]
-    drawn = right.sample(frac=1, random_state=seed).groupby("label").head(_EACH)
-    _write(path, f"{result.name}: right decisions", drawn, network)
+    _write(path, f"{result.name}: right decisions", right.sample(frac=1, random_state=seed), network)
 
 
 def _write(path: Path, title: str, rows: pd.DataFrame, network: Network) -> None:

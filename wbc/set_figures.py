@@ -37,7 +37,9 @@ def write_set_figures(
     for kind in kinds:
         if kind == CONFUSION:
             record = classification_metrics(probabilities, labels, classes)
-            images = f"{record['images']:,} images, macro F1 {100 * record['macro_f1']:.1f} %"
+            images = (
+                f"{record['images']:,} images, macro F1 {100 * record['macro_f1']:.1f}\N{NO-BREAK SPACE}%"
+            )
             figure = confusion_matrix_figure(record["confusion"], classes, f"{title}: {images}")
         else:
             draw = {ROC: roc_figure, PRECISION_RECALL: precision_recall_figure}[kind]
