@@ -13,6 +13,7 @@ from wbc.files import replacing
 from wbc.network import Network
 from wbc.weights import read_tensors
 
+PROVENANCE_KEY = "provenance"
 RULE_KEY = "answers"  # the AnswerRule's state; training checkpoints have none
 DESCRIPTION_KEY = "wbc"  # under it, in both kinds of file, lies Network.describe()
 NETWORK_PREFIX = "network."  # of the network's weights in a training checkpoint
@@ -26,7 +27,7 @@ def save_model(
         DESCRIPTION_KEY: network.describe(),
         "state_dict": {key: value.detach().cpu() for key, value in network.state_dict().items()},
         RULE_KEY: None if rule is None else rule.state(),
-        "provenance": provenance,
+        PROVENANCE_KEY: provenance,
     }
     with replacing(path) as beside:
         torch.save(content, beside)

@@ -121,6 +121,18 @@ class AbstainConfig:
     outlier_score: str = MISSING  # one of OUTLIER_SCORES
     acceptance: float = MISSING  # share of known cells that pass as known
 
+    def checks(self) -> list[tuple[bool, str]]:
+        """What must hold, each with what to say where it does not; for the settings that hold these."""
+        return [
+            (0 < self.max_error < 1, f"abstain.max_error={self.max_error}: expected 0 < share < 1"),
+            (0 < self.set_coverage < 1, f"abstain.set_coverage={self.set_coverage}: expected 0 < share < 1"),
+            (0 < self.acceptance < 1, f"abstain.acceptance={self.acceptance}: expected 0 < share < 1"),
+            (
+                self.outlier_score in OUTLIER_SCORES,
+                f"abstain.outlier_score={self.outlier_score!r}: expected one of {OUTLIER_SCORES}",
+            ),
+        ]
+
 
 @dataclass
 class Config:
@@ -146,7 +158,7 @@ class Config:
 
     def as_plain(self) -> dict[str, Any]:
         """The settings as plain dicts, lists, strings and numbers, as a checkpoint may hold them."""
-        return OmegaConf.to_container(OmegaConf.structured(self))  # type: ignore[return-value]
+        return as_plain(self)
 
     def __post_init__(self) -> None:
         """Refuse values that would fail later and less clearly."""
@@ -189,22 +201,7 @@ class Config:
                 min(self.model.head_units, default=1) >= 1,
                 f"model.head_units={self.model.head_units}: expected 1 or more in each layer",
             ),
-            (
-                0 < self.abstain.max_error < 1,
-                f"abstain.max_error={self.abstain.max_error}: expected 0 < share < 1",
-            ),
-            (
-                0 < self.abstain.set_coverage < 1,
-                f"abstain.set_coverage={self.abstain.set_coverage}: expected 0 < share < 1",
-            ),
-            (
-                0 < self.abstain.acceptance < 1,
-                f"abstain.acceptance={self.abstain.acceptance}: expected 0 < share < 1",
-            ),
-            (
-                self.abstain.outlier_score in OUTLIER_SCORES,
-                f"abstain.outlier_score={self.abstain.outlier_score!r}: expected one of {OUTLIER_SCORES}",
-            ),
+            *self.abstain.checks(),
             (self.training.l2 >= 0, f"training.l2={self.training.l2}: expected 0 or more"),
             (
                 bool(self.phase.run)
@@ -277,6 +274,11 @@ def _absolute(path: str | None) -> Any:
 def parse(composed: DictConfig) -> Config:
     """The composed YAML as a `Config`; ConfigError names an unknown key, a missing or a wrong value."""
     return parse_as(Config, composed)
+
+
+def as_plain(settings: Any) -> dict[str, Any]:
+    """Any command's dataclass as plain dicts, lists, strings and numbers."""
+    return OmegaConf.to_container(OmegaConf.structured(settings))  # type: ignore[return-value]
 
 
 def parse_as(kind: type[Settings], composed: DictConfig) -> Settings:

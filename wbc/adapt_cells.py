@@ -1,0 +1,109 @@
+"""The cells of a new lab that a model settles in by: checked, drawn, and as features."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from wbc import exclusions
+from wbc.adapt_config import AdaptConfig
+from wbc.checks import examine_images
+from wbc.errors import DataError
+from wbc.image_sources import find_images
+from wbc.images import decode, resize
+from wbc.labels import ClassNames
+from wbc.manifest import COLUMNS, used_rows
+from wbc.predictor import Predictor
+
+log = logging.getLogger(__name__)
+
+USED, REST = "train", "test"  # names of splits, so that the run folder's manifest serves as any other
+_FEWEST = 5  # cells; a fold of fewer than one is none
+
+
+def cells_manifest(config: AdaptConfig, classes: Sequence[str]) -> pd.DataFrame:
+    """The cells of `config.data`, a row each, as `wbc.manifest` has them: split USED, or REST if not drawn.
+
+    Files that cannot be read, copies of a cell, and a picture under two labels are left out, with the reason:
+    a copy in another fold would be measured by a head that knows it.
+    Raises DataError for cells without one of `classes`, and for too few of them.
+    """
+    found = find_images(config.data, ClassNames(classes), Path(config.checkpoint), "data")
+    bare = found.loc[found["label"] == "", "path"]
+    if len(bare):
+        raise DataError(
+            f"data={config.data}: {len(bare)} of {len(found)} images have no class, for no folder above them "
+            f"spells one of the model's ({', '.join(classes)}), e.g. {bare.iloc[0]}; rename the folder, "
+            "move it away, or give a table with path and label"
+        )
+    frame = pd.DataFrame({column: found.get(column, default="") for column in COLUMNS}, index=found.index)
+    examined = examine_images(frame["path"].tolist(), config.checks_dir, config.workers)
+    hashes = frame["path"].map(examined.hashes).dropna()
+    frame["identical_to"] = exclusions.identical_to(frame, hashes).reindex(frame.index).fillna("")
+    for reasons in (
+        exclusions.unreadable(frame, examined.reasons, "skip"),
+        exclusions.contradictory(frame, hashes),
+    ):
+        frame.loc[reasons.index, "excluded"] = reasons
+    used = used_rows(frame)
+    copies = used.index[hashes[used.index].duplicated()]
+    if len(copies):
+        log.warning("left out: %d copies of other cells, named in the manifest", len(copies))
+        frame.loc[copies, "excluded"] = "a copy of " + frame.loc[copies, "identical_to"]
+    drawn = used_rows(frame)
+    if config.per_class is not None:
+        drawn = drawn.sample(frac=1, random_state=config.seed).groupby("label").head(config.per_class)
+    frame["split"] = np.where(frame.index.isin(drawn.index), USED, REST)
+    _refuse_too_few(Counter(drawn["label"]), config.data, classes)
+    return frame
+
+
+def _refuse_too_few(counts: Counter[str], data: str, classes: Sequence[str]) -> None:
+    total = sum(counts.values())
+    listed = ", ".join(f"{name} {counts[name]}" for name in classes)
+    for holds, needed in (
+        (total >= _FEWEST, f"{_FEWEST} or more"),
+        (len(counts) >= 2, "two classes or more"),
+        (max(counts.values(), default=0) >= 2, "a class with two or more"),
+    ):
+        if not holds:
+            raise DataError(
+                f"data={data}: {total} cells to adapt by ({listed}), which is too few: give {needed}; about "
+                "ten of each class are enough to begin with"
+            )
+    log.info("to adapt by: %d cells (%s)", total, listed)
+    if absent := [name for name in classes if name not in counts]:
+        log.warning("no cell of %s: what the head knows of it stays, as far as it can", ", ".join(absent))
+    if single := [name for name in classes if counts[name] == 1]:
+        log.warning(
+            "a single cell of %s: held out, it is judged by a head that saw none from this lab; give more",
+            ", ".join(single),
+        )
+
+
+def cell_features(predictor: Predictor, paths: Sequence[str], views: int, batch_size: int) -> Tensor:
+    """(N, views, D) features of N files: as they lie, then turned by quarters, then mirrored.
+
+    views: 1, 4 or 8.  Raises ImageError for a file that has gone since it was checked.
+    """
+    size = predictor.network.image_size_px
+    parts = []
+    for start in tqdm(range(0, len(paths), batch_size), "computing features", unit="batch"):
+        batch = np.stack([resize(decode(path), size) for path in paths[start : start + batch_size]])
+        pixels = torch.from_numpy(batch).permute(0, 3, 1, 2)
+        parts.append(torch.stack([predictor.outputs(view)[0] for view in _turned(pixels, views)], dim=1))
+    return torch.cat(parts)
+
+
+def _turned(pixels: Tensor, views: int) -> Iterator[Tensor]:
+    for number in range(views):
+        turned = torch.rot90(pixels, number % 4, (2, 3))
+        yield turned.flip(3) if number >= 4 else turned

@@ -1,0 +1,165 @@
+"""What `adapt.py` says: how the old and the new head did on cells that neither had learnt from."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from wbc import run_folder
+from wbc.adapt_config import AdaptConfig
+from wbc.files import write_json, write_text
+from wbc.intervals import Interval, bootstrap_interval
+from wbc.metrics import classification_metrics
+from wbc.refit_validation import Settled
+from wbc.tables import markdown_table
+
+log = logging.getLogger(__name__)
+
+HELPED, DID_NOT_HELP = "helped", "did not help: the old head is kept"
+
+
+class Comparison(NamedTuple):
+    """The same N cells by the old head and by a new one: logits (N, C) before and after, labels (N,)."""
+
+    before: Tensor
+    after: Tensor
+    labels: Tensor
+    classes: list[str]
+
+    def helps(self) -> bool:
+        """Whether accuracy rises by more than the rise's standard error, and macro F1 does not fall.
+
+        Of so few cells a smaller rise may well be chance, and the old head has seen far more.
+        """
+        before, after = self._right(self.before), self._right(self.after)
+        error = (after - before).std(ddof=1) / math.sqrt(len(before))
+        f1_before, f1_after = self._macro_f1(self.before), self._macro_f1(self.after)
+        return bool((after - before).mean() > error and f1_after >= f1_before)
+
+    def record(self) -> dict[str, Any]:
+        """As metrics.json holds it: every metric before and after; accuracy and macro F1 with intervals."""
+        return {
+            "intervals": {
+                name: {key: _plain(one) for key, one in row.items()} for name, row in self.intervals().items()
+            },
+            "before": classification_metrics(self.before.softmax(dim=1), self.labels, self.classes),
+            "after": classification_metrics(self.after.softmax(dim=1), self.labels, self.classes),
+        }
+
+    def intervals(self) -> dict[str, dict[str, Interval]]:
+        """Accuracy and macro F1 before, after, and their gain, by a bootstrap over cells."""
+        cells = len(self.labels)
+        found: dict[str, dict[str, Interval]] = {"before": {}, "after": {}, "gain": {}}
+        for name, measure in (("accuracy", self._accuracy), ("macro_f1", self._macro_f1)):
+            for when, logits in (("before", self.before), ("after", self.after)):
+                found[when][name] = bootstrap_interval(cells, partial(measure, logits))
+            found["gain"][name] = bootstrap_interval(cells, partial(self._gain, measure))
+        return found
+
+    def _gain(self, measure: Callable[[Tensor, np.ndarray], float], rows: np.ndarray) -> float:
+        return measure(self.after, rows) - measure(self.before, rows)
+
+    def _right(self, logits: Tensor) -> np.ndarray:
+        return (logits.argmax(dim=1) == self.labels).double().numpy()
+
+    def _accuracy(self, logits: Tensor, rows: np.ndarray) -> float:
+        return float(self._right(logits)[rows].mean())
+
+    def _macro_f1(self, logits: Tensor, rows: np.ndarray | None = None) -> float:
+        """Over the classes among `rows` (all), as `classification_metrics`, but fast enough to bootstrap."""
+        labels, predicted = self.labels.numpy(), logits.argmax(dim=1).numpy()
+        if rows is not None:
+            labels, predicted = labels[rows], predicted[rows]
+        count = len(self.classes)
+        confusion = np.bincount(count * labels + predicted, minlength=count * count).reshape(count, count)
+        support = confusion.sum(axis=1)
+        present = support > 0
+        f1 = 2 * confusion.diagonal()[present] / (support + confusion.sum(axis=0))[present]
+        return float(f1.mean())
+
+
+def write_report(
+    config: AdaptConfig,
+    folder: Path,
+    comparison: Comparison,
+    settled: Settled,
+    helps: bool,
+    on_rest: Comparison | None,
+) -> None:
+    """metrics.json and report.md.  on_rest: the same for the cells that were not drawn, if measured."""
+    verdict = HELPED if helps else DID_NOT_HELP
+    counts = np.bincount(comparison.labels.numpy(), minlength=len(comparison.classes)).tolist()
+    cells = dict(zip(comparison.classes, counts, strict=True))
+    metrics = {
+        "model": config.checkpoint,
+        "data": config.data,
+        "verdict": verdict,
+        "cells": cells,
+        "strength": _finite(settled.strength),  # null: the old head as it is
+        "strength_by_fold": [_finite(one) for one in settled.chosen],
+        "cross_validation": comparison.record(),
+        "rest": None if on_rest is None else on_rest.record(),
+    }
+    write_json(folder / run_folder.METRICS, metrics)
+    tables = [_table("By cross-validation", comparison)]
+    if on_rest is not None:
+        tables.append(_table("The cells that were not drawn (rest.csv), by the model written", on_rest))
+    for table in tables:
+        log.info("%s\n", table)
+    log.info("%s (strength %s; by fold %s)", verdict, *_strengths(settled))
+    page = _page(config, settled, verdict, cells, tables)
+    write_text(folder / "report.md", "\n\n".join(page) + "\n")
+
+
+def _page(
+    config: AdaptConfig, settled: Settled, verdict: str, cells: dict[str, int], tables: list[str]
+) -> list[str]:
+    strength, by_fold = _strengths(settled)
+    return [
+        "# Settling into a new lab",
+        f"Model: `{config.checkpoint}`  \nCells: `{config.data}`",
+        f"**Refitting the head {verdict}.**",
+        markdown_table(["class", "cells"], list(cells.items())),
+        *tables,
+        "Before: the model as it was. After: each cell by a head that was refitted without its fold, at a "
+        "strength chosen without it. Intervals: 95 %, bootstrap over cells. Refitting helps where accuracy "
+        "rises by more than the standard error of the rise, and macro F1 does not fall.",
+        f"Strength with which the head is held to the old one: {strength}; chosen in each fold: {by_fold}. "
+        "The network's features are as they were. What an answer promises was fitted on these cells, each "
+        "by a head that had not learnt from it. The model is made for this lab: in its own it may do worse.",
+    ]
+
+
+def _table(title: str, comparison: Comparison) -> str:
+    rows = [
+        [name, *(_percent(row[key]) for key in ("accuracy", "macro_f1"))]
+        for name, row in comparison.intervals().items()
+    ]
+    caption = f"**{title}**: {len(comparison.labels):,} cells"
+    return f"{caption}\n\n{markdown_table(['', 'accuracy', 'macro F1'], rows)}"
+
+
+def _percent(one: Interval) -> str:
+    return f"{100 * one.estimate:.1f} % ({100 * one.low:.1f} to {100 * one.high:.1f})"
+
+
+def _strengths(settled: Settled) -> tuple[str, str]:
+    def write(strength: float) -> str:
+        return f"{strength:g}" if math.isfinite(strength) else "infinite"
+
+    return write(settled.strength), ", ".join(map(write, settled.chosen))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _plain(interval: Interval) -> dict[str, float | None]:
+    return {key: _finite(value) for key, value in interval._asdict().items()}

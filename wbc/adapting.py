@@ -1,0 +1,113 @@
+"""The job of `adapt.py`: a head refitted to another lab's cells, where cross-validation says it helps."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from wbc import run_folder
+from wbc.adapt_cells import REST, USED, cell_features, cells_manifest
+from wbc.adapt_config import AdaptConfig
+from wbc.adapt_report import Comparison, write_report
+from wbc.answers import fit_rule
+from wbc.checkpoint import load_network, load_provenance, save_model
+from wbc.config import as_plain
+from wbc.device import chosen_device
+from wbc.errors import CheckpointError
+from wbc.files import replacing
+from wbc.manifest import used_rows, write_manifest
+from wbc.network import Head
+from wbc.predictor import Predictor
+from wbc.refit_validation import LabCells, Settled, refitted, settle
+from wbc.results import predictions_table
+
+log = logging.getLogger(__name__)
+
+
+def adapt(config: AdaptConfig, folder: Path) -> int:
+    """Settle the model of `config` into the lab of its cells; returns how many of them could not be read.
+
+    The model is written to `folder` last.  Raises WbcError for settings and cells that cannot be used.
+    """
+    network = load_network(config.checkpoint)
+    predictor = Predictor(network.to(chosen_device(config.device)))
+    classes = network.classes
+    manifest = cells_manifest(config, classes)
+    write_manifest(manifest, folder / run_folder.MANIFEST)
+    readable = used_rows(manifest)
+    rows, rest = (readable[readable["split"] == name] for name in (USED, REST))
+    if len(rest):
+        with replacing(folder / "rest.csv") as beside:
+            rest[["path", "label"]].to_csv(beside, index=False)
+    cells = LabCells(
+        cell_features(predictor, rows["path"].tolist(), config.views, config.batch_size),
+        _numbers(rows, classes),
+    )
+    old = copy.deepcopy(network.head).cpu().requires_grad_(False)
+    try:
+        settled = settle(old, cells, config.strengths, config.folds, config.seed)
+    except ValueError as error:
+        raise CheckpointError(f"{config.checkpoint}: {error}") from error
+    comparison = Comparison(old(cells.views[:, 0]), settled.honest, cells.labels, classes)
+    helps = comparison.helps() and math.isfinite(settled.strength)
+    new = refitted(old, cells, settled.strength) if helps else old
+    logits = settled.logits if helps else comparison.before
+    rule = fit_rule(cells.views[:, 0], logits, cells.labels, config.abstain)
+    if rule.set_limit >= 1:
+        log.warning(
+            "%d cells are too few for sets that hold the true class in %g %% of cases: every set will hold "
+            "every class; a smaller abstain.set_coverage takes fewer",
+            *(len(rows), 100 * config.abstain.set_coverage),
+        )
+    with replacing(folder / "out_of_fold.csv") as beside:
+        _out_of_fold(rows, comparison, rule.temperature, classes).to_csv(
+            beside, index=False, float_format="%.6g"
+        )
+    on_rest = _on_rest(rest, predictor, old, new, config) if config.measure_rest and len(rest) else None
+    write_report(config, folder, comparison, settled, helps, on_rest)
+    network.head = new
+    save_model(network, folder / run_folder.MODEL, _provenance(config, rows, settled, helps), rule)
+    log.info("model: %s", folder / run_folder.MODEL)
+    return int(manifest["excluded"].str.startswith("unreadable").sum())
+
+
+def _numbers(rows: pd.DataFrame, classes: list[str]) -> Tensor:
+    return torch.tensor([classes.index(label) for label in rows["label"]])
+
+
+def _out_of_fold(
+    rows: pd.DataFrame, comparison: Comparison, temperature: float, classes: list[str]
+) -> pd.DataFrame:
+    """A row a cell: what the old head said, and what a head says that did not learn from it."""
+    table = predictions_table(rows, comparison.after / temperature, classes)
+    before = comparison.before.argmax(dim=1).tolist()
+    table.insert(3, "prediction_before", [classes[index] for index in before])
+    return table.drop(columns="split")
+
+
+def _on_rest(
+    rest: pd.DataFrame, predictor: Predictor, old: Head, new: Head, config: AdaptConfig
+) -> Comparison:
+    features = cell_features(predictor, rest["path"].tolist(), 1, config.batch_size)[:, 0]
+    return Comparison(old(features), new(features), _numbers(rest, predictor.classes), predictor.classes)
+
+
+def _provenance(config: AdaptConfig, rows: pd.DataFrame, settled: Settled, helps: bool) -> dict[str, Any]:
+    return {
+        "adapted": {
+            "from": config.checkpoint,
+            "helped": helps,
+            "strength": settled.strength if helps else None,
+            "cells": rows[["path", "label"]].to_dict("list"),
+        },
+        "config": as_plain(config),
+        "versions": run_folder.versions(),
+        "model": load_provenance(config.checkpoint),
+    }
