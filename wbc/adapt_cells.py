@@ -36,7 +36,7 @@ def cells_manifest(config: AdaptConfig, classes: Sequence[str]) -> pd.DataFrame:
     a copy in another fold would be measured by a head that knows it.
     Raises DataError for cells without one of `classes`, and for too few of them.
     """
-    found = find_images(config.data, ClassNames(classes), Path(config.checkpoint), "data")
+    found = find_images(config.data, ClassNames(classes, of_model=True), Path(config.checkpoint), "data")
     bare = found.loc[found["label"] == "", "path"]
     if len(bare):
         raise DataError(

@@ -19,7 +19,7 @@ from wbc.adapt_report import Comparison, write_report
 from wbc.answers import fit_rule
 from wbc.checkpoint import load_network, load_provenance, save_model
 from wbc.config import as_plain
-from wbc.device import chosen_device
+from wbc.device import one_thread, chosen_device
 from wbc.errors import CheckpointError
 from wbc.files import replacing
 from wbc.manifest import used_rows, write_manifest
@@ -52,12 +52,14 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     )
     old = copy.deepcopy(network.head).cpu().requires_grad_(False)
     try:
-        settled = settle(old, cells, config.strengths, config.folds, config.seed)
+        with one_thread():
+            settled = settle(old, cells, config.strengths, config.folds, config.seed)
     except ValueError as error:
         raise CheckpointError(f"{config.checkpoint}: {error}") from error
     comparison = Comparison(old(cells.views[:, 0]), settled.honest, cells.labels, classes)
     helps = comparison.helps() and math.isfinite(settled.strength)
-    new = refitted(old, cells, settled.strength) if helps else old
+    with one_thread():
+        new = refitted(old, cells, settled.strength) if helps else old
     logits = settled.logits if helps else comparison.before
     rule = fit_rule(cells.views[:, 0], logits, cells.labels, config.abstain)
     if rule.set_limit >= 1:
@@ -100,14 +102,14 @@ def _on_rest(
 
 
 def _provenance(config: AdaptConfig, rows: pd.DataFrame, settled: Settled, helps: bool) -> dict[str, Any]:
-    return {
+    """That of the model it comes from, and what was done to it."""
+    return load_provenance(config.checkpoint) | {
         "adapted": {
             "from": config.checkpoint,
             "helped": helps,
             "strength": settled.strength if helps else None,
             "cells": rows[["path", "label"]].to_dict("list"),
+            "config": as_plain(config),
+            "versions": run_folder.versions(),
         },
-        "config": as_plain(config),
-        "versions": run_folder.versions(),
-        "model": load_provenance(config.checkpoint),
     }

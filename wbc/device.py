@@ -1,6 +1,9 @@
-"""The device that a command computes on."""
+"""Where a command computes: its setting `device`, and how many threads share the work."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -15,3 +18,18 @@ def chosen_device(name: str) -> torch.device:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
         raise ConfigError(f"device={name}: {error}; give device=cpu or auto") from error
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Inside, torch computes in one thread, for many small steps in turn.
+
+    They are too short to be shared: where other programs want the cores too, threads wait for each other at
+    every one.  One thread also sums in one order, whatever the machine.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -32,12 +32,16 @@ class ClassNames:
 
     A class's own name wins over `aliases`' silence and over the usual spellings, so that a set may have
     "Band" or "SNE" as a class of its own; an alias of the user's wins over a usual spelling.
+    of_model: they are those of a trained model, to which no other can be added.
     Raises ConfigError for fewer than two classes, classes that read alike, and aliases that lead nowhere
     or away from a class of that very name.
     """
 
-    def __init__(self, classes: Sequence[str], aliases: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, classes: Sequence[str], aliases: Mapping[str, str] | None = None, of_model: bool = False
+    ) -> None:
         self.classes = tuple(classes)
+        self.of_model = of_model
         if len(self.classes) < 2:
             raise ConfigError(f"data.classes = {list(classes)}: a classifier needs two classes or more")
         self._class_of: dict[str, str] = {}
@@ -78,8 +82,14 @@ class ClassNames:
     def unknown(self, names: Iterable[str], where: str) -> DataError:
         """The error for `names` that spell no class, found at `where` (a folder, a file)."""
         listed = sorted(set(names))
+        what = "is no" if len(listed) == 1 else "are no"
+        if self.of_model:
+            return DataError(
+                f"{where}: {', '.join(map(repr, listed))} {what} class of the model, whose are "
+                f"{', '.join(self.classes)} and their usual spellings; rename it, or leave these images out"
+            )
         return DataError(
-            f"{where}: {', '.join(map(repr, listed))} {'is no' if len(listed) == 1 else 'are no'} known "
+            f"{where}: {', '.join(map(repr, listed))} {what} known "
             f"class; known are {', '.join(self.classes)} and their usual spellings. If it is another "
             f"spelling, add data.aliases={{{listed[0]}: {self.classes[-1]}}} (the right class in its place); "
             f"if it is a class of its own, add it to data.classes; else move it away"

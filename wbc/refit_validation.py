@@ -97,17 +97,15 @@ def refitted(head: Head, cells: LabCells, strength: float) -> Head:
 
 
 def choose(logits: Tensor, labels: Tensor) -> int:
-    """The first of S candidates whose loss is within a standard error of the least (Breiman 1984).
+    """Which of S candidates has the least loss; of equal ones the first.
 
-    logits (S, N, C) out of fold, least change first.  The loss is the cross-entropy at each candidate's own
-    best temperature, for that is fitted afterwards: to be better calibrated alone is no merit.  The error is
-    that of the paired difference.
+    logits (S, N, C) out of fold.  The loss is the cross-entropy at each candidate's own best temperature, for
+    that is fitted afterwards: to be better calibrated alone is no merit.  The firmest within a standard error
+    of the least (Breiman 1984) was tried: three points of accuracy worse on other cells of a real lab.
     """
-    losses = torch.stack([_losses(one.double(), labels) for one in logits])
-    behind = losses - losses[losses.mean(dim=1).argmin()]  # (S, N)
-    error = behind.std(dim=1) / math.sqrt(len(labels))
-    return int((behind.mean(dim=1) <= error).nonzero()[0])
+    return int(torch.stack([_loss(one, labels) for one in logits]).argmin())
 
 
-def _losses(logits: Tensor, labels: Tensor) -> Tensor:
-    return F.cross_entropy(logits / fit_temperature(logits, labels), labels, reduction="none")
+def _loss(logits: Tensor, labels: Tensor) -> Tensor:
+    exact = logits.double()
+    return F.cross_entropy(exact / fit_temperature(exact, labels), labels)

@@ -1,0 +1,212 @@
+"""The head refitted: the loss it minimises, what it leaves alone, and figures that no fold flatters."""
+
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+
+from wbc.adapt_report import Comparison
+from wbc.device import one_thread
+from wbc.head_refit import refit
+from wbc.network import Head
+from wbc.refit_validation import LabCells, choose, out_of_fold, refitted, settle, stratified_folds
+
+CLASSES = ["a", "b", "c"]
+
+
+def drawn(cells: int = 24, features: int = 40, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(cells) % 3
+    return torch.randn(cells, features, generator=generator) + 1.5 * F.one_hot(labels, features), labels
+
+
+def head_of(units: list[int], features: int = 40, seed: int = 1) -> Head:
+    torch.manual_seed(seed)
+    return Head(features, units, 3, dropout=0.5)
+
+
+def objective(head: Head, old: Head, features: torch.Tensor, labels: torch.Tensor, strength: float):
+    each = F.cross_entropy(head.eval()(features), labels, reduction="none")
+    balanced = torch.stack([each[labels == one].mean() for one in labels.unique()]).mean()
+    away = sum((a - b).square().sum() for a, b in zip(head.parameters(), old.parameters(), strict=True))
+    return balanced + strength * away
+
+
+def test_one_layer_towards_zero_is_scikit_learns_logistic_regression():
+    features, labels = drawn()
+    head = head_of([])
+    torch.nn.init.zeros_(head.kernels[0].weight)
+    strength = 0.05
+    found = refit(head, features, labels, strength)
+    # Its penalty spares the intercept; a column of ones in its place is a bias that is shrunk like the rest.
+    ones = torch.cat([features, torch.ones(len(features), 1)], dim=1).numpy()
+    theirs = LogisticRegression(C=1 / (2 * strength * len(labels)), fit_intercept=False, tol=1e-8)
+    theirs.fit(ones, labels.numpy())
+    expected = torch.from_numpy(theirs.coef_).float()
+    torch.testing.assert_close(found.kernels[0].weight, expected[:, :-1], atol=2e-3, rtol=0)
+    torch.testing.assert_close(found.kernels[0].bias, expected[:, -1], atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize(("units", "cells"), [([], 24), ([], 60), ([6], 24)])
+def test_searching_a_basis_finds_what_descent_in_all_parameters_finds(units, cells):
+    features, labels = drawn(cells)
+    labels[: cells // 3] = 0  # unequal classes, so that the balance tells
+    old = head_of(units)
+    new = refit(old, features, labels, 0.05)
+    free = copy.deepcopy(old).requires_grad_(True)
+    adam = torch.optim.Adam(free.parameters(), lr=0.02)
+    for _ in range(300):
+        adam.zero_grad()
+        objective(free, old, features, labels, 0.05).backward()
+        adam.step()
+    start, theirs, ours = (objective(head, old, features, labels, 0.05).item() for head in (old, free, new))
+    assert theirs < 0.5 * start
+    assert ours < 1.05 * theirs
+    if not units:  # convex: one minimum
+        torch.testing.assert_close(new.kernels[0].weight, free.kernels[0].weight, atol=0.01, rtol=0)
+
+
+def test_firmness_runs_from_the_old_head_to_a_free_one():
+    features, labels = drawn()
+    old = head_of([6])
+    away = [
+        objective(refit(old, features, labels, one), old, features, labels, 1.0).item()
+        - objective(refit(old, features, labels, one), old, features, labels, 0.0).item()
+        for one in (math.inf, 10.0, 0.1, 0.001)
+    ]
+    assert away[0] == 0
+    assert away == sorted(away)
+    assert away[-1] > 0.1
+
+
+def test_the_old_head_is_not_touched_and_the_same_comes_twice():
+    features, labels = drawn()
+    old = head_of([6]).train()
+    before = copy.deepcopy(old.state_dict())
+    first, second = (refit(old, features, labels, 0.01) for _ in range(2))
+    for key, value in old.state_dict().items():
+        assert torch.equal(value, before[key])
+        assert torch.equal(first.state_dict()[key], second.state_dict()[key])
+    assert old.training
+    assert not first.training
+    assert not any(parameter.requires_grad for parameter in first.parameters())
+
+
+@pytest.mark.parametrize(
+    ("features", "strength", "message"),
+    [
+        (torch.zeros(0, 40), 0.1, "expected as many"),
+        (torch.zeros(3, 40), 0.1, "expected as many"),
+        (torch.zeros(2, 40), 0.0, "above 0"),
+        (torch.zeros(2, 40), math.nan, "above 0"),
+        (torch.full((2, 40), math.nan), 0.1, "not finite"),
+    ],
+)
+def test_what_cannot_be_refitted_is_refused(features, strength, message):
+    with pytest.raises(ValueError, match=message):
+        refit(head_of([6]), features, torch.tensor([0, 1])[: len(features)], strength)
+
+
+@pytest.mark.parametrize("counts", [(10, 10, 10), (1, 7, 12), (2, 2, 2), (1, 1, 3)])
+def test_folds_spread_every_class_evenly(counts):
+    labels = torch.tensor([label for label, count in enumerate(counts) for _ in range(count)])
+    folds = stratified_folds(labels, 3, seed=5)
+    whole = torch.bincount(folds, minlength=3)
+    assert whole.max() - whole.min() <= 1
+    for label, count in enumerate(counts):
+        each = torch.bincount(folds[labels == label], minlength=3)
+        assert each.sum() == count
+        assert each.max() - each.min() <= 1
+    assert torch.equal(folds, stratified_folds(labels, 3, seed=5))
+    if sum(counts) > 6:
+        assert not torch.equal(folds, stratified_folds(labels, 3, seed=6))
+
+
+def test_a_cell_is_judged_by_a_head_that_saw_none_of_its_views():
+    features, labels = drawn()
+    views = torch.stack([features, features.flip(1)], dim=1)
+    old = head_of([6])
+    folds = stratified_folds(labels, 4, seed=0)
+    logits = out_of_fold(old, LabCells(views, labels), [math.inf, 0.01], folds)
+    torch.testing.assert_close(logits[0], old.eval()(features).detach())
+    for fold in range(4):
+        kept = folds != fold
+        head = refit(old, views[kept].flatten(0, 1), labels[kept].repeat_interleave(2), 0.01)
+        torch.testing.assert_close(logits[1][~kept], head(features[~kept]))
+
+
+def test_the_least_loss_is_chosen_and_to_be_better_calibrated_is_no_merit():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(60) % 3
+    poor = torch.randn(60, 3, generator=generator)
+    good = poor + 2 * F.one_hot(labels, 3)
+    assert choose(torch.stack([poor, good, poor]), labels) == 1
+    assert choose(torch.stack([good, good, poor]), labels) == 0
+    better_but_timid = 0.3 * (good + 0.1 * F.one_hot(labels, 3))
+    assert F.cross_entropy(better_but_timid, labels) > F.cross_entropy(good, labels)
+    assert choose(torch.stack([good, better_but_timid]), labels) == 1
+
+
+def test_labels_that_nothing_tells_do_not_help():
+    """The honest figure: with many strengths to choose from, chance must not look like a gain."""
+    generator = torch.Generator().manual_seed(3)
+    labels = torch.arange(45) % 3
+    cells = LabCells(torch.randn(45, 2, 30, generator=generator), labels)
+    old = head_of([], features=30)
+    settled = settle(old, cells, [1.0, 0.1, 0.01], 5, seed=0)
+    comparison = Comparison(old(cells.views[:, 0]).detach(), settled.honest, labels, CLASSES)
+    right = (settled.honest.argmax(dim=1) == labels).float().mean()
+    assert right < 0.55
+    assert not (comparison.helps() and math.isfinite(settled.strength))
+
+
+def test_a_shift_that_the_head_can_mend_helps_on_cells_that_were_not_there():
+    features, labels = drawn(120, features=12)
+    features = features + 1.5 * F.one_hot(labels, 12)
+    old = refit(head_of([], features=12), features[:60], labels[:60], 1e-2)  # knows the first lab
+    moved = features[60:].roll(1, dims=1)  # in the second one, each class looks like the next
+    labels = labels[60:]
+    cells = LabCells(moved[:30, None], labels[:30])
+    settled = settle(old, cells, [1.0, 0.01], 3, seed=0)
+    comparison = Comparison(old(moved[:30]), settled.honest, labels[:30], CLASSES)
+    assert comparison.helps()
+    assert len(settled.chosen) == 3
+    new = refitted(old, cells, settled.strength)
+    rest = Comparison(old(moved[30:]), new(moved[30:]), labels[30:], CLASSES).record()
+    assert rest["after"]["accuracy"] > rest["before"]["accuracy"] + 0.3
+
+
+def test_settling_needs_a_class_with_two_cells():
+    with pytest.raises(ValueError, match="no class has two cells"):
+        settle(head_of([]), LabCells(torch.zeros(3, 1, 40), torch.arange(3)), [0.1], 5, 0)
+
+
+def test_the_fast_macro_f1_is_scikit_learns_over_the_classes_that_occur():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 2, (30,), generator=generator)  # class c is predicted, and never occurs
+    logits = torch.randn(30, 3, generator=generator)
+    comparison = Comparison(logits, logits + 5 * F.one_hot(labels, 3), labels, CLASSES)
+    intervals = comparison.intervals()
+    expected = f1_score(labels, logits.argmax(dim=1), labels=[0, 1], average="macro")
+    assert intervals["before"]["macro_f1"].estimate == pytest.approx(expected)
+    assert comparison.record()["before"]["macro_f1"] == pytest.approx(expected, abs=1e-6)
+    gain = intervals["gain"]["accuracy"]
+    assert gain.low < gain.estimate < gain.high
+    assert gain.estimate == pytest.approx(
+        intervals["after"]["accuracy"].estimate - intervals["before"]["accuracy"].estimate
+    )
+
+
+def test_one_thread_is_for_the_block_only():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with one_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
