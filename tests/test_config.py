@@ -29,8 +29,12 @@ def composed(*overrides: str) -> Config:
 
 
 def needed(data: str, model: str) -> list[str]:
-    extra = ["data.root=somewhere"] if data in ("folder", "manifest") else []
-    return extra + (["model.backbone=resnet18"] if model == "timm" else [])
+    extra = {
+        "folder": ["data.root=somewhere"],
+        "manifest": ["data.root=somewhere"],
+        "labs": ["data.labs={a: here, b: there.csv}"],
+    }
+    return extra.get(data, []) + (["model.backbone=resnet18"] if model == "timm" else [])
 
 
 @pytest.mark.parametrize(
@@ -98,6 +102,10 @@ def test_a_misspelt_key_or_choice_is_refused(override):
         ("phase.run=[tail]", "tail"),
         ("training.label_smoothing=1", "label_smoothing=1"),
         ("data.on_unreadable=ignore", "on_unreadable='ignore'"),
+        ("data=labs", "data.labs"),
+        ("data=labs data.labs={}", "data.labs names no lab"),
+        ("data=labs data.labs={a:b} data.split_folders={a:train}", "data.split_folders is for one folder"),
+        ("+data.labs={a:b}", "with data=labs only"),
         ("data.classes=[A]", "two classes"),
         ("data.classes=[A,A]", "twice"),
         ("data=folder", "data.root"),

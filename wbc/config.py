@@ -18,7 +18,7 @@ from wbc.errors import ConfigError
 Settings = TypeVar("Settings")  # a command's dataclass
 WEIGHTS = ("timm", "none", "package")  # any other word is a file
 OUTLIER_SCORES = ("energy", "mahalanobis", "knn", "vim")  # see wbc.outliers
-SOURCES = ("folder", "manifest", "synthetic")
+SOURCES = ("folder", "manifest", "labs", "synthetic")
 ON_UNREADABLE = ("error", "skip")
 PHASES = ("head", "finetune")
 BATCH_NORM = ("trainable", "frozen")
@@ -32,6 +32,8 @@ class DataConfig:
     name: str = MISSING
     source: str = MISSING  # one of SOURCES
     root: str = MISSING  # a folder, or a CSV file for source=manifest
+    labs: dict[str, str] | None = None  # for source=labs: lab -> folder or CSV file, relative to root
+    leave_out: str | None = None  # a lab (column source) whose images are all for the test
     classes: list[str] = MISSING  # the order of labels everywhere
     aliases: dict[str, str] = field(default_factory=dict)  # other spelling -> class
     split_folders: dict[str, str] | None = None  # folder -> split; None: usual spellings are looked for
@@ -164,6 +166,19 @@ class Config:
         """Refuse values that would fail later and less clearly."""
         checks = [
             (self.data.source in SOURCES, f"data.source={self.data.source!r}: expected one of {SOURCES}"),
+            (
+                self.data.source != "labs" or bool(self.data.labs),
+                "data.labs names no lab: give data.labs={<lab>: <folder or table.csv>, ...}",
+            ),
+            (
+                self.data.source == "labs" or not self.data.labs,
+                f"data.labs={self.data.labs} is read with data=labs only",
+            ),
+            (
+                self.data.source != "labs" or self.data.split_folders is None,
+                "data.split_folders is for one folder; of data.labs the usual spellings are found, and any "
+                "other layout is told by a table",
+            ),
             (len(self.data.classes) >= 2, f"data.classes={self.data.classes}: name at least two classes"),
             (
                 len(set(self.data.classes)) == len(self.data.classes),

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from wbc import exclusions
+from wbc import exclusions, labs
 from wbc.checks import examine_images
 from wbc.config import DataConfig
 from wbc.errors import ConfigError, DataError
 from wbc.files import replacing
 from wbc.labels import ClassNames
 from wbc.scan import HOW_TO_GET_IMAGES, scan_folder
-from wbc.splits import make_splits, split_name
+from wbc.splits import split_name
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +35,7 @@ def build_manifest(config: DataConfig, seed: int) -> pd.DataFrame:
     Raises DataError and ConfigError, each with the mend, for everything that cannot be trained on.
     """
     names = ClassNames(config.classes, config.aliases)
-    if config.source == "folder":
-        found = scan_folder(config.root, names, config.split_folders)
-        refuse_foreign_names(image.path for image in found)
-        frame = pd.DataFrame(found).assign(group="", source=config.name, excluded="", identical_to="")
-    elif config.source == "manifest":
-        frame = read_csv(config.root, names, config.name)
-    else:
-        raise ConfigError(f"data.source = {config.source!r}: images are read by folder or manifest")
-
+    frame = _read(config, names)
     examined = examine_images(used_rows(frame)["path"].tolist(), config.checks_dir, config.workers)
     hashes = frame["path"].map(examined.hashes).dropna()
     twins = exclusions.identical_to(frame, hashes).reindex(frame.index)
@@ -53,15 +45,32 @@ def build_manifest(config: DataConfig, seed: int) -> pd.DataFrame:
     _leave_out(frame, exclusions.contradictory(frame, hashes))
     if used_rows(frame).empty:
         raise DataError(f"all {len(frame)} images of {config.root} are left out: {frame['excluded'].iloc[0]}")
-    frame["split"] = make_splits(
-        frame, hashes, val_fraction=config.val_fraction, test_fraction=config.test_fraction, seed=seed
-    )
+    frame["split"] = labs.make_splits(frame, hashes, config, seed)
     _leave_out(frame, exclusions.copies(frame, hashes))
     exclusions.warn_of_straddling_groups(frame)
     exclusions.require_training_images(frame, names.classes)
     exclusions.require_images_in_splits(frame)
     _log_counts(frame, names.classes)
     return frame[COLUMNS]
+
+
+def _read(config: DataConfig, names: ClassNames) -> pd.DataFrame:
+    """The images that the settings name, none looked at yet."""
+    if config.source == "folder":
+        found = scan_folder(config.root, names, config.split_folders)
+        refuse_foreign_names(image.path for image in found)
+        return pd.DataFrame(found).assign(group="", source=config.name, excluded="", identical_to="")
+    if config.source == "manifest":
+        return read_csv(config.root, names, config.name)
+    if config.source != "labs":
+        raise ConfigError(f"data.source = {config.source!r}: images are read by folder, manifest or labs")
+    frames = []
+    for lab in labs.lab_configs(config):
+        try:
+            frames.append(_read(lab, names))
+        except DataError as error:
+            raise DataError(f"data.labs.{lab.name}: {error}") from error
+    return labs.joined(list(config.labs or {}), frames)
 
 
 def read_csv(file: str | Path, names: ClassNames, source: str) -> pd.DataFrame:
