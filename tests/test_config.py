@@ -101,6 +101,8 @@ def test_a_misspelt_key_or_choice_is_refused(override):
         ("phase.finetune.batch_norm=sometimes", "batch_norm='sometimes'"),
         ("phase.run=[tail]", "tail"),
         ("training.label_smoothing=1", "label_smoothing=1"),
+        ("training.balance=1.5", "training.balance=1.5"),
+        ("training.max_repeats=0", "training.max_repeats=0"),
         ("data.on_unreadable=ignore", "on_unreadable='ignore'"),
         ("data=labs", "data.labs"),
         ("data=labs data.labs={}", "data.labs names no lab"),

@@ -56,7 +56,8 @@ class Cells(Dataset[Batch]):
     def __getitem__(self, view: View) -> Batch:
         image = self.images[view.image]
         if self.augment is not None:
-            image = self.augment(image, self.seed, view.epoch, view.image)
+            again = (view.repeat,) if view.repeat else ()
+            image = self.augment(image, self.seed, view.epoch, view.image, *again)
         label = self.labels[view.image] if view.counted else PADDING
         # A batch without its first dimension; the loader's collate function stacks the fields.
         return Batch(torch.from_numpy(image).permute(2, 0, 1), torch.tensor(label), torch.tensor(view.image))
@@ -76,6 +77,6 @@ class FrozenCells(Dataset[FrozenBatch]):
     def __getitems__(self, views: Sequence[View]) -> FrozenBatch:
         """What the loader asks for in place of single items."""
         images = torch.tensor([view.image for view in views])
-        rows = [(view.epoch % self.views) * len(self) + view.image for view in views]
+        rows = [((view.epoch + view.repeat) % self.views) * len(self) + view.image for view in views]
         counted = torch.tensor([view.counted for view in views])
         return FrozenBatch(self.store.get(rows), self.labels[images].where(counted, PADDING), images)

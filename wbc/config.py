@@ -112,6 +112,8 @@ class TrainingConfig:
     label_smoothing: float = MISSING
     l2: float = MISSING
     adam_epsilon: float = MISSING
+    balance: float = MISSING  # see `wbc.balance`
+    max_repeats: int = MISSING
 
 
 @dataclass
@@ -217,6 +219,14 @@ class Config:
                 f"model.head_units={self.model.head_units}: expected 1 or more in each layer",
             ),
             *self.abstain.checks(),
+            (
+                0 <= self.training.balance <= 1,
+                f"training.balance={self.training.balance}: expected 0 (as it is) to 1 (equally often)",
+            ),
+            (
+                self.training.max_repeats >= 1,
+                f"training.max_repeats={self.training.max_repeats}: expected 1 or more",
+            ),
             (self.training.l2 >= 0, f"training.l2={self.training.l2}: expected 0 or more"),
             (
                 bool(self.phase.run)

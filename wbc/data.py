@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,14 @@ from torch.utils.data import DataLoader
 
 from wbc.activations import ActivationStore
 from wbc.augment import Augment
+from wbc.balance import BalancedDraws
 from wbc.cells import Cells, FrozenCells
 from wbc.cores import available_cores
 from wbc.decoded import DecodedImages
 from wbc.manifest import used_rows
 from wbc.views import Views
+
+log = logging.getLogger(__name__)
 
 
 def default_workers() -> int:
@@ -38,6 +42,8 @@ class CellData(LightningDataModule):
         augment: Augment,
         seed: int,
         workers: int | None = None,
+        balance: float = 0.0,
+        max_repeats: int = 1,
     ) -> None:
         super().__init__()
         used = used_rows(manifest)
@@ -51,6 +57,7 @@ class CellData(LightningDataModule):
         self.augment = augment
         self.seed = seed
         self.workers = default_workers() if workers is None else workers
+        self.draws = _draws(self.rows["train"], balance, max_repeats) if balance else None
         self.first_epoch = 0
         self.decoded = {
             name: DecodedImages(rows["path"].tolist(), image_size_px) for name, rows in self.rows.items()
@@ -113,6 +120,7 @@ class CellData(LightningDataModule):
             first_epoch=first_epoch,
             rank=self.trainer.global_rank if self.trainer else 0,
             ranks=self.trainer.world_size if self.trainer else 1,
+            draws=self.draws if name == "train" else None,
         )
 
     def _loader(self, name: str, *, shuffle: bool) -> DataLoader[Any]:
@@ -131,6 +139,17 @@ class CellData(LightningDataModule):
             collate_fn=_as_it_comes,
             pin_memory=torch.cuda.is_available(),
         )
+
+
+def _draws(rows: pd.DataFrame, balance: float, max_repeats: int) -> BalancedDraws:
+    cells = rows.groupby(rows["source"] + " " + rows["label"])
+    draws = BalancedDraws(cells.ngroup().tolist(), balance, max_repeats)
+    told = [
+        f"{cell} {images} -> {quota}"
+        for cell, images, quota in zip(cells.groups, cells.size(), draws.quotas, strict=True)
+    ]
+    log.info("images of each lab and class -> draws in an epoch: %s", ", ".join(told))
+    return draws
 
 
 def _as_it_comes(batch: Any) -> Any:

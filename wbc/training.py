@@ -65,6 +65,8 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         augment,
         config.seed,
         config.data.workers,
+        config.training.balance,
+        config.training.max_repeats,
     )
     if run_folder.is_first_rank():
         write_augmented_page(folder / "figures", data.cells("train"))

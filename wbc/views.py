@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch.utils.data import Sampler
 
+from wbc.balance import BalancedDraws
+
 
 class View(NamedTuple):
     """One look at one image: the epoch decides the augmentation."""
@@ -17,14 +19,15 @@ class View(NamedTuple):
     image: int  # row of the data set
     epoch: int
     counted: bool = True
+    repeat: int = 0  # how often the epoch has drawn it before; each time it is augmented anew
 
 
 class Views(Sampler[View]):
     """The views of one epoch for one of `ranks` processes, all of equal number so that none waits.
 
-    Shuffled orders depend on seed and epoch alone; epochs are counted from `first_epoch`.  Where the images
-    do not divide by the processes, the first ones are seen again: in training they count, in evaluation they
-    are marked as not counted.
+    Shuffled orders depend on seed and epoch alone; epochs are counted from `first_epoch`.  With `draws` a
+    shuffled epoch has some images more often than others.  Where the images do not divide by the processes,
+    the first ones are seen again: in training they count, in evaluation they are marked as not counted.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Views(Sampler[View]):
         first_epoch: int = 0,
         rank: int = 0,
         ranks: int = 1,
+        draws: BalancedDraws | None = None,
     ) -> None:
         self.images = images
         self.shuffle = shuffle
@@ -43,6 +47,7 @@ class Views(Sampler[View]):
         self.first_epoch = first_epoch
         self.rank = rank
         self.ranks = ranks
+        self.draws = draws
         self.epoch = first_epoch
 
     def set_epoch(self, epoch: int) -> None:
@@ -54,12 +59,17 @@ class Views(Sampler[View]):
 
     def __iter__(self) -> Iterator[View]:
         order = torch.arange(self.images)
+        repeats = torch.zeros(self.images, dtype=torch.int64)
         if self.shuffle:
             generator = torch.Generator().manual_seed(mixed_seed(self.seed, self.epoch))
-            order = torch.randperm(self.images, generator=generator)
+            if self.draws is not None:
+                order, repeats = self.draws.draw(generator).unbind(dim=1)
+            else:
+                order = torch.randperm(self.images, generator=generator)
         for place in range(self.rank, len(self) * self.ranks, self.ranks):
             real = place < self.images
-            yield View(int(order[place % self.images]), self.epoch, counted=real or self.shuffle)
+            image, repeat = int(order[place % self.images]), int(repeats[place % self.images])
+            yield View(image, self.epoch, counted=real or self.shuffle, repeat=repeat)
 
 
 def mixed_seed(*parts: int) -> int:
