@@ -78,6 +78,14 @@ class PlateauConfig:
 
 
 @dataclass
+class AverageConfig:
+    """Whose weights a phase keeps; see `wbc.average`."""
+
+    decay: float | None = None  # of an exponential average, a step; None: the plain mean
+    from_epoch: int = 0  # counted from 0
+
+
+@dataclass
 class FitConfig:
     """One phase: one fit with an optimizer of its own."""
 
@@ -88,6 +96,7 @@ class FitConfig:
     unfreeze_last: int = MISSING  # layers of the backbone, counted as Keras counts
     batch_norm: str = MISSING  # of the unfrozen layers, one of BATCH_NORM
     plateau: PlateauConfig | None = None
+    average: AverageConfig | None = None
 
     @property
     def mode(self) -> str:
@@ -255,6 +264,14 @@ class Config:
                 (
                     fit.plateau is None or (0 < fit.plateau.factor < 1 and fit.plateau.patience >= 1),
                     f"{at}.plateau={fit.plateau}: expected 0 < factor < 1 and patience of 1 or more",
+                ),
+                (
+                    fit.average is None or fit.average.decay is None or 0 < fit.average.decay < 1,
+                    f"{at}.average={fit.average}: expected 0 < decay < 1, or null for the plain mean",
+                ),
+                (
+                    fit.average is None or 0 <= fit.average.from_epoch < fit.max_epochs,
+                    f"{at}.average={fit.average}: expected from_epoch of 0 or more, below max_epochs",
                 ),
                 (
                     fit.batch_norm in BATCH_NORM,

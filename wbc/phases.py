@@ -20,6 +20,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
+from wbc.average import AverageWeights
 from wbc.caching import FillCaches
 from wbc.classifier import Classifier
 from wbc.config import PHASES, Config, FitConfig
@@ -142,6 +143,8 @@ def _callbacks(fit: FitConfig) -> list[Callback]:
     ]
     if fit.plateau is not None:
         callbacks.append(KerasPlateau(fit.monitor, fit.mode, **vars(fit.plateau)))
+    if fit.average is not None:
+        callbacks.append(AverageWeights(**vars(fit.average)))
     return callbacks
 
 
