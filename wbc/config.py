@@ -49,6 +49,14 @@ class DataConfig:
 
 
 @dataclass
+class TestTimeConfig:
+    """Views that an answer is the mean of; see `wbc.test_time`."""
+
+    flips: bool = MISSING
+    scales: list[float] = MISSING
+
+
+@dataclass
 class ModelConfig:
     """The network and the weights it starts from."""
 
@@ -58,6 +66,7 @@ class ModelConfig:
     drop_path_rate: float = MISSING
     head_units: list[int] = MISSING
     dropout: float = MISSING
+    test_time: TestTimeConfig = field(default_factory=TestTimeConfig)
 
 
 @dataclass
@@ -211,6 +220,11 @@ class Config:
                 f"model.image_size_px={self.model.image_size_px}: expected 64 or more",
             ),
             (0 <= self.model.dropout < 1, f"model.dropout={self.model.dropout}: expected 0 <= dropout < 1"),
+            (
+                bool(self.model.test_time.scales)
+                and all(0.25 <= scale <= 4 for scale in self.model.test_time.scales),
+                f"model.test_time.scales={self.model.test_time.scales}: expected one or more, each 0.25 to 4",
+            ),
             (
                 self.training.batch_size >= 1,
                 f"training.batch_size={self.training.batch_size}: expected 1 or more",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wbc.backbone import Backbone
+from wbc.test_time import AveragedViews
 
 
 class Head(nn.Sequential):
@@ -63,6 +64,7 @@ class Network(nn.Module):
         self.classes = list(classes)
         self.head_units = list(head_units)
         self.dropout = dropout
+        self.test_time = AveragedViews()  # of which answers are made; training and explanations see one view
         self.head = Head(backbone.features, head_units, len(classes), dropout)
         self.to(memory_format=torch.channels_last)
         # Not in the state dict: the description carries them, so weights of any origin fit.
@@ -113,6 +115,7 @@ class Network(nn.Module):
             "classes": self.classes,
             "head_units": self.head_units,
             "dropout": self.dropout,
+            "test_time": self.test_time.state(),
         }
 
     @classmethod
@@ -124,4 +127,5 @@ class Network(nn.Module):
         network = cls(backbone, description["classes"], description["head_units"], description["dropout"])
         network.mean = 255 * torch.tensor(description["mean"]).view(1, 3, 1, 1)
         network.std = 255 * torch.tensor(description["std"]).view(1, 3, 1, 1)
+        network.test_time = AveragedViews(**description.get("test_time", {}))  # of older files: one view
         return network

@@ -52,10 +52,14 @@ class Predictor:
         return self.rule.answer(features, logits, self.classes)
 
     def outputs(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (N, D) and logits (N, C) of such pixels, float32 on the CPU: what a rule is fitted on."""
+        """Features (N, D) and logits (N, C) of such pixels, float32 on the CPU: what a rule is fitted on.
+
+        Means over the network's test-time views, where it has several.
+        """
         with torch.inference_mode():
-            features = self.network.features(pixels.to(self.network.mean.device))
-            logits = self.network.classify(features)
+            features, logits = self.network.test_time.outputs(
+                self.network, pixels.to(self.network.mean.device)
+            )
         return features.float().cpu(), logits.float().cpu()
 
     def _prepared(self, image: str | Path | np.ndarray) -> np.ndarray:

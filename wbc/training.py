@@ -41,6 +41,7 @@ from wbc.results import (
 )
 from wbc.run_report import REPORT, write_run_report
 from wbc.synthetic_dataset import write_dataset
+from wbc.test_time import AveragedViews
 from wbc.views import View
 from wbc.weights import load_pretrained
 
@@ -185,6 +186,7 @@ def _starting_network(config: Config, folder: Path, phases: list[str]) -> Networ
     model = config.model
     backbone = Backbone(model.backbone, model.image_size_px, model.drop_path_rate)
     network = Network(backbone, config.data.classes, model.head_units, model.dropout)
+    network.test_time = AveragedViews(**vars(model.test_time))
     if config.init_from is None:
         load_pretrained(backbone, model.weights)
         return network
@@ -228,6 +230,8 @@ def _write_model(
     features, logits = (torch.cat(parts) for parts in zip(*outputs, strict=True))
     rule = fit_rule(features, logits, torch.tensor(cells.labels), config.abstain)
     log.info("answers: temperature %.3f, from a probability of %.4f", rule.temperature, rule.threshold)
+    if network.test_time.count > 1:
+        log.info("answers are means over %d views; the tables below are of one", network.test_time.count)
     provenance = {
         "config": config.as_plain(),
         "versions": run_folder.versions(),

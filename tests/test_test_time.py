@@ -1,0 +1,103 @@
+"""Answers averaged over views: the views by hand, and one setting from training to prediction."""
+
+import numpy as np
+import pytest
+import torch
+
+import wbc
+from wbc.backbone import Backbone
+from wbc.checkpoint import load_network, save_model
+from wbc.network import Network
+from wbc.predictor import Predictor
+from wbc.test_time import AveragedViews, zoomed
+
+
+def pixels(count=3, side=64):
+    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (count, 3, side, side), np.uint8))
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return Network(Backbone("tf_efficientnet_lite0", 64), ["a", "b", "c"], [8]).eval()
+
+
+def disc(side, radius):
+    place = torch.arange(side) - (side - 1) / 2
+    inside = place[:, None] ** 2 + place[None, :] ** 2 < radius**2
+    return torch.where(inside, 50.0, 200.0).expand(1, 3, side, side)
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.7, 0.8, 1.25, 1.6])
+@pytest.mark.parametrize("side", [64, 97])
+def test_a_cell_is_as_large_as_the_scale_says_and_the_frame_has_no_border(side, scale):
+    shown = zoomed(disc(side, side / 5), scale)
+    assert shown.shape == (1, 3, side, side)
+    area = ((200 - shown[0, 0]) / 150).sum()
+    assert area == pytest.approx(np.pi * (side / 5 * scale) ** 2, rel=0.08)
+    edge = torch.cat([shown[..., 0, :], shown[..., -1, :], shown[..., 0], shown[..., -1]])
+    assert torch.allclose(edge, torch.tensor(200.0), atol=1e-3)
+    middle = (200 - shown[0, 0]).sum(0) @ torch.arange(side).float() / (200 - shown[0, 0]).sum()
+    assert float(middle) == pytest.approx((side - 1) / 2, abs=0.05)
+
+
+def test_borders_are_repeated():
+    image = torch.arange(8.0).expand(1, 3, 8, 8)
+    shown = zoomed(image, 0.5)  # 4 columns, 2 on each side of them
+    assert (shown[0, 0, 0, :3] == shown[0, 0, 0, 0]).all()
+    assert (shown[0, 0, 0, 5:] == shown[0, 0, 0, 7]).all()
+    assert shown.min() >= 0
+    assert shown.max() <= 7
+
+
+def test_one_view_is_the_image_itself(network):
+    images = pixels()
+    assert next(AveragedViews().of(images)) is images
+    with torch.inference_mode():
+        features, logits = AveragedViews().outputs(network, images)
+        assert torch.equal(features, network.features(images))
+        assert torch.equal(logits, network(images))
+
+
+def test_views_are_all_different_and_always_the_same():
+    views = AveragedViews(flips=True, scales=[0.8, 1.0, 1.25])
+    assert views.count == 12
+    shown = [view.float().numpy().tobytes() for view in views.of(pixels())]
+    assert len(set(shown)) == 12
+    assert shown == [view.float().numpy().tobytes() for view in views.of(pixels())]
+
+
+def test_outputs_are_means_over_the_views(network):
+    images = pixels()
+    views = AveragedViews(flips=True, scales=[0.8, 1.0])
+    with torch.inference_mode():
+        features, logits = views.outputs(network, images)
+        each = [network(view) for view in views.of(images)]
+        torch.testing.assert_close(logits, torch.stack(each).mean(dim=0))
+        # Flipped images are answered alike, which one view does not grant.
+        torch.testing.assert_close(views.outputs(network, images.flip(3))[1], logits)
+        assert not torch.allclose(network(images.flip(3)), network(images), atol=1e-5)
+    assert features.shape == (3, network.backbone.features)
+
+
+def test_the_views_travel_with_the_model(network, tmp_path):
+    network = Network.from_description(network.describe()).eval()
+    network.test_time = AveragedViews(flips=True, scales=[0.8, 1.0])
+    save_model(network, tmp_path / "model.ckpt", {})
+    predictor = wbc.load(tmp_path / "model.ckpt")
+    assert predictor.network.test_time == network.test_time
+    images = pixels()
+    found = predictor.predict([image.permute(1, 2, 0).numpy() for image in images])
+    with torch.inference_mode():
+        logits = network.test_time.outputs(network, images)[1]
+    np.testing.assert_allclose(found.probabilities, logits.softmax(dim=1), atol=1e-6)
+    single = Predictor(Network.from_description(network.describe() | {"test_time": {}}))
+    assert single.network.test_time.count == 1
+
+
+def test_a_model_from_before_answers_from_one_view(network, tmp_path):
+    save_model(network, tmp_path / "model.ckpt", {})
+    content = torch.load(tmp_path / "model.ckpt", weights_only=True)
+    del content["wbc"]["test_time"]
+    torch.save(content, tmp_path / "model.ckpt")
+    assert load_network(tmp_path / "model.ckpt").test_time == AveragedViews()

@@ -1,0 +1,80 @@
+"""Answers averaged over several views of an image: flipped, enlarged, shrunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from wbc.network import Network
+
+
+@dataclass(frozen=True)
+class AveragedViews:
+    """Which views: each of `scales` (1.0 is the image as it is), with `flips` also mirrored in both axes.
+
+    A smear has no upright, and cameras differ in how large they show a cell.  Belongs to a network, since the
+    rule of its answers (temperature, thresholds) is fitted on outputs that are averaged alike.
+    """
+
+    flips: bool = False
+    scales: Sequence[float] = (1.0,)
+
+    def __post_init__(self) -> None:
+        """Lists, as settings and checkpoints have them, are the same views."""
+        object.__setattr__(self, "scales", tuple(self.scales))
+
+    @property
+    def count(self) -> int:
+        """Views of an image, and so many times the work."""
+        return len(self.scales) * (4 if self.flips else 1)
+
+    def of(self, pixels: Tensor) -> Iterator[Tensor]:
+        """The views of (N, 3, S, S), each of the same shape, always the same and in the same order."""
+        for scale in self.scales:
+            scaled = zoomed(pixels, scale)
+            yield scaled
+            if self.flips:
+                yield from (scaled.flip(dims) for dims in ([3], [2], [2, 3]))
+
+    def outputs(self, network: Network, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean features (N, D) and mean logits (N, C) over the views of (N, 3, S, S) of 0..255.
+
+        Logits and not probabilities are averaged: the energy and ViM scores of strangers live on the logits'
+        level, which the logarithm of a mean probability has lost, and a temperature means the same for one
+        view as for many.
+        """
+        features, logits = None, None
+        for view in self.of(pixels):
+            seen = network.features(view)
+            told = network.classify(seen)
+            features = seen if features is None else features + seen
+            logits = told if logits is None else logits + told
+        assert features is not None
+        assert logits is not None
+        return features / self.count, logits / self.count
+
+    def state(self) -> dict[str, Any]:
+        """Plain values, as a checkpoint may hold them."""
+        return {"flips": self.flips, "scales": [float(scale) for scale in self.scales]}
+
+
+def zoomed(pixels: Tensor, scale: float) -> Tensor:
+    """(N, 3, S, S) with everything `scale` times as large, to a pixel of the border: above 1 cut there, below
+    1 widened by repeating what is there, which adds no edge.  uint8 becomes float unless nothing changes.
+    """
+    side = pixels.shape[-1]
+    border = round((side - side * min(scale, 1 / scale)) / 2)  # equal on both sides: the cell stays put
+    small = side - 2 * border  # of the shrunk picture, or of what is cut out to be enlarged
+    if border == 0:
+        return pixels
+    if scale > 1:
+        cut = pixels[..., border:-border, border:-border].float()
+        return F.interpolate(cut, (side, side), mode="bilinear", align_corners=False)
+    picture = pixels.float()
+    shrunk = F.interpolate(picture, (small, small), mode="bilinear", align_corners=False, antialias=True)
+    return F.pad(shrunk, (border,) * 4, mode="replicate")
