@@ -21,7 +21,7 @@ from wbc.explain_sheet import write_thumbnails
 from wbc.explain_summary import EDGES, RANDOM
 from wbc.faithfulness import deletion_insertion, edge_map, random_map
 from wbc.files import replacing
-from wbc.images import ImageError, decode, resize
+from wbc.images import ImageError, decode
 from wbc.methods import Method
 from wbc.network import Network
 from wbc.panels import NO_HEAT, Decision, panel, write_picture
@@ -94,7 +94,7 @@ def _read(
             failed.append({"number": number, "path": path, "label": label, "note": problem.reason})
             continue
         mask, note = _mask(path, image.shape, config)
-        pixels = resize(image, network.image_size_px)
+        pixels = network.prepare(image)
         cells.append(_Cell(number, path, pixels, mask, note, torch.empty(0), 0, Decision("", 0.0, label)))
     if cells:
         with torch.inference_mode():

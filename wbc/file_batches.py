@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from wbc.image_list import ImageList, Listed
-from wbc.images import ImageError, decode, resize
+from wbc.images import ImageError, decode
+from wbc.prepare import Prepare
 
 
 class FileBatch(NamedTuple):
@@ -32,20 +33,21 @@ class FileBatch(NamedTuple):
 class FileBatches(Dataset[FileBatch]):
     """A list's batches by number."""
 
-    def __init__(self, images: ImageList, size_px: int) -> None:
+    def __init__(self, images: ImageList, prepare: Prepare) -> None:
         self.images = images
-        self.size_px = size_px
+        self.prepare = prepare
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, number: int) -> FileBatch:
         images = self.images.batch(number)
-        pixels, reasons = [np.empty((0, self.size_px, self.size_px, 3), np.uint8)], []
+        side = self.prepare.size_px
+        pixels, reasons = [np.empty((0, side, side, 3), np.uint8)], []
         for image in images:
             try:
                 image.path.encode()  # a name that is no UTF-8 could stand in no table
-                pixels.append(resize(decode(image.path), self.size_px)[None])
+                pixels.append(self.prepare(decode(image.path))[None])
                 reasons.append("")
             except UnicodeEncodeError:
                 reasons.append("the name is not UTF-8; rename it (e.g. with convmv)")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wbc.backbone import Backbone
+from wbc.prepare import Prepare
 
 
 class Head(nn.Sequential):
@@ -73,6 +74,11 @@ class Network(nn.Module):
     def image_size_px(self) -> int:
         """Side of the square images the network was made for."""
         return self.backbone.image_size_px
+
+    @property
+    def prepare(self) -> Prepare:
+        """Makes of a decoded picture what the network takes."""
+        return Prepare(self.image_size_px)
 
     def preprocess(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) of 0..255, uint8 or float, to the backbone's range, channels last."""

@@ -108,7 +108,7 @@ def _write_parts(
     """The parts of this process, each written when its batches are done."""
     numbers = {start: range(start, min(start + _PART_BATCHES, len(images))) for start, _ in mine}
     order = list(itertools.chain.from_iterable(numbers.values()))
-    batches = FileBatches(images, predictor.network.image_size_px)
+    batches = FileBatches(images, predictor.network.prepare)
     workers = default_workers() if config.workers is None else config.workers
     loader = iter(batch_loader(batches, order, workers))
     nothing = no_answers(len(predictor.classes))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wbc.answers import AnswerRule, Answers, joined, no_answers, uncalibrated
 from wbc.checkpoint import load_model
-from wbc.images import decode, resize
+from wbc.images import decode
 from wbc.network import Network
 
 
@@ -62,7 +62,7 @@ class Predictor:
             raise ValueError(
                 f"an array of {image.dtype} {image.shape} is no image: expected uint8 (height, width, 3) RGB"
             )
-        return resize(image, self.network.image_size_px)
+        return self.network.prepare(image)
 
 
 def load(path: str | Path) -> Predictor:

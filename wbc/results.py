@@ -93,7 +93,7 @@ def write_explanations(folder: Path, phase: str, predictions: pd.DataFrame, netw
     method = Method("gradcam", [], ClassActivationMap(network, "gradcam"))
     path = folder / f"explanations_{shown}_{phase}.png"
     title = f"{shown}, after {phase}"
-    write_contact_sheet(path, title, method.name, rows, explained_now(network, method))
+    write_contact_sheet(path, title, method.name, rows, explained_now(network, method), network.prepare)
 
 
 def write_results_page(folder: Path, title: str, table: str) -> None:

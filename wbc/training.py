@@ -30,6 +30,7 @@ from wbc.network import Network
 from wbc.phases import PhaseOutcome, best_checkpoint, log_folder, run_phase
 from wbc.precision import faster_precision, forward_ms, resolve_precision
 from wbc.predictor import Predictor
+from wbc.prepare import Prepare
 from wbc.results import (
     results_table,
     set_metrics,
@@ -60,7 +61,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     data = CellData(
         manifest,
         config.data.classes,
-        config.model.image_size_px,
+        Prepare(config.model.image_size_px),
         config.training.batch_size,
         augment,
         config.seed,
