@@ -94,8 +94,11 @@ def _read(
             failed.append({"number": number, "path": path, "label": label, "note": problem.reason})
             continue
         mask, note = _mask(path, image.shape, config)
-        pixels = network.prepare(image)
-        cells.append(_Cell(number, path, pixels, mask, note, torch.empty(0), 0, Decision("", 0.0, label)))
+        view = network.prepare.view(image)
+        mask = None if mask is None else view.mask(mask)
+        cells.append(
+            _Cell(number, path, view.pixels, mask, note, torch.empty(0), 0, Decision("", 0.0, label))
+        )
     if cells:
         with torch.inference_mode():
             probabilities = network(_stacked(cells, network)).softmax(dim=1).cpu()

@@ -46,7 +46,8 @@ class Head(nn.Sequential):
 class Network(nn.Module):
     """White blood cell classifier: (N, 3, H, W) images of 0..255 to (N, classes) logits.
 
-    The images have the side `image_size_px`; scaling to what the backbone's weights expect happens inside.
+    The images are what `prepare` makes of decoded pictures, of the side `image_size_px`; scaling to what the
+    backbone's weights expect happens inside.
     """
 
     mean: Tensor
@@ -58,8 +59,11 @@ class Network(nn.Module):
         classes: Sequence[str],
         head_units: Sequence[int] = (128, 256),
         dropout: float = 0.45,
+        standardise: str = "none",
+        scale_strength: float = 1.0,
     ) -> None:
         super().__init__()
+        self.prepare = Prepare(backbone.image_size_px, standardise, scale_strength)
         self.backbone = backbone
         self.classes = list(classes)
         self.head_units = list(head_units)
@@ -74,11 +78,6 @@ class Network(nn.Module):
     def image_size_px(self) -> int:
         """Side of the square images the network was made for."""
         return self.backbone.image_size_px
-
-    @property
-    def prepare(self) -> Prepare:
-        """Makes of a decoded picture what the network takes."""
-        return Prepare(self.image_size_px)
 
     def preprocess(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) of 0..255, uint8 or float, to the backbone's range, channels last."""
@@ -119,6 +118,8 @@ class Network(nn.Module):
             "classes": self.classes,
             "head_units": self.head_units,
             "dropout": self.dropout,
+            "standardise": self.prepare.standardise,
+            "scale_strength": self.prepare.scale_strength,
         }
 
     @classmethod
@@ -127,7 +128,14 @@ class Network(nn.Module):
         backbone = Backbone(
             description["backbone"], description["image_size_px"], description["drop_path_rate"]
         )
-        network = cls(backbone, description["classes"], description["head_units"], description["dropout"])
+        network = cls(
+            backbone,
+            description["classes"],
+            description["head_units"],
+            description["dropout"],
+            description.get("standardise", "none"),  # older files do not name them
+            description.get("scale_strength", 1.0),
+        )
         network.mean = 255 * torch.tensor(description["mean"]).view(1, 3, 1, 1)
         network.std = 255 * torch.tensor(description["std"]).view(1, 3, 1, 1)
         return network

@@ -61,7 +61,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     data = CellData(
         manifest,
         config.data.classes,
-        Prepare(config.model.image_size_px),
+        Prepare(config.model.image_size_px, config.model.standardise, config.model.scale_strength),
         config.training.batch_size,
         augment,
         config.seed,
@@ -179,7 +179,14 @@ def _starting_network(config: Config, folder: Path, phases: list[str]) -> Networ
             return load_network(last)
     model = config.model
     backbone = Backbone(model.backbone, model.image_size_px, model.drop_path_rate)
-    network = Network(backbone, config.data.classes, model.head_units, model.dropout)
+    network = Network(
+        backbone,
+        config.data.classes,
+        model.head_units,
+        model.dropout,
+        model.standardise,
+        model.scale_strength,
+    )
     if config.init_from is None:
         load_pretrained(backbone, model.weights)
         return network
@@ -189,6 +196,8 @@ def _starting_network(config: Config, folder: Path, phases: list[str]) -> Networ
         "model.image_size_px": (found.image_size_px, model.image_size_px),
         "data.classes": (found.classes, config.data.classes),
         "model.head_units": (found.head_units, model.head_units),
+        "model.standardise": (found.prepare.standardise, model.standardise),
+        "model.scale_strength": (found.prepare.scale_strength, model.scale_strength),
     }
     for key, (has, wanted) in asked.items():
         if has != wanted:
