@@ -108,6 +108,8 @@ def test_a_misspelt_key_or_choice_is_refused(override):
         ("phase.finetune.plateau.factor=1", "factor"),
         ("phase.finetune.plateau.patience=0", "patience"),
         ("model.drop_path_rate=1", "drop_path_rate"),
+        ("model.standardise=all", "standardise='all'"),
+        ("model.scale_strength=0", "scale_strength"),
         ("+trainer.max_epochs=3", "phase.<phase>.max_epochs"),
         ("+trainer.fast_dev_run=true", "fast_dev_run"),
         ("init_from=a resume_from=b", "init_from"),

@@ -84,6 +84,8 @@ _JOINED = 1.2, 0.5
 _SPECK = 0.2  # of the largest lobe's area
 _STAINED = 0.2  # mean absorbance of what is no field
 _LEAST_PX = 20  # area of a nucleus on the small copy
+# Mean of a nucleus: 0.9 and more in pbc, jtsc and drawn smears; of pbc's red cells most have 0.5 at most.
+_LEAST_STAIN = 0.7
 
 
 def _nucleus(absorbed: np.ndarray) -> np.ndarray | None:
@@ -102,7 +104,7 @@ def _nucleus(absorbed: np.ndarray) -> np.ndarray | None:
     weights[0] = 0
     main = int(weights.argmax())
     areas = stats[:, cv2.CC_STAT_AREA]
-    if areas[main] < _LEAST_PX:
+    if areas[main] < _LEAST_PX or stain[labels == main].mean() < _LEAST_STAIN:
         return None
     chosen = np.zeros(count, bool)
     chosen[main] = True

@@ -15,7 +15,8 @@ _STEP = 2  # radii that the outline may move from one angle to the next
 _REACH = 2.8, 1.5  # of the outline: radii of the circle of the nucleus' area, and of the one around it
 _FIELD = 0.12  # mean absorbance from which a pixel is rather cell than field
 _DARKEST = 0.45  # mean absorbance from which a pixel is no more cell than any other: nuclei count no more
-_EDGE = 3.0  # what the outline gains by a step of absorbance, beside the pixels within it
+_PALE = 0.25  # mean absorbance to which steps count, so that those into pale cytoplasm outweigh the nucleus'
+_EDGE = 8.0  # what the outline gains by a step of absorbance, beside the pixels within it
 _FAR = 0.1  # what each small pixel costs by which it lies further from the nucleus than is usual
 _USUAL = 1.35, 1.0  # usual distance, as _REACH
 _BEND = 0.06  # what each radius costs by which the outline moves from one angle to the next
@@ -38,7 +39,9 @@ def outline(absorbed: np.ndarray, nucleus: np.ndarray) -> np.ndarray:
     layers = np.dstack([stain, np.ones_like(stain), nucleus.astype(np.float32)])
     polar, inside, kernel = cv2.split(cv2.warpPolar(layers, (_RADII, _ANGLES), centre, reach, _LOOK))
     usual = max(_USUAL[0] * radius, _USUAL[1] * enclosing)
-    cost = _FAR * np.maximum(np.arange(_RADII) * step - usual, 0) - _EDGE * _edges(polar, inside)
+    cost = _FAR * np.maximum(np.arange(_RADII) * step - usual, 0) - _EDGE * _edges(
+        np.minimum(polar, _PALE), inside
+    )
     cost -= np.cumsum((polar - _FIELD) * (inside > 0.5), axis=1) * step  # beyond the picture nothing is known
     behind = np.cumsum((kernel > 0.5)[:, ::-1], axis=1)[:, ::-1] > 0
     cost[:, :-1][behind[:, 1:]] = 1e3  # the nucleus lies within

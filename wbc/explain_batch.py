@@ -29,6 +29,7 @@ from wbc.panels import NO_HEAT, Decision, panel, write_picture
 log = logging.getLogger(__name__)
 
 NOT_FINITE = "heat is not finite"
+NO_CELL = "no cell found, the image was classified as it is"
 
 
 @dataclass
@@ -39,7 +40,7 @@ class _Cell:
     path: str
     pixels: np.ndarray  # (size, size, 3) uint8, as the network sees it
     mask: np.ndarray | None
-    note: str  # why there is no mask
+    note: str  # why there is no mask, or no standard view
     probabilities: Tensor  # (C,)
     target: int
     decision: Decision
@@ -96,6 +97,8 @@ def _read(
         mask, note = _mask(path, image.shape, config)
         view = network.prepare.view(image)
         mask = None if mask is None else view.mask(mask)
+        if view.found is False:
+            note = "; ".join(filter(None, [note, NO_CELL]))
         cells.append(
             _Cell(number, path, view.pixels, mask, note, torch.empty(0), 0, Decision("", 0.0, label))
         )

@@ -21,13 +21,14 @@ from wbc.prepare import Prepare
 
 class FileBatch(NamedTuple):
     """images: N of the list; reasons: why each cannot be read, "" where it can; pixels (K, 3, S, S) uint8
-    of the K that can.
+    of the K that can, and found: what the preparation says of each of these.
     """
 
     number: int
     images: list[Listed]
     reasons: list[str]
     pixels: Tensor
+    found: list[bool | None]
 
 
 class FileBatches(Dataset[FileBatch]):
@@ -44,18 +45,20 @@ class FileBatches(Dataset[FileBatch]):
         images = self.images.batch(number)
         side = self.prepare.size_px
         pixels, reasons = [np.empty((0, side, side, 3), np.uint8)], []
+        found: list[bool | None] = []
         for image in images:
             try:
                 image.path.encode()  # a name that is no UTF-8 could stand in no table
-                pixels.append(self.prepare(decode(image.path))[None])
+                view = self.prepare.view(decode(image.path))
+                pixels.append(view.pixels[None])
+                found.append(view.found)
                 reasons.append("")
             except UnicodeEncodeError:
                 reasons.append("the name is not UTF-8; rename it (e.g. with convmv)")
             except ImageError as problem:
                 reasons.append(problem.reason)
-        return FileBatch(
-            number, images, reasons, torch.from_numpy(np.concatenate(pixels)).permute(0, 3, 1, 2)
-        )
+        stacked = torch.from_numpy(np.concatenate(pixels)).permute(0, 3, 1, 2)
+        return FileBatch(number, images, reasons, stacked, found)
 
 
 def batch_loader(batches: FileBatches, numbers: Iterable[int], workers: int) -> DataLoader[FileBatch]:

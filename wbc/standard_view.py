@@ -18,7 +18,7 @@ VERSION = "1"  # raise it whenever the same picture would be shown otherwise, by
 
 # Diameter of a cell as a share of the frame: the geometric mean over the cells of the PBC set, whose pictures
 # so keep about their scale.
-CELL_SHARE = 0.373
+CELL_SHARE = 0.385
 ZOOM = (0.5, 2.0)  # limits of what a picture is zoomed by; beyond, the outline is rather wrong
 
 WHITE = 238.0  # grey level of the field: light enough, and nothing saturates by noise
