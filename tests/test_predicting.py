@@ -134,11 +134,11 @@ def test_an_interrupted_run_goes_on_without_repeating_or_losing_a_row(
 ):
     answer, calls = wbc.predictor.Predictor.answer, []
 
-    def stop_in_the_middle(self, pixels):
+    def stop_in_the_middle(self, pixels, found):
         if len(calls) == batches:
             raise KeyboardInterrupt
         calls.append(1)
-        return answer(self, pixels)
+        return answer(self, pixels, found)
 
     with monkeypatch.context() as patch:
         patch.setattr(wbc.predictor.Predictor, "answer", stop_in_the_middle)
@@ -154,7 +154,7 @@ def test_an_interrupted_run_goes_on_without_repeating_or_losing_a_row(
 
 def test_parquet_holds_the_same_rows(place, run, tmp_path):
     predict(settings(place, tmp_path, table="predictions.parquet", workers=1), tmp_path)
-    expected = pd.read_csv(run / "predictions.csv")
+    expected = pd.read_csv(run / "predictions.csv", dtype={"cell_found": str}).fillna({"cell_found": ""})
     found = pd.read_parquet(tmp_path / "predictions.parquet")
     assert found.columns.tolist() == expected.columns.tolist()
     for column in expected:
