@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from wbc.cell_outline import outline
+from wbc.empty_field import absorbance, brightest_part, field_colour
 
 _SIDE = 96  # longer side of the copy that is looked at: lobes stay apart, and a picture takes about 2 ms
 
@@ -40,8 +41,8 @@ def find_cell(rgb: np.ndarray) -> FoundCell | None:
     stride = max(1, round(px / 2))  # averaging every pixel would take as long as all the rest
     small = cv2.resize(rgb[::stride, ::stride], (width, height), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (3, 3), 0)
-    field = _field(small)
-    absorbed = _absorbance(small, field)
+    field = brightest_part(small)
+    absorbed = absorbance(small, field)
     nucleus = _nucleus(absorbed)
     if nucleus is None:
         return None
@@ -50,30 +51,7 @@ def find_cell(rgb: np.ndarray) -> FoundCell | None:
     moments = cv2.moments(cell.view(np.uint8), binaryImage=True)
     centre = (moments["m10"] / area + 0.5) * px, (moments["m01"] / area + 0.5) * px
     diameter = float(2 * np.sqrt(area / np.pi) * px)
-    return FoundCell(nucleus, cell, px, centre, diameter, _background(small, field, cell))
-
-
-_BRIGHT = 0.02  # share of pixels that are taken to be brighter than the field: specks, borders of refraction
-_MODE = 30  # grey levels below those, within which the field is looked for
-_SPREAD = 14  # grey levels around the field's colour that are taken for it
-
-
-def _field(small: np.ndarray) -> np.ndarray:
-    """RGB of the brightest large part of (h, w, 3), the empty field where there is any."""
-    green = small[..., 1]
-    counts = np.cumsum(np.bincount(green.ravel(), minlength=256))
-    bright = int(np.searchsorted(counts, (1 - _BRIGHT) * green.size))
-    centres = np.arange(max(bright - _MODE, 0), bright + 1)
-    low, high = np.maximum(centres - 5, 0), np.minimum(centres + 4, 255)
-    mode = int(centres[(counts[high] - counts[low]).argmax()])
-    near = cv2.inRange(green, mode - _SPREAD // 2, mode + _SPREAD // 2)
-    return _median(small, near)
-
-
-def _absorbance(small: np.ndarray, field: np.ndarray) -> np.ndarray:
-    """(h, w, 3) float32, 0 for the field, by Beer-Lambert; negative where brighter."""
-    table = -np.log(np.maximum(np.arange(256), 8)[:, None] / np.maximum(field, 8)).astype(np.float32)
-    return np.asarray(cv2.LUT(small, table[:, None]))
+    return FoundCell(nucleus, cell, px, centre, diameter, field_colour(small, field, cell))
 
 
 _LEVELS, _DARKEST = 64, 2.5  # the stain's scale; what absorbs more is as good as black
@@ -112,11 +90,11 @@ def _nucleus(absorbed: np.ndarray) -> np.ndarray | None:
     large = areas > _SPECK * areas[main]
     for _ in range(2):  # a third lobe may lie behind the second
         away = cv2.distanceTransform((~chosen[labels]).view(np.uint8), cv2.DIST_L2, 3)
-        near, nearer = (
+        close, closer = (
             np.bincount(labels[ground & (away < share * np.sqrt(areas[main]))], minlength=count) > 0.5 * areas
             for share in _JOINED
         )
-        joined = ((near & large) | nearer) & (areas < 1.5 * areas[main])
+        joined = ((close & large) | closer) & (areas < 1.5 * areas[main])
         joined[0] = False
         if (joined <= chosen).all():
             break
@@ -157,23 +135,3 @@ _PAIRS = np.triu_indices(_LEVELS - 1, 1)
 
 def _squared(share: np.ndarray, total: np.ndarray) -> np.ndarray:
     return np.asarray(total**2 / np.maximum(share, 1e-9))
-
-
-_FIELD_SHARE = 0.04  # of the picture, below which its colour is a guess
-_FIELD_GREEN = 0.84  # of its red: a field is white to yellow, red cells have about 0.75
-
-
-def _background(small: np.ndarray, field: np.ndarray, cell: np.ndarray) -> np.ndarray | None:
-    """The median of what has about the field's colour outside the cell and its halo."""
-    near = cv2.inRange(small, field - _SPREAD, field + _SPREAD)
-    near[cv2.dilate(cell.view(np.uint8), np.ones((5, 5), np.uint8)) > 0] = 0
-    if np.count_nonzero(near) < _FIELD_SHARE * near.size or field[1] < _FIELD_GREEN * field[0]:
-        return None
-    return _median(small, near)
-
-
-def _median(small: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """RGB of the pixels that are not 0 in `where`, channel by channel: from histograms, not by sorting."""
-    counts = np.array([cv2.calcHist([small], [c], where, [256], [0, 256]).ravel() for c in range(3)])
-    below = np.cumsum(counts, axis=1)
-    return (below < below[:, -1:] / 2).sum(axis=1).astype(np.float64)
