@@ -28,7 +28,7 @@ from wbc.config import AbstainConfig
 from wbc.figures import line_style, save_figure
 from wbc.files import write_json
 from wbc.image_sources import find_images
-from wbc.images import decode, resize
+from wbc.images import decode
 from wbc.labels import ClassNames
 from wbc.outliers import METHODS
 from wbc.predictor import Predictor
@@ -57,7 +57,7 @@ def outputs(predictor: Predictor, run: Path, images: str) -> Outputs:
     parts = []
     for start in tqdm(range(0, len(rows), BATCH_SIZE), images, unit="batch"):
         paths = rows["path"].iloc[start : start + BATCH_SIZE]
-        pixels = np.stack([resize(decode(path), predictor.network.image_size_px) for path in paths])
+        pixels = np.stack([predictor.network.prepare(decode(path)) for path in paths])
         parts.append(predictor.outputs(torch.from_numpy(pixels).permute(0, 3, 1, 2)))
     labels = [predictor.classes.index(label) if label else -1 for label in rows["label"]]
     features, logits = (torch.cat(part) for part in zip(*parts, strict=True))

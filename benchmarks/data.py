@@ -39,9 +39,10 @@ from wbc.data import CellData, default_workers
 from wbc.decoded import DecodedImages
 from wbc.files import write_json
 from wbc.freeze import FreezeBackbone
-from wbc.images import decode, resize
+from wbc.images import decode
 from wbc.manifest import build_manifest
 from wbc.precision import faster_precision, forward_ms, resolve_precision
+from wbc.prepare import Prepare
 from wbc.run_folder import versions
 from wbc.synthetic_dataset import write_dataset
 from wbc.tables import markdown_table
@@ -101,20 +102,20 @@ def settings(overrides: list[str]) -> tuple[Config, pd.DataFrame]:
 def cells(config: Config, manifest: pd.DataFrame, workers: int, folder: Path) -> CellData:
     """The run's data module with decoded images kept in `folder`, as a run keeps them."""
     augment = Augment(instantiate(config.augment.transforms, _convert_="all"))
-    size = config.model.image_size_px
+    model = config.model
+    prepare = Prepare(model.image_size_px, model.standardise, model.scale_strength)
     batch_size = config.training.batch_size
-    data = CellData(manifest, config.data.classes, size, batch_size, augment, config.seed, workers)
+    data = CellData(manifest, config.data.classes, prepare, batch_size, augment, config.seed, workers)
     paths = data.decoded["train"].paths
     file = folder / "train.pixels"
-    DecodedImages.allocate(file, len(paths), size)
-    data.decoded["train"] = DecodedImages(paths, size, file)
+    DecodedImages.allocate(file, len(paths), prepare.size_px)
+    data.decoded["train"] = DecodedImages(paths, prepare, file)
     return data
 
 
 def step_rates(config: Config, data: CellData, images: int) -> dict[str, Callable[[], float]]:
     """Each step of one image, in this process; the names say what is left out before."""
     paths = data.decoded["train"].paths[:images]
-    size = config.model.image_size_px
     raw = [decode(path) for path in paths]
     train = data.cells("train")
     resized = [train.images[index] for index in range(len(paths))]  # fills the file of decoded pixels
@@ -130,7 +131,7 @@ def step_rates(config: Config, data: CellData, images: int) -> dict[str, Callabl
 
     rates = {
         "decode": rate(lambda index: decode(paths[index])),
-        "resize": rate(lambda index: resize(raw[index], size)),
+        "prepare": rate(lambda index: data.prepare(raw[index])),
         "read decoded and resized": rate(lambda index: train.images[index]),
     }
     for number, transform in enumerate(instantiate(config.augment.transforms, _convert_="all")):

@@ -123,6 +123,8 @@ def test_a_misspelt_key_or_choice_is_refused(override):
         ("phase.head.average={from_epoch:15}", "below max_epochs"),
         ("phase.head.average={decai:0.9}", "decai"),
         ("model.drop_path_rate=1", "drop_path_rate"),
+        ("model.standardise=all", "standardise='all'"),
+        ("model.scale_strength=0", "scale_strength"),
         ("+trainer.max_epochs=3", "phase.<phase>.max_epochs"),
         ("+trainer.fast_dev_run=true", "fast_dev_run"),
         ("init_from=a resume_from=b", "init_from"),

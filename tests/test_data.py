@@ -8,6 +8,7 @@ from wbc.augment import Augment
 from wbc.cells import PADDING, Cells
 from wbc.data import CellData
 from wbc.decoded import DecodedImages
+from wbc.prepare import Prepare
 from wbc.views import View, Views
 
 CLASSES = ["a", "b"]
@@ -27,11 +28,11 @@ def manifest(tmp_path) -> pd.DataFrame:
 
 
 def cell_data(manifest, **options) -> CellData:
-    return CellData(manifest, CLASSES, 32, 2, Augment([]), seed=0, workers=0, **options)
+    return CellData(manifest, CLASSES, Prepare(32), 2, Augment([]), seed=0, workers=0, **options)
 
 
 def test_images_come_as_square_uint8_with_their_label_and_place(manifest):
-    images = DecodedImages(manifest["path"].tolist(), 32)
+    images = DecodedImages(manifest["path"].tolist(), Prepare(32))
     cells = Cells(images, manifest["label"].tolist(), CLASSES)
     image, label, index = cells[View(3, epoch=0)]
     assert image.shape == (3, 32, 32)

@@ -11,9 +11,10 @@ import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
-from wbc import explaining
+from wbc import explain_batch, explaining
 from wbc.backbone import Backbone
 from wbc.cams import ClassActivationMap
+from wbc.cell_masks import localisation
 from wbc.checkpoint import load_network, save_model
 from wbc.config import parse_as
 from wbc.errors import CheckpointError, ConfigError, DataError
@@ -22,6 +23,7 @@ from wbc.explaining import explain
 from wbc.images import decode, resize
 from wbc.lime import stability
 from wbc.network import Network
+from wbc.synthetic import LABS, draw_cell
 
 ROOT = Path(__file__).parents[1]
 CLASSES = ["Basophil", "Monocyte", "Neutrophil"]
@@ -205,6 +207,30 @@ def test_a_mask_that_does_not_fit_is_named_and_the_others_are_measured(place, tm
     assert "64 x 64" in notes[4]
     assert (notes[1:3] == "").all()
     assert (frame["heat_in_cell"] != "").sum() > 0
+
+
+def test_masks_move_with_the_cell_and_a_picture_without_one_is_noted(place, tmp_path, monkeypatch):
+    network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES, standardise="scale").eval()
+    save_model(network, tmp_path / "model.ckpt", {})
+    image, mask = draw_cell("Monocyte", LABS["lab_f"], np.random.default_rng(0), 96)
+    pictures = {"images/cell": image, "images/empty": np.full_like(image, 230), "masks/cell": mask}
+    for name, pixels in pictures.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    seen = []
+    monkeypatch.setattr(
+        explain_batch, "localisation", lambda heat, mask: seen.append(mask) or localisation(heat, mask)
+    )
+    files = [f"{key}={tmp_path / name}" for key, name in (("images", "images"), ("masks", "masks"))]
+    files.append(f"checkpoint={tmp_path / 'model.ckpt'}")
+    explain(given(place, "methods=[gradcam]", "measure=true", "sanity_images=0", *files), tmp_path / "run")
+    moved = network.prepare.view(image).mask(mask)
+    assert moved.shape == (64, 64)
+    for one in seen:
+        np.testing.assert_array_equal(one, moved)
+    frame = pd.read_csv(tmp_path / "run" / "explanations.csv", keep_default_na=False)
+    noted = frame[frame["note"].str.contains("no cell found")]
+    assert {Path(path).stem for path in noted["path"]} == {"empty"}
 
 
 @pytest.mark.parametrize("masks", ["nowhere", "empty"])

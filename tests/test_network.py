@@ -9,6 +9,7 @@ from wbc.backbone import Backbone
 from wbc.classifier import Classifier
 from wbc.labels import CLASSES
 from wbc.network import Head, Network
+from wbc.prepare import Prepare
 
 REFERENCE = Path(__file__).parent / "keras" / "dense_head_3_adam_steps.npz"  # computed by Keras 3.15
 
@@ -94,3 +95,10 @@ def test_description_builds_the_same_network():
     pixels = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
     with torch.no_grad():
         assert torch.equal(network(pixels), twin(pixels))
+
+
+def test_the_description_tells_how_pictures_are_prepared():
+    described = make_network(standardise="scale", scale_strength=0.5).describe()
+    assert Network.from_description(described).prepare == Prepare(64, "scale", 0.5)
+    del described["standardise"], described["scale_strength"]  # as files of earlier versions are
+    assert Network.from_description(described).prepare == Prepare(64, "none")

@@ -22,6 +22,7 @@ from wbc.errors import ConfigError
 from wbc.network import Network
 from wbc.predict_config import PredictConfig
 from wbc.predicting import predict
+from wbc.synthetic import LABS, draw_cell
 
 ROOT = Path(__file__).parents[1]
 CLASSES = ["Basophil", "Monocyte", "Neutrophil"]
@@ -91,6 +92,25 @@ def test_rows_are_what_the_predictor_answers(place, run):
     assert table["set"].tolist() == [" | ".join(names) for names in answers.sets]
     np.testing.assert_allclose(table[CLASSES], answers.probabilities, atol=1e-5)
     np.testing.assert_allclose(table["score"], answers.scores, rtol=1e-4)
+    assert table["cell_found"].isna().all()  # this model looks for none
+    assert answers.cell_found == [None] * len(table)
+
+
+def test_a_model_that_standardises_says_where_it_found_no_cell(tmp_path):
+    network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES, standardise="both").eval()
+    save_model(network, tmp_path / "model.ckpt", {})
+    (tmp_path / "images").mkdir()
+    cell = draw_cell("Monocyte", LABS["lab_a"], np.random.default_rng(0), 96)[0]
+    for name, pixels in (("a_cell", cell), ("b_empty", np.full((96, 96, 3), 230, np.uint8))):
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{name}.png")
+    (tmp_path / "images" / "c_broken.png").write_bytes(b"no picture")
+    folder = tmp_path / "run"
+    assert predict(settings(tmp_path, folder, group=None), folder) == 1
+    table = pd.read_csv(folder / "predictions.csv")
+    assert table["cell_found"].tolist() == ["yes", "no"]
+    answers = wbc.load(tmp_path / "model.ckpt").predict(table["path"].tolist())
+    assert answers.cell_found == [True, False]
+    np.testing.assert_allclose(table[CLASSES], answers.probabilities, atol=1e-5)
 
 
 def test_the_differential_counts_each_slide(run):
@@ -114,11 +134,11 @@ def test_an_interrupted_run_goes_on_without_repeating_or_losing_a_row(
 ):
     answer, calls = wbc.predictor.Predictor.answer, []
 
-    def stop_in_the_middle(self, pixels):
+    def stop_in_the_middle(self, pixels, found):
         if len(calls) == batches:
             raise KeyboardInterrupt
         calls.append(1)
-        return answer(self, pixels)
+        return answer(self, pixels, found)
 
     with monkeypatch.context() as patch:
         patch.setattr(wbc.predictor.Predictor, "answer", stop_in_the_middle)
@@ -134,7 +154,7 @@ def test_an_interrupted_run_goes_on_without_repeating_or_losing_a_row(
 
 def test_parquet_holds_the_same_rows(place, run, tmp_path):
     predict(settings(place, tmp_path, table="predictions.parquet", workers=1), tmp_path)
-    expected = pd.read_csv(run / "predictions.csv")
+    expected = pd.read_csv(run / "predictions.csv", dtype={"cell_found": str}).fillna({"cell_found": ""})
     found = pd.read_parquet(tmp_path / "predictions.parquet")
     assert found.columns.tolist() == expected.columns.tolist()
     for column in expected:

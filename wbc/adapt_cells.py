@@ -18,7 +18,7 @@ from wbc.adapt_config import AdaptConfig
 from wbc.checks import examine_images
 from wbc.errors import DataError
 from wbc.image_sources import find_images
-from wbc.images import decode, resize
+from wbc.images import decode
 from wbc.labels import ClassNames
 from wbc.manifest import COLUMNS, used_rows
 from wbc.predictor import Predictor
@@ -94,10 +94,10 @@ def cell_features(predictor: Predictor, paths: Sequence[str], views: int, batch_
 
     views: 1, 4 or 8.  Raises ImageError for a file that has gone since it was checked.
     """
-    size = predictor.network.image_size_px
+    prepare = predictor.network.prepare
     parts = []
     for start in tqdm(range(0, len(paths), batch_size), "computing features", unit="batch"):
-        batch = np.stack([resize(decode(path), size) for path in paths[start : start + batch_size]])
+        batch = np.stack([prepare(decode(path)) for path in paths[start : start + batch_size]])
         pixels = torch.from_numpy(batch).permute(0, 3, 1, 2)
         parts.append(torch.stack([predictor.outputs(view)[0] for view in _turned(pixels, views)], dim=1))
     return torch.cat(parts)

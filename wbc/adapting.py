@@ -19,7 +19,7 @@ from wbc.adapt_report import Comparison, write_report
 from wbc.answers import fit_rule
 from wbc.checkpoint import load_network, load_provenance, save_model
 from wbc.config import as_plain
-from wbc.device import one_thread, chosen_device
+from wbc.device import chosen_device, one_thread
 from wbc.errors import CheckpointError
 from wbc.files import replacing
 from wbc.manifest import used_rows, write_manifest

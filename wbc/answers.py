@@ -28,8 +28,9 @@ NOT_CALIBRATED = "not calibrated"  # said by a network that has no rule, such as
 
 
 class Answers(NamedTuple):
-    """N answers: labels; probabilities (N, C) float32; sets of classes; status, one of the above; and
-    scores (N,) float64 of strangeness, NaN where nothing was fitted.
+    """N answers: labels; probabilities (N, C) float32; sets of classes; status, one of the above; scores
+    (N,) float64 of strangeness, NaN where nothing was fitted; and cell_found, whether the picture was
+    brought to the standard view or, for want of a cell, taken as it is; None where the model has none.
     """
 
     labels: list[str]
@@ -37,6 +38,7 @@ class Answers(NamedTuple):
     sets: list[list[str]]
     status: list[str]
     scores: np.ndarray
+    cell_found: list[bool | None]
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class AnswerRule:
                 for odd, certain in zip(strange.tolist(), sure.tolist(), strict=True)
             ],
             scores.numpy(),
+            [None] * len(scores),
         )
 
 
@@ -131,12 +134,13 @@ def uncalibrated(logits: Tensor, classes: Sequence[str]) -> Answers:
         [[label] for label in labels],
         [NOT_CALIBRATED] * len(labels),
         np.full(len(labels), math.nan),
+        [None] * len(labels),
     )
 
 
 def no_answers(classes: int) -> Answers:
     """The answers for no image at all."""
-    return Answers([], np.empty((0, classes), np.float32), [], [], np.empty(0))
+    return Answers([], np.empty((0, classes), np.float32), [], [], np.empty(0), [])
 
 
 def joined(parts: Sequence[Answers]) -> Answers:
@@ -147,4 +151,5 @@ def joined(parts: Sequence[Answers]) -> Answers:
         [classes for part in parts for classes in part.sets],
         [status for part in parts for status in part.status],
         np.concatenate([part.scores for part in parts]),
+        [found for part in parts for found in part.cell_found],
     )

@@ -22,7 +22,6 @@ from wbc.cells import Batch, FrozenCells
 from wbc.check_cache import stamp
 from wbc.data import CellData
 from wbc.decoded import DecodedImages
-from wbc.images import DECODER
 from wbc.network import Network
 from wbc.views import Views
 
@@ -86,17 +85,17 @@ class FillCaches(Callback):
     def _keep_decoded(self, trainer: Trainer) -> None:
         """Give every set a file of decoded pixels where there is room."""
         for name, decoded in self.data.decoded.items():
-            size = DecodedImages.size_bytes(len(decoded.paths), decoded.image_size_px)
+            layout = (len(decoded.paths), decoded.prepare.size_px)
+            size = DecodedImages.size_bytes(*layout)
             file = self.folder / f"decoded-{self._files_key(name)}.pixels"
-            layout = (file, len(decoded.paths), decoded.image_size_px)
-            if self._allocated(trainer, f"decoded {name} images", size, DecodedImages.allocate, *layout):
-                self.data.decoded[name] = DecodedImages(decoded.paths, decoded.image_size_px, file)
+            if self._allocated(
+                trainer, f"decoded {name} images", size, DecodedImages.allocate, file, *layout
+            ):
+                self.data.decoded[name] = DecodedImages(decoded.paths, decoded.prepare, file)
 
     def _files_key(self, name: str) -> str:
         stamps = [(path, *stamp(path)) for path in self.data.decoded[name].paths]
-        return content_key(
-            files=stamps, image_size_px=self.data.image_size_px, decoder=[DECODER, cv2.__version__]
-        )
+        return content_key(files=stamps, prepare=self.data.prepare.key)
 
     def _stored(
         self,

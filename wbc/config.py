@@ -14,6 +14,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from wbc.errors import ConfigError
+from wbc.prepare import STANDARDISE
 
 Settings = TypeVar("Settings")  # a command's dataclass
 WEIGHTS = ("timm", "none", "package")  # any other word is a file
@@ -67,6 +68,8 @@ class ModelConfig:
     head_units: list[int] = MISSING
     dropout: float = MISSING
     test_time: TestTimeConfig = field(default_factory=TestTimeConfig)
+    standardise: str = MISSING  # one of STANDARDISE
+    scale_strength: float = MISSING
 
 
 @dataclass
@@ -218,6 +221,15 @@ class Config:
             (
                 self.model.image_size_px >= 64,  # below, the last feature map is one pixel
                 f"model.image_size_px={self.model.image_size_px}: expected 64 or more",
+            ),
+            (
+                self.model.standardise in STANDARDISE,
+                f"model.standardise={self.model.standardise!r}: expected one of {STANDARDISE}",
+            ),
+            (
+                0 < self.model.scale_strength <= 1,
+                f"model.scale_strength={self.model.scale_strength}: expected 0 < strength <= 1; "
+                "to leave sizes as they are, give standardise=none or background",
             ),
             (0 <= self.model.dropout < 1, f"model.dropout={self.model.dropout}: expected 0 <= dropout < 1"),
             (

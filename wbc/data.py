@@ -20,6 +20,7 @@ from wbc.cells import Cells, FrozenCells
 from wbc.cores import available_cores
 from wbc.decoded import DecodedImages
 from wbc.manifest import used_rows
+from wbc.prepare import Prepare
 from wbc.views import Views
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class CellData(LightningDataModule):
         self,
         manifest: pd.DataFrame,
         classes: Sequence[str],
-        image_size_px: int,
+        prepare: Prepare,
         batch_size: int,
         augment: Augment,
         seed: int,
@@ -52,7 +53,7 @@ class CellData(LightningDataModule):
         }
         self.evaluated = ["val", *(split for split in self.rows if split.startswith("test"))]
         self.classes = list(classes)
-        self.image_size_px = image_size_px
+        self.prepare = prepare
         self.batch_size = batch_size
         self.augment = augment
         self.seed = seed
@@ -60,7 +61,7 @@ class CellData(LightningDataModule):
         self.draws = _draws(self.rows["train"], balance, max_repeats) if balance else None
         self.first_epoch = 0
         self.decoded = {
-            name: DecodedImages(rows["path"].tolist(), image_size_px) for name, rows in self.rows.items()
+            name: DecodedImages(rows["path"].tolist(), prepare) for name, rows in self.rows.items()
         }
         self.frozen: dict[str, ActivationStore] = {}  # set -> its frozen values, where they are cached
         self.frozen_views = 0

@@ -13,21 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from wbc.images import decode, resize
+from wbc.images import decode
+from wbc.prepare import Prepare
 
 
 class DecodedImages:
-    """Images of `paths` as (size, size, 3) uint8, decoded at most once; without a `file`, each time."""
+    """Images of `paths` as the network takes them, decoded at most once; without a `file`, each time."""
 
     _filled: np.memmap
 
-    def __init__(self, paths: Sequence[str], image_size_px: int, file: Path | None = None) -> None:
+    def __init__(self, paths: Sequence[str], prepare: Prepare, file: Path | None = None) -> None:
         self.paths = list(paths)
-        self.image_size_px = image_size_px
+        self.prepare = prepare
         self.file = file
         self._pixels: np.memmap | None = None
         if file is not None:
-            shape = (len(self.paths), image_size_px, image_size_px, 3)
+            shape = (len(self.paths), prepare.size_px, prepare.size_px, 3)
             self._pixels = np.memmap(file, np.uint8, "r+", shape=shape)
             offset = int(np.prod(shape))
             self._filled = np.memmap(file, np.uint8, "r+", offset=offset, shape=(len(self.paths),))
@@ -59,7 +60,7 @@ class DecodedImages:
 
     def __getstate__(self) -> dict[str, Any]:
         """For processes that are spawned: the file's name, since a pickled memory map is a copy of it all."""
-        return {"paths": self.paths, "image_size_px": self.image_size_px, "file": self.file}
+        return {"paths": self.paths, "prepare": self.prepare, "file": self.file}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Open the file anew."""
@@ -69,7 +70,7 @@ class DecodedImages:
         """Image number `index`; ImageError where it cannot be decoded."""
         if self._pixels is not None and self._filled[index]:
             return np.array(self._pixels[index])
-        image = resize(decode(self.paths[index]), self.image_size_px)
+        image = self.prepare(decode(self.paths[index]))
         if self._pixels is not None:
             self._pixels[index] = image
             self._filled[index] = 1

@@ -72,7 +72,7 @@ def model_outputs(
     """
     batches = PathBatches(paths, batch_size)
     plain, answers = [], [no_answers(len(predictor.classes))]
-    loader = batch_loader(FileBatches(batches, predictor.network.image_size_px), range(len(batches)), workers)
+    loader = batch_loader(FileBatches(batches, predictor.network.prepare), range(len(batches)), workers)
     with tqdm(total=len(paths), unit="image", desc=title, disable=None) as bar:
         for batch in loader:
             for image, reason in zip(batch.images, batch.reasons, strict=True):
@@ -80,7 +80,7 @@ def model_outputs(
                     raise DataError(f"{image.path}: {reason}; it could be read a moment ago")
             features, logits = predictor.outputs(batch.pixels)
             plain.append(logits.double().softmax(dim=1))
-            answers.append(predictor.answers(features, logits))
+            answers.append(predictor.answers(features, logits, batch.found))
             bar.update(len(batch.images))
     return torch.cat(plain), joined(answers)
 

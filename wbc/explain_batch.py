@@ -21,7 +21,7 @@ from wbc.explain_sheet import write_thumbnails
 from wbc.explain_summary import EDGES, RANDOM
 from wbc.faithfulness import deletion_insertion, edge_map, random_map
 from wbc.files import replacing
-from wbc.images import ImageError, decode, resize
+from wbc.images import ImageError, decode
 from wbc.methods import Method
 from wbc.network import Network
 from wbc.panels import NO_HEAT, Decision, panel, write_picture
@@ -29,6 +29,7 @@ from wbc.panels import NO_HEAT, Decision, panel, write_picture
 log = logging.getLogger(__name__)
 
 NOT_FINITE = "heat is not finite"
+NO_CELL = "no cell found, the image was classified as it is"
 
 
 @dataclass
@@ -39,7 +40,7 @@ class _Cell:
     path: str
     pixels: np.ndarray  # (size, size, 3) uint8, as the network sees it
     mask: np.ndarray | None
-    note: str  # why there is no mask
+    note: str  # why there is no mask, or no standard view
     probabilities: Tensor  # (C,)
     target: int
     decision: Decision
@@ -94,8 +95,13 @@ def _read(
             failed.append({"number": number, "path": path, "label": label, "note": problem.reason})
             continue
         mask, note = _mask(path, image.shape, config)
-        pixels = resize(image, network.image_size_px)
-        cells.append(_Cell(number, path, pixels, mask, note, torch.empty(0), 0, Decision("", 0.0, label)))
+        view = network.prepare.view(image)
+        mask = None if mask is None else view.mask(mask)
+        if view.found is False:
+            note = "; ".join(filter(None, [note, NO_CELL]))
+        cells.append(
+            _Cell(number, path, view.pixels, mask, note, torch.empty(0), 0, Decision("", 0.0, label))
+        )
     if cells:
         with torch.inference_mode():
             probabilities = network(_stacked(cells, network)).softmax(dim=1).cpu()

@@ -48,7 +48,9 @@ def write_report(
         return
     one_each = explained.drop_duplicates("number")
     sheet = folder / "contact_sheet.png"
-    write_contact_sheet(sheet, "Explanations", methods[0].name, one_each, explained_before(folder))
+    write_contact_sheet(
+        sheet, "Explanations", methods[0].name, one_each, explained_before(folder), network.prepare
+    )
     parts: list[str] = [
         f"Model: {config.checkpoint}. Images: {config.images}. Heat speaks for: {config.target}."
     ]

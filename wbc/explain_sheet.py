@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wbc.files import replacing
-from wbc.images import ImageError, decode, resize
+from wbc.images import ImageError, decode
 from wbc.methods import Method
 from wbc.network import Network
 from wbc.panels import ContactSheet, Decision
+from wbc.prepare import Prepare
 
 _SIDE = 112  # pixels, a little more than the sheet shows
 
@@ -25,18 +27,26 @@ Row = dict[Any, Any]  # path, label ("" where not known), predicted, probability
 
 
 def write_contact_sheet(
-    path: Path, title: str, method: str, rows: pd.DataFrame, heat_of: Callable[[Row, np.ndarray], np.ndarray]
+    path: Path,
+    title: str,
+    method: str,
+    rows: pd.DataFrame,
+    heat_of: Callable[[Row, np.ndarray], np.ndarray],
+    prepare: Prepare,
 ) -> None:
-    """Errors first in each class.  heat_of: a Row of `rows` and its pixels (side, side, 3) to (side, side).
+    """Errors first in each class, images as the network sees them.
+
+    heat_of: a Row of `rows` and its pixels (side, side, 3) to (side, side).
 
     An image that has gone since is shown as such.
     """
     sheet = ContactSheet(title, method)
+    small = replace(prepare, size_px=_SIDE)
     for row in rows.to_dict("records"):
 
         def look(row: Row = row) -> tuple[np.ndarray, np.ndarray | str]:
             try:
-                pixels = resize(decode(row["path"]), _SIDE)
+                pixels = small(decode(row["path"]))
             except ImageError as problem:
                 return np.full((_SIDE, _SIDE, 3), 255, np.uint8), problem.reason
             return pixels, heat_of(row, pixels)
@@ -89,5 +99,5 @@ def decision_of(row: Row) -> Decision:
 
 def image_of(path: str, network: Network) -> tuple[torch.Tensor, np.ndarray]:
     """One file as the network takes it, (1, 3, H, W) on its device, and as (H, W, 3) uint8."""
-    pixels = resize(decode(path), network.image_size_px)
+    pixels = network.prepare(decode(path))
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].to(network.mean.device), pixels

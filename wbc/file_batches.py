@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from wbc.image_list import Listed
-from wbc.images import ImageError, decode, resize
+from wbc.images import ImageError, decode
+from wbc.prepare import Prepare
 
 
 class Batches(Protocol):
@@ -47,40 +48,44 @@ class PathBatches:
 
 class FileBatch(NamedTuple):
     """images: N of the list; reasons: why each cannot be read, "" where it can; pixels (K, 3, S, S) uint8
-    of the K that can.
+    of the K that can, and found: what the preparation says of each of these.
     """
 
     number: int
     images: list[Listed]
     reasons: list[str]
     pixels: Tensor
+    found: list[bool | None]
 
 
 class FileBatches(Dataset[FileBatch]):
     """A list's batches by number."""
 
-    def __init__(self, images: Batches, size_px: int) -> None:
+    def __init__(self, images: Batches, prepare: Prepare) -> None:
         self.images = images
-        self.size_px = size_px
+        self.prepare = prepare
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, number: int) -> FileBatch:
         images = self.images.batch(number)
-        pixels, reasons = [np.empty((0, self.size_px, self.size_px, 3), np.uint8)], []
+        side = self.prepare.size_px
+        pixels, reasons = [np.empty((0, side, side, 3), np.uint8)], []
+        found: list[bool | None] = []
         for image in images:
             try:
                 image.path.encode()  # a name that is no UTF-8 could stand in no table
-                pixels.append(resize(decode(image.path), self.size_px)[None])
+                view = self.prepare.view(decode(image.path))
+                pixels.append(view.pixels[None])
+                found.append(view.found)
                 reasons.append("")
             except UnicodeEncodeError:
                 reasons.append("the name is not UTF-8; rename it (e.g. with convmv)")
             except ImageError as problem:
                 reasons.append(problem.reason)
-        return FileBatch(
-            number, images, reasons, torch.from_numpy(np.concatenate(pixels)).permute(0, 3, 1, 2)
-        )
+        stacked = torch.from_numpy(np.concatenate(pixels)).permute(0, 3, 1, 2)
+        return FileBatch(number, images, reasons, stacked, found)
 
 
 def batch_loader(batches: FileBatches, numbers: Iterable[int], workers: int) -> DataLoader[FileBatch]:

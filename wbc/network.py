@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wbc.backbone import Backbone
+from wbc.prepare import Prepare
 from wbc.test_time import AveragedViews
 
 
@@ -46,7 +47,8 @@ class Head(nn.Sequential):
 class Network(nn.Module):
     """White blood cell classifier: (N, 3, H, W) images of 0..255 to (N, classes) logits.
 
-    The images have the side `image_size_px`; scaling to what the backbone's weights expect happens inside.
+    The images are what `prepare` makes of decoded pictures, of the side `image_size_px`; scaling to what the
+    backbone's weights expect happens inside.
     """
 
     mean: Tensor
@@ -58,8 +60,11 @@ class Network(nn.Module):
         classes: Sequence[str],
         head_units: Sequence[int] = (128, 256),
         dropout: float = 0.45,
+        standardise: str = "none",
+        scale_strength: float = 1.0,
     ) -> None:
         super().__init__()
+        self.prepare = Prepare(backbone.image_size_px, standardise, scale_strength)
         self.backbone = backbone
         self.classes = list(classes)
         self.head_units = list(head_units)
@@ -116,6 +121,8 @@ class Network(nn.Module):
             "head_units": self.head_units,
             "dropout": self.dropout,
             "test_time": self.test_time.state(),
+            "standardise": self.prepare.standardise,
+            "scale_strength": self.prepare.scale_strength,
         }
 
     @classmethod
@@ -124,7 +131,14 @@ class Network(nn.Module):
         backbone = Backbone(
             description["backbone"], description["image_size_px"], description["drop_path_rate"]
         )
-        network = cls(backbone, description["classes"], description["head_units"], description["dropout"])
+        network = cls(
+            backbone,
+            description["classes"],
+            description["head_units"],
+            description["dropout"],
+            description.get("standardise", "none"),  # older files do not name them
+            description.get("scale_strength", 1.0),
+        )
         network.mean = 255 * torch.tensor(description["mean"]).view(1, 3, 1, 1)
         network.std = 255 * torch.tensor(description["std"]).view(1, 3, 1, 1)
         network.test_time = AveragedViews(**description.get("test_time", {}))  # of older files: one view

@@ -108,7 +108,7 @@ def _write_parts(
     """The parts of this process, each written when its batches are done."""
     numbers = {start: range(start, min(start + _PART_BATCHES, len(images))) for start, _ in mine}
     order = list(itertools.chain.from_iterable(numbers.values()))
-    batches = FileBatches(images, predictor.network.image_size_px)
+    batches = FileBatches(images, predictor.network.prepare)
     workers = default_workers() if config.workers is None else config.workers
     loader = iter(batch_loader(batches, order, workers))
     nothing = no_answers(len(predictor.classes))
@@ -117,7 +117,7 @@ def _write_parts(
         for start, part in mine:
             rows: list[list[str]] = []
             for batch in itertools.islice(loader, len(numbers[start])):
-                answers = predictor.answer(batch.pixels) if len(batch.pixels) else nothing
+                answers = predictor.answer(batch.pixels, batch.found) if len(batch.pixels) else nothing
                 rows += part_rows(batch, answers, config.group is not None)
                 bar.update(len(batch.images))
             with replacing(part) as beside:
@@ -142,10 +142,11 @@ def _wait_for_all(parts: list[Path]) -> None:
 def _join(parts: list[Path], folder: Path, classes: list[str], config: PredictConfig) -> int:
     """The tables and the differential of all parts; returns how many images could not be read."""
     grouped = config.group is not None
-    width = len(header(classes, grouped))
+    columns = header(classes, grouped)
+    width = len(columns)
     total = Differential(classes)
     groups: dict[str, Differential] = defaultdict(lambda: Differential(classes))
-    label, status = 1 + grouped, width - 2
+    label, status = 1 + grouped, columns.index("status", 1 + grouped + len(classes))
     with (
         replacing(folder / config.table) as beside,
         table_writer(beside, classes, grouped) as table,

@@ -15,7 +15,8 @@ from wbc.answers import Answers
 from wbc.file_batches import FileBatch
 
 SET_SEPARATOR = " | "
-_REASON = "reason"
+_BEHIND = ("set", "status", "score", "cell_found")
+_FOUND = {True: "yes", False: "no", None: ""}
 _ROWS = 8192  # of a row group of Parquet
 
 
@@ -27,8 +28,11 @@ class RowWriter(Protocol):
 
 
 def header(classes: Sequence[str], grouped: bool) -> list[str]:
-    """The columns of predictions.csv; those of classes are their calibrated probabilities."""
-    return ["path", *(["group"] if grouped else []), "prediction", *classes, "set", "status", "score"]
+    """The columns of predictions.csv; those of classes are their calibrated probabilities.
+
+    cell_found is empty where the model looks for none.
+    """
+    return ["path", *(["group"] if grouped else []), "prediction", *classes, *_BEHIND]
 
 
 def part_rows(batch: FileBatch, answers: Answers, grouped: bool) -> Iterator[list[str]]:
@@ -38,7 +42,7 @@ def part_rows(batch: FileBatch, answers: Answers, grouped: bool) -> Iterator[lis
         front = [image.path, *([image.group] if grouped else [])]
         if reason:
             printable = front[0].encode(errors="backslashreplace").decode()
-            yield [printable, *front[1:], *[""] * (answers.probabilities.shape[1] + 4), reason]
+            yield [printable, *front[1:], *[""] * (1 + answers.probabilities.shape[1] + len(_BEHIND)), reason]
             continue
         yield [
             *front,
@@ -47,6 +51,7 @@ def part_rows(batch: FileBatch, answers: Answers, grouped: bool) -> Iterator[lis
             SET_SEPARATOR.join(answers.sets[row]),
             answers.status[row],
             f"{answers.scores[row]:.6g}",
+            _FOUND[answers.cell_found[row]],
             "",
         ]
         row += 1

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from wbc.answers import AnswerRule, Answers, joined, no_answers, uncalibrated
 from wbc.checkpoint import load_model
-from wbc.images import decode, resize
+from wbc.images import decode
 from wbc.network import Network
+from wbc.standard_view import StandardView
 
 
 class Predictor:
@@ -37,19 +38,25 @@ class Predictor:
             raise TypeError(f"predict takes a list: [{str(images)!r}]")
         parts = [no_answers(len(self.classes))]
         for start in range(0, len(images), batch_size):
-            batch = np.stack([self._prepared(image) for image in images[start : start + batch_size]])
-            parts.append(self.answer(torch.from_numpy(batch).permute(0, 3, 1, 2)))
+            views = [self._prepared(image) for image in images[start : start + batch_size]]
+            pixels = torch.from_numpy(np.stack([view.pixels for view in views])).permute(0, 3, 1, 2)
+            parts.append(self.answer(pixels, [view.found for view in views]))
         return joined(parts)
 
-    def answer(self, pixels: Tensor) -> Answers:
-        """(N, 3, H, W) of 0..255 with the side that the network was made for, on any device, to N answers."""
-        return self.answers(*self.outputs(pixels))
+    def answer(self, pixels: Tensor, found: Sequence[bool | None]) -> Answers:
+        """(N, 3, H, W) of 0..255 as the network's `prepare` makes them, on any device, to N answers.
 
-    def answers(self, features: Tensor, logits: Tensor) -> Answers:
+        found: what `prepare` says of each picture.
+        """
+        return self.answers(*self.outputs(pixels), found)
+
+    def answers(self, features: Tensor, logits: Tensor, found: Sequence[bool | None]) -> Answers:
         """The answers that such `outputs` give, by the rule where there is one."""
         if self.rule is None:
-            return uncalibrated(logits, self.classes)
-        return self.rule.answer(features, logits, self.classes)
+            answers = uncalibrated(logits, self.classes)
+        else:
+            answers = self.rule.answer(features, logits, self.classes)
+        return answers._replace(cell_found=list(found))
 
     def outputs(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Features (N, D) and logits (N, C) of such pixels, float32 on the CPU: what a rule is fitted on.
@@ -62,14 +69,14 @@ class Predictor:
             )
         return features.float().cpu(), logits.float().cpu()
 
-    def _prepared(self, image: str | Path | np.ndarray) -> np.ndarray:
+    def _prepared(self, image: str | Path | np.ndarray) -> StandardView:
         if not isinstance(image, np.ndarray):
             image = decode(image)
         elif image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(
                 f"an array of {image.dtype} {image.shape} is no image: expected uint8 (height, width, 3) RGB"
             )
-        return resize(image, self.network.image_size_px)
+        return self.network.prepare.view(image)
 
 
 def load(path: str | Path) -> Predictor:

@@ -49,7 +49,7 @@ def _write(path: Path, title: str, rows: pd.DataFrame, network: Network) -> None
         path.unlink(missing_ok=True)  # of an earlier, interrupted writing
         return
     method = Method("gradcam", [], ClassActivationMap(network, "gradcam"))
-    write_contact_sheet(path, title, method.name, rows, explained_now(network, method))
+    write_contact_sheet(path, title, method.name, rows, explained_now(network, method), network.prepare)
 
 
 def _wrong(result: SetResult) -> pd.DataFrame:

@@ -31,6 +31,7 @@ from wbc.network import Network
 from wbc.phases import PhaseOutcome, best_checkpoint, log_folder, run_phase
 from wbc.precision import faster_precision, forward_ms, resolve_precision
 from wbc.predictor import Predictor
+from wbc.prepare import Prepare
 from wbc.results import (
     results_table,
     set_metrics,
@@ -61,7 +62,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     data = CellData(
         manifest,
         config.data.classes,
-        config.model.image_size_px,
+        Prepare(config.model.image_size_px, config.model.standardise, config.model.scale_strength),
         config.training.batch_size,
         augment,
         config.seed,
@@ -185,7 +186,14 @@ def _starting_network(config: Config, folder: Path, phases: list[str]) -> Networ
             return load_network(last)
     model = config.model
     backbone = Backbone(model.backbone, model.image_size_px, model.drop_path_rate)
-    network = Network(backbone, config.data.classes, model.head_units, model.dropout)
+    network = Network(
+        backbone,
+        config.data.classes,
+        model.head_units,
+        model.dropout,
+        model.standardise,
+        model.scale_strength,
+    )
     network.test_time = AveragedViews(**vars(model.test_time))
     if config.init_from is None:
         load_pretrained(backbone, model.weights)
@@ -196,6 +204,8 @@ def _starting_network(config: Config, folder: Path, phases: list[str]) -> Networ
         "model.image_size_px": (found.image_size_px, model.image_size_px),
         "data.classes": (found.classes, config.data.classes),
         "model.head_units": (found.head_units, model.head_units),
+        "model.standardise": (found.prepare.standardise, model.standardise),
+        "model.scale_strength": (found.prepare.scale_strength, model.scale_strength),
     }
     for key, (has, wanted) in asked.items():
         if has != wanted:

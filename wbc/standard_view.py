@@ -1,0 +1,118 @@
+"""A picture in the standard way: its cell of a standard size in the middle, the field of a standard white.
+
+Worker processes import this module, so it stays free of torch and pandas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from wbc.cell_finder import find_cell
+from wbc.images import resize
+
+VERSION = "1"  # raise it whenever the same picture would be shown otherwise, by this module or the finder
+
+# Diameter of a cell as a share of the frame: the geometric mean over the cells of the PBC set, whose pictures
+# so keep about their scale.
+CELL_SHARE = 0.385
+ZOOM = (0.5, 2.0)  # limits of what a picture is zoomed by; beyond, the outline is rather wrong
+
+WHITE = 238.0  # grey level of the field: light enough, and nothing saturates by noise
+GAIN = (0.5, 4.0)  # limits in linear light: yellow glass lacks a factor of 3 in blue
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a picture lies in the frame: scaled to `width` x `height`, its corner at (`left`, `top`)."""
+
+    width: int
+    height: int
+    left: int
+    top: int
+
+    def place(
+        self, scaled: np.ndarray, size_px: int, border: int, colour: Sequence[float] = (0, 0, 0)
+    ) -> np.ndarray:
+        """(height, width, ...) in a frame of (size_px, size_px, ...)."""
+        x, y = max(-self.left, 0), max(-self.top, 0)
+        part = scaled[y : size_px - self.top, x : size_px - self.left]
+        top, left = max(self.top, 0), max(self.left, 0)
+        bottom, right = size_px - top - part.shape[0], size_px - left - part.shape[1]
+        return cv2.copyMakeBorder(part, top, bottom, left, right, border, value=colour)
+
+
+@dataclass(frozen=True)
+class StandardView:
+    """pixels (size_px, size_px, 3) uint8; found: whether there was a cell, None where none was looked for;
+    placement: None where the picture was squashed into the frame.
+    """
+
+    pixels: np.ndarray
+    found: bool | None
+    placement: Placement | None = None
+
+    def mask(self, mask: np.ndarray) -> np.ndarray:
+        """A mask of the picture (H, W) as it lies in the frame; unchanged where the picture was squashed."""
+        if self.placement is None:
+            return mask
+        size = (self.placement.width, self.placement.height)
+        # EXACT samples at pixel centres, as the image's own interpolation does; plain NEAREST is shifted.
+        scaled = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
+        return self.placement.place(scaled, len(self.pixels), cv2.BORDER_CONSTANT)
+
+
+def standard_view(rgb: np.ndarray, size_px: int, scale: float = 1.0, background: bool = True) -> StandardView:
+    """(H, W, 3) uint8 RGB as (size_px, size_px, 3); as `wbc.images.resize` makes it where no cell is found.
+
+    scale: how far the cell's size is made standard, as an exponent: 1 wholly, 0 not at all (nor is it
+    centred), 0.5 by the square root.  Between labs the size says nothing; within one it tells monocytes from
+    lymphocytes, and only a part of the correction leaves a part of that mark.
+    background: whether the field is made white, by a gain of each channel's linear light.
+    """
+    cell = find_cell(rgb)
+    if cell is None:
+        return StandardView(resize(rgb, size_px), False)
+    placement = None
+    if scale:
+        height, width = rgb.shape[:2]
+        side = np.sqrt(height * width)
+        zoom = np.clip((CELL_SHARE * side / cell.diameter) ** scale, *ZOOM) * size_px / side
+        placement = Placement(
+            width=max(1, round(width * zoom)),
+            height=max(1, round(height * zoom)),
+            left=round(size_px / 2 - cell.centre[0] * zoom),
+            top=round(size_px / 2 - cell.centre[1] * zoom),
+        )
+        scaled = _scaled(rgb, placement.width, placement.height)
+        if cell.background is None:
+            pixels = placement.place(scaled, size_px, cv2.BORDER_REPLICATE)
+        else:  # no streaks of what lies at the picture's edge
+            pixels = placement.place(scaled, size_px, cv2.BORDER_CONSTANT, cell.background.tolist())
+    else:
+        pixels = resize(rgb, size_px)
+    if background and cell.background is not None:
+        pixels = cv2.LUT(pixels, _whitening(cell.background))
+    return StandardView(pixels, True, placement)
+
+
+def _scaled(rgb: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Averaged over areas where it shrinks, interpolated where it grows, as `wbc.images.resize` does."""
+    smaller = width < rgb.shape[1]
+    return cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+
+
+_CODE = np.arange(256) / 255
+_LIGHT = np.where(_CODE <= 0.04045, _CODE / 12.92, ((_CODE + 0.055) / 1.055) ** 2.4)  # IEC 61966-2-1
+
+
+def _whitening(background: np.ndarray) -> np.ndarray:
+    """The table (256, 1, 3) uint8 that takes `background` to WHITE."""
+    at = [np.interp(value, np.arange(256), _LIGHT) for value in (WHITE, *background)]
+    gain = np.clip(at[0] / np.maximum(at[1:], 1e-3), *GAIN)
+    light = np.minimum(_LIGHT[:, None] * gain, 1)
+    code = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.rint(code * 255).astype(np.uint8)[:, None]
