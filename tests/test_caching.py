@@ -82,7 +82,7 @@ def kept(root, tmp_path_factory) -> Path:
         (["cache_views=1"], {"val", "test", "test_other_lab"}),
         (["data.synthetic_seed=1"], set()),  # other images
         (["model.image_size_px=96"], set()),
-        (["model.standardise=background"], set()),
+        (["model.standardise=[field]"], set()),
         (["trainer.precision=32-true"], set()),
     ],
 )

@@ -210,7 +210,7 @@ def test_a_mask_that_does_not_fit_is_named_and_the_others_are_measured(place, tm
 
 
 def test_masks_move_with_the_cell_and_a_picture_without_one_is_noted(place, tmp_path, monkeypatch):
-    network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES, standardise="scale").eval()
+    network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES, standardise=["size"]).eval()
     save_model(network, tmp_path / "model.ckpt", {})
     image, mask = draw_cell("Monocyte", LABS["lab_f"], np.random.default_rng(0), 96)
     pictures = {"images/cell": image, "images/empty": np.full_like(image, 230), "masks/cell": mask}

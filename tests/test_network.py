@@ -98,7 +98,7 @@ def test_description_builds_the_same_network():
 
 
 def test_the_description_tells_how_pictures_are_prepared():
-    described = make_network(standardise="scale", scale_strength=0.5).describe()
-    assert Network.from_description(described).prepare == Prepare(64, "scale", 0.5)
-    del described["standardise"], described["scale_strength"]  # as files of earlier versions are
-    assert Network.from_description(described).prepare == Prepare(64, "none")
+    described = make_network(standardise=["size"], size_strength=0.5).describe()
+    assert Network.from_description(described).prepare == Prepare(64, ["size"], 0.5)
+    del described["standardise"], described["size_strength"]  # as files of earlier versions are
+    assert Network.from_description(described).prepare == Prepare(64)

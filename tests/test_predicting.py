@@ -97,7 +97,7 @@ def test_rows_are_what_the_predictor_answers(place, run):
 
 
 def test_a_model_that_standardises_says_where_it_found_no_cell(tmp_path):
-    network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES, standardise="both").eval()
+    network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES, standardise=["size", "field"]).eval()
     save_model(network, tmp_path / "model.ckpt", {})
     (tmp_path / "images").mkdir()
     cell = draw_cell("Monocyte", LABS["lab_a"], np.random.default_rng(0), 96)[0]

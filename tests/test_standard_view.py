@@ -9,7 +9,8 @@ import pytest
 from wbc.cell_finder import find_cell
 from wbc.images import resize
 from wbc.prepare import Prepare
-from wbc.standard_view import CELL_SHARE, WHITE, ZOOM, standard_view
+from wbc.standard_colour import NUCLEUS, WHITE, restaining
+from wbc.standard_view import CELL_SHARE, ZOOM, standard_view
 
 YELLOW = (246, 236, 150)
 
@@ -49,13 +50,13 @@ def test_the_field_becomes_white_also_beyond_the_pictures_edge():
     view = standard_view(image, 224)
     corners = view.pixels[[0, 0, -1, -1], [0, -1, 0, -1]]
     assert np.abs(corners.astype(int) - WHITE).max() <= 1
-    plain = standard_view(image, 224, background=False)
+    plain = standard_view(image, 224, field=False)
     assert np.abs(plain.pixels[0, 0].astype(int) - YELLOW).max() <= 1
 
 
 def test_gain_is_one_of_linear_light():
     image, _ = smear(field=(200, 200, 200))
-    pixels = standard_view(image, 200, scale=0).pixels
+    pixels = standard_view(image, 200, size=0).pixels
 
     def light(value):
         return ((value / 255 + 0.055) / 1.055) ** 2.4
@@ -64,9 +65,32 @@ def test_gain_is_one_of_linear_light():
     assert light(pixels[100, 100].astype(float)) == pytest.approx(expected, rel=0.02)
 
 
-def test_without_scale_the_picture_is_squashed_as_ever():
+def test_nuclei_of_two_stains_come_to_one_colour_and_the_field_stays_white():
+    views = []
+    for nucleus, cytoplasm, field in (
+        ((90, 40, 90), (190, 160, 140), YELLOW),
+        ((60, 30, 140), (150, 140, 190), (255,) * 3),
+    ):
+        image = np.full((200, 200, 3), field, np.uint8)
+        cv2.circle(image, (100, 100), 30, cytoplasm, -1)
+        cv2.circle(image, (100, 100), 20, nucleus, -1)
+        views.append(standard_view(image, 200, stain=True).pixels.astype(int))
+    for pixels in views:
+        assert pixels[100, 100] == pytest.approx(NUCLEUS, abs=3)
+        assert np.abs(pixels[5, 5] - WHITE).max() <= 1
+
+
+def test_densities_are_multiplied_within_limits():
+    table = restaining(np.array([80, 42, 238 * (160 / 238) ** 0.8]))[:, 0].astype(float)
+    assert table[:239, :2] == pytest.approx(np.arange(239)[:, None].repeat(2, 1), abs=1)
+    assert table[100, 2] == pytest.approx(WHITE * (100 / WHITE) ** 1.25, abs=1)
+    black = restaining(np.array([1, 1, 1]))[:, 0].astype(float)
+    assert black[60] == pytest.approx(WHITE * (60 / WHITE) ** 0.5, abs=1)
+
+
+def test_without_size_the_picture_is_squashed_as_ever():
     image, _ = smear(side=240, field=(238, 238, 238))
-    view = standard_view(image, 224, scale=0)
+    view = standard_view(image, 224, size=0)
     assert view.placement is None
     np.testing.assert_array_equal(view.pixels, resize(image, 224))
 
@@ -74,12 +98,12 @@ def test_without_scale_the_picture_is_squashed_as_ever():
 def test_a_picture_without_a_field_keeps_its_colours():
     image, _ = smear(400, field=YELLOW)  # cytoplasm up to the edges
     cv2.circle(image, (100, 100), 70, (90, 40, 90), -1)
-    view = standard_view(image, 200, scale=0)
+    view = standard_view(image, 200, size=0)
     assert view.found
     np.testing.assert_array_equal(view.pixels, image)
 
 
-@pytest.mark.parametrize("standardise", ["scale", "background", "both"])
+@pytest.mark.parametrize("standardise", [["size"], ["field"], ["size", "field", "stain"]])
 def test_without_a_cell_the_picture_passes_as_it_is(standardise):
     empty = np.random.default_rng(0).normal(230, 3, (90, 120, 3)).astype(np.uint8)
     view = Prepare(64, standardise).view(empty)
@@ -98,7 +122,7 @@ def test_none_looks_for_nothing():
 @pytest.mark.parametrize("diameter", [40, 60, 150])
 def test_masks_move_with_their_pictures(diameter):
     image, mask = smear(diameter, (110, 95))
-    view = standard_view(image, 224, background=False)
+    view = standard_view(image, 224, field=False)
     moved = view.mask(mask)
     assert moved.shape == (224, 224)
     assert set(np.unique(moved)) == {0, 128, 255}
@@ -107,7 +131,8 @@ def test_masks_move_with_their_pictures(diameter):
 
 
 def test_each_setting_has_a_key_of_its_own_and_travels_to_processes():
-    scaled = [Prepare(64, "scale"), Prepare(64, "scale", 0.5)]
-    settings = [Prepare(64), Prepare(96), Prepare(64, "both"), *scaled]
+    scaled = [Prepare(64, ["size"]), Prepare(64, ["size"], 0.5)]
+    settings = [Prepare(64), Prepare(96), Prepare(64, ["size", "field"]), *scaled]
     assert len({tuple(one.key) for one in settings}) == len(settings)
+    assert Prepare(64, ["field", "size"]) == settings[2]
     assert pickle.loads(pickle.dumps(settings[-1])) == settings[-1]

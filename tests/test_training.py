@@ -226,7 +226,7 @@ def test_finetune_alone_starts_from_a_checkpoint(run, root, tmp_path, monkeypatc
         ("init_from={folder}/nothing.ckpt", CheckpointError, "nothing.ckpt"),
         ("init_from={folder}/manifest.csv", CheckpointError, "manifest.csv"),
         ("init_from={folder}/model.ckpt model.image_size_px=96", ConfigError, "image_size_px"),
-        ("init_from={folder}/model.ckpt model.standardise=both", ConfigError, "standardise"),
+        ("init_from={folder}/model.ckpt model.standardise=[size,field]", ConfigError, "standardise"),
         ("trainer=gpu", ConfigError, "trainer"),
         ("+trainer.devics=2", ConfigError, "devics"),
         ("trainer.precision=7", ConfigError, "precision"),

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from wbc.cell_outline import outline
-from wbc.empty_field import absorbance, brightest_part, field_colour
+from wbc.empty_field import absorbance, brightest_part, field_colour, median_colour
 
 _SIDE = 96  # longer side of the copy that is looked at: lobes stay apart, and a picture takes about 2 ms
 
@@ -23,7 +23,8 @@ class FoundCell:
     """nucleus, cell: (h, w) bool on the small copy, of which one pixel is `px` pixels of the picture.
 
     centre (x, y) and diameter (of the circle of equal area) in pixels of the picture.  background: the
-    median RGB of the empty field, 0..255; None where the picture shows too little of it.
+    median RGB of the empty field, 0..255; None where the picture shows too little of it.  nucleus_colour:
+    median RGB of the nucleus, as numbers of grey levels.
     """
 
     nucleus: np.ndarray
@@ -32,6 +33,7 @@ class FoundCell:
     centre: tuple[float, float]
     diameter: float
     background: np.ndarray | None
+    nucleus_colour: np.ndarray
 
 
 def find_cell(rgb: np.ndarray) -> FoundCell | None:
@@ -51,7 +53,8 @@ def find_cell(rgb: np.ndarray) -> FoundCell | None:
     moments = cv2.moments(cell.view(np.uint8), binaryImage=True)
     centre = (moments["m10"] / area + 0.5) * px, (moments["m01"] / area + 0.5) * px
     diameter = float(2 * np.sqrt(area / np.pi) * px)
-    return FoundCell(nucleus, cell, px, centre, diameter, field_colour(small, field, cell))
+    dye = median_colour(small, nucleus.view(np.uint8)).astype(int)
+    return FoundCell(nucleus, cell, px, centre, diameter, field_colour(small, field, cell), dye)
 
 
 _LEVELS, _DARKEST = 64, 2.5  # the stain's scale; what absorbs more is as good as black

@@ -68,8 +68,8 @@ class ModelConfig:
     head_units: list[int] = MISSING
     dropout: float = MISSING
     test_time: TestTimeConfig = field(default_factory=TestTimeConfig)
-    standardise: str = MISSING  # one of STANDARDISE
-    scale_strength: float = MISSING
+    standardise: list[str] = MISSING  # of STANDARDISE
+    size_strength: float = MISSING
 
 
 @dataclass
@@ -223,13 +223,14 @@ class Config:
                 f"model.image_size_px={self.model.image_size_px}: expected 64 or more",
             ),
             (
-                self.model.standardise in STANDARDISE,
-                f"model.standardise={self.model.standardise!r}: expected one of {STANDARDISE}",
+                set(self.model.standardise) <= set(STANDARDISE)
+                and len(set(self.model.standardise)) == len(self.model.standardise),
+                f"model.standardise={self.model.standardise}: expected [] or some of {list(STANDARDISE)}",
             ),
             (
-                0 < self.model.scale_strength <= 1,
-                f"model.scale_strength={self.model.scale_strength}: expected 0 < strength <= 1; "
-                "to leave sizes as they are, give standardise=none or background",
+                0 < self.model.size_strength <= 1,
+                f"model.size_strength={self.model.size_strength}: expected 0 < strength <= 1; "
+                "to leave sizes as they are, take size out of model.standardise",
             ),
             (0 <= self.model.dropout < 1, f"model.dropout={self.model.dropout}: expected 0 <= dropout < 1"),
             (

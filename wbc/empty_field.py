@@ -22,7 +22,7 @@ def brightest_part(small: np.ndarray) -> np.ndarray:
     low, high = np.maximum(centres - 5, 0), np.minimum(centres + 4, 255)
     mode = int(centres[(counts[high] - counts[low]).argmax()])
     near = cv2.inRange(green, mode - _SPREAD // 2, mode + _SPREAD // 2)
-    return _median(small, near)
+    return median_colour(small, near)
 
 
 def absorbance(small: np.ndarray, field: np.ndarray) -> np.ndarray:
@@ -41,10 +41,10 @@ def field_colour(small: np.ndarray, field: np.ndarray, cell: np.ndarray) -> np.n
     near[cv2.dilate(cell.view(np.uint8), np.ones((5, 5), np.uint8)) > 0] = 0
     if np.count_nonzero(near) < _FIELD_SHARE * near.size or field[1] < _FIELD_GREEN * field[0]:
         return None
-    return _median(small, near)
+    return median_colour(small, near)
 
 
-def _median(small: np.ndarray, where: np.ndarray) -> np.ndarray:
+def median_colour(small: np.ndarray, where: np.ndarray) -> np.ndarray:
     """RGB of the pixels that are not 0 in `where`, channel by channel: from histograms, not by sorting."""
     counts = np.array([cv2.calcHist([small], [c], where, [256], [0, 256]).ravel() for c in range(3)])
     below = np.cumsum(counts, axis=1)

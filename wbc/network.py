@@ -60,11 +60,11 @@ class Network(nn.Module):
         classes: Sequence[str],
         head_units: Sequence[int] = (128, 256),
         dropout: float = 0.45,
-        standardise: str = "none",
-        scale_strength: float = 1.0,
+        standardise: Sequence[str] = (),
+        size_strength: float = 1.0,
     ) -> None:
         super().__init__()
-        self.prepare = Prepare(backbone.image_size_px, standardise, scale_strength)
+        self.prepare = Prepare(backbone.image_size_px, standardise, size_strength)
         self.backbone = backbone
         self.classes = list(classes)
         self.head_units = list(head_units)
@@ -121,8 +121,8 @@ class Network(nn.Module):
             "head_units": self.head_units,
             "dropout": self.dropout,
             "test_time": self.test_time.state(),
-            "standardise": self.prepare.standardise,
-            "scale_strength": self.prepare.scale_strength,
+            "standardise": list(self.prepare.standardise),
+            "size_strength": self.prepare.size_strength,
         }
 
     @classmethod
@@ -136,8 +136,8 @@ class Network(nn.Module):
             description["classes"],
             description["head_units"],
             description["dropout"],
-            description.get("standardise", "none"),  # older files do not name them
-            description.get("scale_strength", 1.0),
+            description.get("standardise", []),  # older files do not name them
+            description.get("size_strength", 1.0),
         )
         network.mean = 255 * torch.tensor(description["mean"]).view(1, 3, 1, 1)
         network.std = 255 * torch.tensor(description["std"]).view(1, 3, 1, 1)

@@ -5,6 +5,7 @@ Worker processes import this module, so it stays free of torch and pandas.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -13,20 +14,24 @@ import numpy as np
 from wbc.images import DECODER, resize
 from wbc.standard_view import VERSION, StandardView, standard_view
 
-STANDARDISE = ("none", "scale", "background", "both")
+STANDARDISE = ("size", "field", "stain")
 
 
 @dataclass(frozen=True)
 class Prepare:
     """Makes (size_px, size_px, 3) uint8 of a decoded picture (H, W, 3) uint8 RGB.
 
-    standardise: one of STANDARDISE, what is brought to a standard; see `wbc.standard_view`.
-    scale_strength: how far the cell's size is.
+    standardise: what of STANDARDISE is brought to a standard; see `wbc.standard_view`.  size_strength: how far
+    the cell's size is.
     """
 
     size_px: int
-    standardise: str = "none"
-    scale_strength: float = 1.0
+    standardise: Sequence[str] = ()
+    size_strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Lists, as settings and checkpoints have them, in any order are the same."""
+        object.__setattr__(self, "standardise", tuple(sorted(self.standardise)))
 
     def __call__(self, rgb: np.ndarray) -> np.ndarray:
         """The picture as the network takes it."""
@@ -34,10 +39,12 @@ class Prepare:
 
     def view(self, rgb: np.ndarray) -> StandardView:
         """The same with whether a cell was found; None where none was looked for."""
-        if self.standardise == "none":
+        if not self.standardise:
             return StandardView(resize(rgb, self.size_px), None)
-        scale = self.scale_strength if self.standardise in ("scale", "both") else 0.0
-        return standard_view(rgb, self.size_px, scale, self.standardise in ("background", "both"))
+        size = self.size_strength if "size" in self.standardise else 0.0
+        return standard_view(
+            rgb, self.size_px, size, "field" in self.standardise, "stain" in self.standardise
+        )
 
     @property
     def key(self) -> list[str]:

@@ -62,7 +62,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     data = CellData(
         manifest,
         config.data.classes,
-        Prepare(config.model.image_size_px, config.model.standardise, config.model.scale_strength),
+        Prepare(config.model.image_size_px, config.model.standardise, config.model.size_strength),
         config.training.batch_size,
         augment,
         config.seed,
@@ -192,7 +192,7 @@ def _starting_network(config: Config, folder: Path, phases: list[str]) -> Networ
         model.head_units,
         model.dropout,
         model.standardise,
-        model.scale_strength,
+        model.size_strength,
     )
     network.test_time = AveragedViews(**vars(model.test_time))
     if config.init_from is None:
@@ -204,8 +204,8 @@ def _starting_network(config: Config, folder: Path, phases: list[str]) -> Networ
         "model.image_size_px": (found.image_size_px, model.image_size_px),
         "data.classes": (found.classes, config.data.classes),
         "model.head_units": (found.head_units, model.head_units),
-        "model.standardise": (found.prepare.standardise, model.standardise),
-        "model.scale_strength": (found.prepare.scale_strength, model.scale_strength),
+        "model.standardise": (list(found.prepare.standardise), sorted(model.standardise)),
+        "model.size_strength": (found.prepare.size_strength, model.size_strength),
     }
     for key, (has, wanted) in asked.items():
         if has != wanted:
