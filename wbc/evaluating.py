@@ -26,7 +26,8 @@ from wbc.labelled_sets import LabelledSet, find_sets
 from wbc.labels import ClassNames
 from wbc.leaks import TrainingImages
 from wbc.predictor import Predictor
-from wbc.report import REPORT, Report, write_report
+from wbc.report import REPORT, write_report
+from wbc.report_sections import Report
 from wbc.run_folder import METRICS
 from wbc.short_names import file_names
 from wbc.tables import markdown_table

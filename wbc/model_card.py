@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,17 +15,7 @@ from wbc.html import Section, table
 from wbc.image_sources import run_manifest
 from wbc.lab_table import with_interval
 from wbc.predictor import Predictor
-
-_UNTOLD = (
-    "logger",
-    "trainer",
-    "resume_from",
-    "cache_dir",
-    "cache_limit_gb",
-    "cache_keep",
-    "report",
-)  # change no result
-_DRAWN_ONLY = ("images_per_class", "train_labs", "unseen_labs", "synthetic_seed")
+from wbc.recipe_rows import settings_rows, version_rows
 
 
 def image_counts(manifest: pd.DataFrame) -> dict[str, Any]:
@@ -53,9 +42,9 @@ def model_card(checkpoint: Path, predictor: Predictor, sets: Mapping[str, Mappin
     if predictor.rule is not None:
         parts.append(_rule(predictor.rule))
     if config:
-        parts.append(table(["setting", "value"], _settings(config), "Settings that made the model"))
+        parts.append(table(["setting", "value"], settings_rows(config), "Settings that made the model"))
     if versions := provenance.get("versions"):
-        parts.append(table(["", "release"], _versions(versions), "Versions that made the model"))
+        parts.append(table(["", "release"], version_rows(versions), "Versions that made the model"))
     return Section("Model card", parts)
 
 
@@ -154,37 +143,3 @@ def _rule(rule: AnswerRule) -> str:
     ]
     caption = f"The rule of its answers, fitted on {rule.images:,} validation images"
     return table(["", "value", "meaning"], rows, caption)
-
-
-def _settings(config: Mapping[str, Any]) -> list[list[str]]:
-    told = {key: value for key, value in config.items() if key not in _UNTOLD}
-    if told["data"]["source"] != "synthetic":
-        told["data"] = {key: value for key, value in told["data"].items() if key not in _DRAWN_ONLY}
-    phases = told["phase"]
-    told["phase"] = {key: phases[key] for key in ("run", *phases["run"])}
-    return [[key, value] for key, value in _flat(told)]
-
-
-def _flat(value: Any, key: str = "") -> list[tuple[str, str]]:
-    """Nested settings as dotted keys; what is null or empty is not told."""
-    if isinstance(value, dict):
-        return [row for name, part in value.items() for row in _flat(part, f"{key}.{name}" if key else name)]
-    if value in (None, [], ""):
-        return []
-    if isinstance(value, list) and all(isinstance(part, dict) and "_target_" in part for part in value):
-        return [(key, "; ".join(map(_call, value)))]
-    return [(key, value if isinstance(value, str) else json.dumps(value))]
-
-
-def _call(target: Mapping[str, Any]) -> str:
-    """An object of the settings as it would be written in Python."""
-    arguments = ", ".join(f"{name}={value}" for name, value in target.items() if name != "_target_")
-    return f"{target['_target_'].rpartition('.')[2]}({arguments})"
-
-
-def _versions(versions: Mapping[str, Any]) -> list[list[str]]:
-    rows = [["python", versions["python"]], ["platform", versions["platform"]]]
-    rows += [[name, release] for name, release in versions["packages"].items() if release]
-    if git := versions.get("git"):
-        rows.append(["commit", git["commit"] + (", with changes" if git["changed"] else "")])
-    return rows

@@ -12,11 +12,12 @@ from torch import Tensor
 from wbc.data import CellData
 from wbc.evaluation import SetResult, model_outputs
 from wbc.evaluation_record import evaluation_record
-from wbc.files import write_json
+from wbc.files import read_json, write_json
 from wbc.labelled_sets import LabelledSet, own_sets
 from wbc.phases import log_folder
 from wbc.predictor import Predictor
-from wbc.report import REPORT, Report, write_report
+from wbc.report import REPORT, write_report
+from wbc.report_sections import Report
 from wbc.results import read_predictions
 from wbc.run_folder import MODEL
 from wbc.set_figures import CONFUSION, ROC, write_set_figures
@@ -58,6 +59,7 @@ def write_run_report(
             write_set_figures(
                 figures, f"{one.name}_{phase}", name, shown, labels, data.classes, (CONFUSION, ROC)
             )
+    precision = read_json(log_folder(folder, phases[-1]) / "result.json")["precision"]
     record = evaluation_record(results, PHASE_TITLES[phases[-1]])
     report = Report(
         title=title,
@@ -67,6 +69,11 @@ def write_run_report(
         checkpoint=folder / MODEL,
         seed=data.seed,
         files={result.name: f"{result.name}_{phases[-1]}" for result in results},
+        remark=(
+            f"Results are those of the training run, in precision {precision}; answers, calibration after "
+            "scaling and explanations are computed in float32, as predict.py and evaluate.py do. Borderline "
+            "images can differ between the two."
+        ),
         training={what: figures / file for what, file in _TRAINING.items()},
     )
     write_report(report, folder)
