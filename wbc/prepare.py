@@ -21,8 +21,8 @@ STANDARDISE = ("size", "field", "stain")
 class Prepare:
     """Makes (size_px, size_px, 3) uint8 of a decoded picture (H, W, 3) uint8 RGB.
 
-    standardise: what of STANDARDISE is brought to a standard; see `wbc.standard_view`.  size_strength: how far
-    the cell's size is.
+    standardise: what of STANDARDISE is brought to a standard; see `wbc.standard_view`.
+    size_strength: how far the cell's size is.
     """
 
     size_px: int

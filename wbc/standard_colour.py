@@ -1,4 +1,4 @@
-"""Colours in the standard way, as tables for `cv2.LUT`: the empty field white, the nucleus as one dye shows it.
+"""Colours in the standard way, as tables for `cv2.LUT`: the empty field white, nuclei as one dye shows them.
 
 Two places of every picture have a colour that is known beforehand.  Glass is white under white light; and
 nuclei hold the same dye whatever the cell, so that what their colour says is said about dye and camera.
@@ -19,7 +19,7 @@ _LIGHT = np.where(_CODE <= 0.04045, _CODE / 12.92, ((_CODE + 0.055) / 1.055) ** 
 
 
 def whitening(field: np.ndarray) -> np.ndarray:
-    """The table (256, 1, 3) uint8 that takes the RGB `field` to WHITE by a gain of each channel's linear light."""
+    """The table (256, 1, 3) uint8 that takes the RGB `field` to WHITE: a gain of each channel's linear light."""
     at = [np.interp(value, np.arange(256), _LIGHT) for value in (WHITE, *field)]
     gain = np.clip(at[0] / np.maximum(at[1:], 1e-3), *GAIN)
     light = np.minimum(_LIGHT[:, None] * gain, 1)
