@@ -145,4 +145,4 @@ def test_the_model_answers_as_its_rule_was_fitted(sweep):
 
 
 def _pixels(path):
-    return torch.from_numpy(decode(path)).permute(2, 0, 1)  # drawn in the network's size
+    return torch.tensor(decode(path)).permute(2, 0, 1)  # drawn in the network's size

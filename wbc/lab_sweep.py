@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 
 from wbc.files import read_json, write_json, write_text
 from wbc.run_folder import METRICS
-from wbc.tables import NOT_MEASURED, markdown_table
+from wbc.tables import NOT_MEASURED, markdown_table, percent
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def lab_table(jobs: Sequence[dict[str, Any]]) -> str:
         rows += [[kind, *cells] for cells, _ in labs]
         if len(labs) > 1:
             means = [_mean([scores[column] for _, scores in labs]) for column in range(len(classes) + 3)]
-            rows.append([kind, _MEAN, NOT_MEASURED, *(_percent([mean]) for mean in means)])
+            rows.append([kind, _MEAN, NOT_MEASURED, *map(percent, means)])
     headers = ["settings", "lab left out", "images", "accuracy", "macro F1"]
     headers += [f"{name} recall" for name in classes] + ["macro F1, other labs' val"]
     skip = 0 if len(kinds) > 1 else 1
@@ -89,7 +89,7 @@ def _lab_row(
     columns += [[run["metrics"]["per_class"][name]["recall"] for run in done] for name in classes]
     columns.append([run["val_macro_f1"] for run in done])
     images = str(done[0]["metrics"]["images"]) if done else NOT_MEASURED
-    return [lab + failed, images, *map(_percent, columns)], [_mean(column) for column in columns]
+    return [lab + failed, images, *map(_with_spread, columns)], [_mean(column) for column in columns]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -98,13 +98,11 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return statistics.mean(known) if values and len(known) == len(values) else None
 
 
-def _percent(values: Sequence[float | None]) -> str:
+def _with_spread(values: Sequence[float | None]) -> str:
     """A mean in per cent, with its standard deviation where there are several values."""
     mean = _mean(values)
-    if mean is None:
-        return NOT_MEASURED
-    if len(values) == 1:
-        return f"{100 * mean:.1f} %"
+    if mean is None or len(values) == 1:
+        return percent(mean)
     spread = statistics.stdev(value for value in values if value is not None)
     return f"{100 * mean:.1f} ± {100 * spread:.1f} %"
 
