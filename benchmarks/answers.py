@@ -30,6 +30,7 @@ from wbc.files import write_json
 from wbc.image_sources import find_images
 from wbc.images import decode
 from wbc.labels import ClassNames
+from wbc.metrics import classification_metrics
 from wbc.outliers import METHODS
 from wbc.predictor import Predictor
 from wbc.run_folder import MODEL, versions
@@ -81,6 +82,9 @@ def measured(rule: AnswerRule, cells: Outputs, classes: list[str]) -> dict[str, 
     inside = [name in names for name, names in zip(true, answers.sets, strict=True)]
     return found | {
         "accuracy": float(right.mean()),
+        "macro_f1": classification_metrics(torch.from_numpy(answers.probabilities), cells.labels, classes)[
+            "macro_f1"
+        ],
         "accuracy_of_answered": float(right[answered].mean()) if answered.any() else None,
         "ece_before": expected_calibration_error(cells.logits.softmax(dim=1), cells.labels),
         "ece_after": expected_calibration_error(torch.from_numpy(answers.probabilities), cells.labels),

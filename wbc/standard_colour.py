@@ -19,7 +19,7 @@ _LIGHT = np.where(_CODE <= 0.04045, _CODE / 12.92, ((_CODE + 0.055) / 1.055) ** 
 
 
 def whitening(field: np.ndarray) -> np.ndarray:
-    """The table (256, 1, 3) uint8 that takes the RGB `field` to WHITE: a gain of each channel's linear light."""
+    """The table (256, 1, 3) uint8 that takes the RGB `field` to WHITE by a gain of linear light."""
     at = [np.interp(value, np.arange(256), _LIGHT) for value in (WHITE, *field)]
     gain = np.clip(at[0] / np.maximum(at[1:], 1e-3), *GAIN)
     light = np.minimum(_LIGHT[:, None] * gain, 1)

@@ -1,0 +1,180 @@
+"""What each ingredient of experiment=other_labs adds, in the lab of training and in others.
+
+    python benchmarks/other_labs.py --lab jtsc=<jtsc>/images data.root=<pbc> model.weights=<file>
+
+Rows are cumulative: each has one ingredient more than the row above it.  Settings as for train.py.
+`--images` trains on that many images, drawn stratified and anew for each seed, and `--epochs` so long in
+each phase, so that the whole study takes an hour or two.  Every model is measured on the set `test` (the
+fold `val` of PBC, by which nothing is chosen), on each `--lab`, and on the drawn labs that data=synthetic
+keeps for tests.  Runs go side by side, one on each core, each with one thread.  Prints Markdown tables, mean
+and standard deviation over the seeds, and writes outputs/benchmarks/other_labs.json; finished runs are kept
+beside it and not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from statistics import mean, stdev
+from typing import Any
+
+from answers import measured, outputs
+from cache_views import ROOT, write_table
+from hydra import compose, initialize_config_dir
+from our_step import CONF
+from tqdm import tqdm
+
+import wbc
+from wbc.config import parse
+from wbc.files import read_json, write_json
+from wbc.labels import ClassNames
+from wbc.manifest import read_csv
+from wbc.run_folder import MODEL, versions
+from wbc.synthetic_dataset import write_dataset
+from wbc.tables import markdown_table
+
+OUTPUT = Path("outputs/benchmarks/other_labs.json")
+DRAWN = "drawn labs"
+# In the order in which they are added, each with what leaves it out.
+INGREDIENTS: dict[str, list[str]] = {
+    "recipe": [],
+    "+ whole network, batch-norm frozen": [
+        "phase.finetune.unfreeze_last=50",
+        "phase.finetune.batch_norm=trainable",
+    ],
+    "+ augment=other_labs": ["augment=recipe"],
+    "+ white field": ["model.standardise=[]", "model.image_size_px=224"],
+    "+ cell of standard size": ["model.standardise=[field]", "model.image_size_px=224"],
+    "+ nucleus of standard stain": ["model.standardise=[size,field]"],
+    "+ averaged weights": ["phase.finetune.average=null"],
+    "+ averaged views": ["model.test_time={flips: false, scales: [1.0]}"],
+}
+COLUMNS = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "ece_after": "ECE",
+    "answered": "answered",
+    "accuracy_of_answered": "of these right",
+}
+
+
+def leaving_out(row: str) -> list[str]:
+    """The overrides of experiment=other_labs that leave out all that is added after `row`."""
+    names = list(INGREDIENTS)
+    later = itertools.chain.from_iterable(INGREDIENTS[name] for name in names[names.index(row) + 1 :])
+    by_key: dict[str, str] = {}
+    for override in later:
+        by_key.setdefault(override.partition("=")[0], override)  # the row added first leaves out most
+    return list(by_key.values())
+
+
+def train(row: str, seed: int, core: int, overrides: list[str], table: Path, folder: Path) -> None:
+    """One whole run on one core."""
+    settings = ["experiment=other_labs", *leaving_out(row), *overrides, "data=manifest", "data.name=pbc"]
+    settings += [f"data.root={table}", f"seed={seed}", f"hydra.run.dir={folder}/run", "report=false"]
+    with (folder / "log.txt").open("w", encoding="utf-8") as log:
+        subprocess.run(
+            [sys.executable, str(ROOT / "train.py"), *settings, "+trainer.enable_progress_bar=false"],
+            check=True,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        )
+    shutil.rmtree(folder / "run" / "checkpoints")
+
+
+def measure(run: Path, sets: dict[str, str]) -> dict[str, Any]:
+    """The figures of a run's model on each set, given as to explain.py."""
+    predictor = wbc.load(run / MODEL)
+    assert predictor.rule is not None
+    return {
+        name: measured(predictor.rule, outputs(predictor, run, images), predictor.classes)
+        for name, images in sets.items()
+    }
+
+
+def drawn_cells(folder: Path) -> str:
+    """A table of the cells of the drawn labs that data=synthetic keeps for tests."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        data = parse(compose("config", ["data=synthetic", "model.weights=none"])).data
+    table = write_dataset(
+        Path(data.root), data.images_per_class, data.train_labs, data.unseen_labs, data.synthetic_seed, 224, 1
+    )
+    rows = read_csv(table, ClassNames(data.classes), DRAWN)
+    rows[rows["split"] == "test_other_lab"][["path", "label"]].to_csv(folder / "drawn.csv", index=False)
+    return str(folder / "drawn.csv")
+
+
+def cell_text(values: list[float | None]) -> str:
+    """Mean and spread in per cent, of the seeds where there is a value."""
+    there = [100 * value for value in values if value is not None]
+    if not there:
+        return "–"
+    return f"{mean(there):.1f}" + (f" ± {stdev(there):.1f}" if len(there) > 1 else "")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--lab", action="append", default=[], metavar="NAME=FOLDER")
+    parser.add_argument("--rows", nargs="+", default=list(INGREDIENTS), choices=list(INGREDIENTS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--images", type=int, default=1200)
+    parser.add_argument("--epochs", type=int, default=4)
+    options, overrides = parser.parse_known_args()
+    labs = dict(lab.split("=", 1) for lab in options.lab)
+    made_of = zlib.crc32(repr([options.images, options.epochs, overrides]).encode())
+    folder = OUTPUT.with_suffix("").resolve() / f"{made_of:08x}"
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = {seed: folder / f"seed_{seed}.csv" for seed in options.seeds}
+    source = ["experiment=other_labs", *overrides]
+    for seed, table in tables.items():
+        write_table(source, options.images, seed, table)
+    overrides = [one for one in overrides if not one.startswith("data.")]
+    overrides += [f"phase.{phase}.max_epochs={options.epochs}" for phase in ("head", "finetune")]
+    sets = {"test": "test", **labs, DRAWN: drawn_cells(folder)}
+    cores: SimpleQueue[int] = SimpleQueue()
+    for core in sorted(os.sched_getaffinity(0)):
+        cores.put(core)
+    found: dict[str, dict[int, Any]] = {row: {} for row in options.rows}
+    jobs = list(itertools.product(options.seeds, options.rows))
+
+    def job(seed: int, row: str) -> None:
+        place = folder / f"{list(INGREDIENTS).index(row)}_seed_{seed}"
+        core = cores.get()
+        try:
+            if not (place / "answer.json").is_file():
+                shutil.rmtree(place, ignore_errors=True)  # of a benchmark that was stopped
+                place.mkdir()
+                train(row, seed, core, overrides, tables[seed], place)
+                write_json(place / "answer.json", measure(place / "run", sets))
+            found[row][seed] = read_json(place / "answer.json")
+        finally:
+            cores.put(core)
+            bar.update()
+
+    with tqdm(total=len(jobs), unit="run") as bar, ThreadPoolExecutor(cores.qsize()) as pool:
+        for future in [pool.submit(job, *arguments) for arguments in jobs]:
+            future.result()
+    for name in sets:
+        rows = [
+            [row, *(cell_text([one[name][key] for one in by_seed.values()]) for key in COLUMNS)]
+            for row, by_seed in found.items()
+        ]
+        print(f"\n**{name}**, %\n\n{markdown_table(['', *COLUMNS.values()], rows)}")
+    record = {"versions": versions(), "settings": vars(options), "overrides": overrides, "found": found}
+    write_json(OUTPUT, record)
+
+
+if __name__ == "__main__":
+    main()
