@@ -72,8 +72,9 @@ def test_outputs_are_means_over_the_views(network):
     views = AveragedViews(flips=True, scales=[0.8, 1.0])
     with torch.inference_mode():
         features, logits = views.outputs(network, images)
-        each = [network(view) for view in views.of(images)]
-        torch.testing.assert_close(logits, torch.stack(each).mean(dim=0))
+        each = [network.features(view) for view in views.of(images)]
+        torch.testing.assert_close(features, torch.stack(each).mean(dim=0))
+        torch.testing.assert_close(logits, network.classify(features))
         # Flipped images are answered alike, which one view does not grant.
         torch.testing.assert_close(views.outputs(network, images.flip(3))[1], logits)
         assert not torch.allclose(network(images.flip(3)), network(images), atol=1e-5)

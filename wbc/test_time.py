@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -42,21 +43,13 @@ class AveragedViews:
                 yield from (scaled.flip(dims) for dims in ([3], [2], [2, 3]))
 
     def outputs(self, network: Network, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean features (N, D) and mean logits (N, C) over the views of (N, 3, S, S) of 0..255.
+        """Mean features (N, D) over the views of (N, 3, S, S) of 0..255, and their logits (N, C).
 
-        Logits and not probabilities are averaged: the energy and ViM scores of strangers live on the logits'
-        level, which the logarithm of a mean probability has lost, and a temperature means the same for one
-        view as for many.
+        Features and not logits or probabilities are averaged: what is fitted on features, outlier scores and
+        a head for another lab, then knows those that it will meet.
         """
-        features, logits = None, None
-        for view in self.of(pixels):
-            seen = network.features(view)
-            told = network.classify(seen)
-            features = seen if features is None else features + seen
-            logits = told if logits is None else logits + told
-        assert features is not None
-        assert logits is not None
-        return features / self.count, logits / self.count
+        features = torch.stack([network.features(view) for view in self.of(pixels)]).mean(dim=0)
+        return features, network.classify(features)
 
     def state(self) -> dict[str, Any]:
         """Plain values, as a checkpoint may hold them."""
