@@ -71,15 +71,17 @@ def test_precision_recall_enlarges_the_other_corner(lean: float, enlarged: bool)
             assert (y[(x > place.x0) & (x < place.x1)] > place.y1).all(), "it covers a curve"
 
 
-def test_a_precision_that_dips_is_not_covered() -> None:
+@pytest.mark.parametrize(("foreign", "insets"), [(0.95, 1), (0.99, 0)])
+def test_a_precision_that_dips_is_not_covered(foreign: float, insets: int) -> None:
+    """Three foreign cells amid a good class, or before all of it: precision 1/4 at recall 1/100."""
     labels = torch.tensor([0] * 100 + [1] * 200)
-    first = torch.cat([torch.linspace(0.95, 0.9, 100), torch.linspace(0.4, 0.1, 200)])
-    first[100:103] = torch.tensor([0.92, 0.921, 0.922])  # three foreign cells, in the middle
-    clean = torch.stack([first, 1 - first], dim=1)
-    assert len(precision_recall_figure(clean, labels, ["A", "B"], "").axes[0].child_axes) == 1
-    first[100:103] = torch.tensor([0.96, 0.97, 0.98])  # before all others: precision 2/5 at recall 2/100
-    dipping = torch.stack([first, 1 - first], dim=1)
-    assert precision_recall_figure(dipping, labels, ["A", "B"], "").axes[0].child_axes == []
+    first = torch.cat([torch.linspace(0.98, 0.92, 100), torch.linspace(0.4, 0.1, 200)])
+    first[100:103] = foreign
+    probabilities = torch.stack([first, 1 - first], dim=1)
+    figure = precision_recall_figure(probabilities, labels, ["A", "B"], "")
+    assert len(figure.axes[0].child_axes) == insets
+    x, y = main_lines(figure.axes[0])[str(figure.axes[0].get_lines()[0].get_label())]
+    assert np.maximum(1 - x, 1 - y).min() < 0.1, "the corner would be enlarged if nothing were covered"
 
 
 @pytest.mark.parametrize("draw", [roc_figure, precision_recall_figure])

@@ -130,9 +130,7 @@ def _enlarge_corner(axes: Axes, curves: Sequence[_Curve], right: bool) -> None:
         return
     side = next(side for side in (0.02, 0.05, 0.1, 0.2) if 2 * knee <= side)
     left, bottom, width, height = (0.02 if right else 0.37), 0.08, 0.62, 0.63
-    if any(
-        (curve.y[(curve.x >= left) & (curve.x <= left + width)] <= bottom + height).any() for curve in curves
-    ):
+    if any(_lowest(curve, left, left + width) <= bottom + height for curve in curves):
         return
     axes.add_patch(Rectangle((left, bottom), width, height, facecolor="white", zorder=1.5))  # over the grid
     inset = axes.inset_axes((left + 0.12, 0.16, 0.47, 0.47))
