@@ -105,7 +105,7 @@ def measure(run: Path, sets: dict[str, str]) -> dict[str, Any]:
 def drawn_cells(folder: Path) -> str:
     """A table of the cells of the drawn labs that data=synthetic keeps for tests."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        data = parse(compose("config", ["data=synthetic", "model.weights=none"])).data
+        data = parse(compose("config", ["data=synthetic", "name=drawn"])).data
     table = write_dataset(
         Path(data.root), data.images_per_class, data.train_labs, data.unseen_labs, data.synthetic_seed, 224, 1
     )
