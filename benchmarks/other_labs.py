@@ -3,8 +3,8 @@
     python benchmarks/other_labs.py --lab jtsc=<jtsc>/images data.root=<pbc> model.weights=<file>
 
 Rows are cumulative: each has one ingredient more than the row above it.  Settings as for train.py.
-`--images` trains on that many images, drawn stratified and anew for each seed, and `--epochs` so long in
-each phase, so that the whole study takes an hour or two.  Every model is measured on the set `test` (the
+`--images` trains on that many images, drawn stratified and anew for each seed, and validates on half as many,
+`--epochs` so long in each phase, so that the whole study takes an hour or two.  Every model is measured on the set `test` (the
 fold `val` of PBC, by which nothing is chosen), on each `--lab`, and on the drawn labs that data=synthetic
 keeps for tests.  Runs go side by side, one on each core, each with one thread.  Prints Markdown tables, mean
 and standard deviation over the seeds, and writes outputs/benchmarks/other_labs.json; finished runs are kept
@@ -26,6 +26,7 @@ from queue import SimpleQueue
 from statistics import mean, stdev
 from typing import Any
 
+import pandas as pd
 from answers import measured, outputs
 from cache_views import ROOT, write_table
 from hydra import compose, initialize_config_dir
@@ -51,8 +52,8 @@ INGREDIENTS: dict[str, list[str]] = {
         "phase.finetune.batch_norm=trainable",
     ],
     "+ augment=other_labs": ["augment=recipe"],
-    "+ white field": ["model.standardise=[]", "model.image_size_px=224"],
-    "+ cell of standard size": ["model.standardise=[field]", "model.image_size_px=224"],
+    "+ cell of standard size": ["model.standardise=[]", "model.image_size_px=224"],
+    "+ white field": ["model.standardise=[size]"],
     "+ nucleus of standard stain": ["model.standardise=[size,field]"],
     "+ averaged weights": ["phase.finetune.average=null"],
     "+ averaged views": ["model.test_time={flips: false, scales: [1.0]}"],
@@ -129,17 +130,22 @@ def main() -> None:
     parser.add_argument("--lab", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--rows", nargs="+", default=list(INGREDIENTS), choices=list(INGREDIENTS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--images", type=int, default=1200)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--images", type=int, default=600)
+    parser.add_argument("--epochs", type=int, default=3)
     options, overrides = parser.parse_known_args()
     labs = dict(lab.split("=", 1) for lab in options.lab)
-    made_of = zlib.crc32(repr([options.images, options.epochs, overrides]).encode())
+    recipes = [(ROOT / "conf" / group / "other_labs.yaml").read_text() for group in ("experiment", "augment")]
+    made_of = zlib.crc32(repr([options.images, options.epochs, overrides, recipes, INGREDIENTS]).encode())
     folder = OUTPUT.with_suffix("").resolve() / f"{made_of:08x}"
     folder.mkdir(parents=True, exist_ok=True)
     tables = {seed: folder / f"seed_{seed}.csv" for seed in options.seeds}
     source = ["experiment=other_labs", *overrides]
     for seed, table in tables.items():
         write_table(source, options.images, seed, table)
+        rows = pd.read_csv(table, dtype=str)
+        val = rows[rows["split"] == "val"]
+        fewer = val.sample(min(len(val), options.images // 2), random_state=seed)
+        rows.drop(val.index.difference(fewer.index)).to_csv(table, index=False)
     overrides = [one for one in overrides if not one.startswith("data.")]
     overrides += [f"phase.{phase}.max_epochs={options.epochs}" for phase in ("head", "finetune")]
     sets = {"test": "test", **labs, DRAWN: drawn_cells(folder)}
