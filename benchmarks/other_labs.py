@@ -3,12 +3,12 @@
     python benchmarks/other_labs.py --lab jtsc=<jtsc>/images data.root=<pbc> model.weights=<file>
 
 Rows are cumulative: each has one ingredient more than the row above it.  Settings as for train.py.
-`--images` trains on that many images, drawn stratified and anew for each seed, and validates on half as many,
-`--epochs` so long in each phase, so that the whole study takes an hour or two.  Every model is measured on
-the set `test` (the fold `val` of PBC, by which nothing is chosen), on each `--lab`, and on the drawn labs that
-data=synthetic keeps for tests.  Runs go side by side, one on each core, each with one thread.  Prints Markdown
-tables, mean and standard deviation over the seeds, and writes outputs/benchmarks/other_labs.json; finished
-runs are kept beside it, and not repeated while recipe and settings stay the same.
+`--images` trains on that many images, drawn stratified and anew for each seed, and validates on half as
+many, `--epochs` so long in each phase, so that the whole study takes an hour or two.  Every model is measured
+on the set `test` (the fold `val` of PBC, by which nothing is chosen), on each `--lab`, and on the drawn labs
+that data=synthetic keeps for tests.  Runs go side by side, one on each core, each with one thread.  Prints
+Markdown tables, mean and standard deviation over the seeds, and writes outputs/benchmarks/other_labs.json;
+finished runs are kept beside it, and not repeated while recipe and settings stay the same.
 """
 
 from __future__ import annotations
