@@ -14,6 +14,7 @@ from wbc import run_folder
 from wbc.config import parse_as
 from wbc.errors import WbcError
 from wbc.evaluate_config import EvaluateConfig, with_absolute_paths
+from wbc.memory import keep_freed_memory
 
 log = logging.getLogger("evaluate")
 
@@ -22,6 +23,7 @@ log = logging.getLogger("evaluate")
 @hydra.main(version_base="1.3", config_path="conf/evaluate", config_name="config")
 def main(composed: DictConfig) -> None:
     """One run; exit code 1 where an image could not be read or the job could not be done."""
+    keep_freed_memory()
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         config = with_absolute_paths(parse_as(EvaluateConfig, composed))

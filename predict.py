@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from wbc import run_folder
 from wbc.config import parse_as
 from wbc.errors import ConfigError, WbcError
+from wbc.memory import keep_freed_memory
 from wbc.predict_config import PredictConfig, with_absolute_paths
 
 log = logging.getLogger("predict")
@@ -20,6 +21,7 @@ log = logging.getLogger("predict")
 @hydra.main(version_base="1.3", config_path="conf", config_name="predict")
 def main(composed: DictConfig) -> None:
     """One run, new or continued; exit code 1 where an image could not be read or the job not be done."""
+    keep_freed_memory()
     try:
         config = _settings(composed)
         from wbc.predicting import predict  # torch takes seconds to import; a wrong setting should not
