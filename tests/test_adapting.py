@@ -151,7 +151,9 @@ def test_where_it_does_not_help_the_old_head_is_kept_under_a_rule_of_the_lab(run
     assert metrics["verdict"] == DID_NOT_HELP
     assert DID_NOT_HELP in caplog.text
     assert DID_NOT_HELP in (tmp_path / "run" / "report.md").read_text()
-    assert load_provenance(tmp_path / "run" / "model.ckpt")["adapted"]["strength"] is None
+    adapted = load_provenance(tmp_path / "run" / "model.ckpt")["adapted"]
+    assert adapted["strength"] is None
+    assert adapted["before"] == load_provenance(run / "model.ckpt")["adapted"]
     assert "no cell of Basophil" in caplog.text
     predictor = wbc.load(run / "model.ckpt")
     paths = pd.read_csv(tmp_path / "run" / "out_of_fold.csv")["path"].tolist()

@@ -103,13 +103,15 @@ def _on_rest(
 
 def _provenance(config: AdaptConfig, rows: pd.DataFrame, settled: Settled, helps: bool) -> dict[str, Any]:
     """That of the model it comes from, and what was done to it."""
-    return load_provenance(config.checkpoint) | {
-        "adapted": {
-            "from": config.checkpoint,
-            "helped": helps,
-            "strength": settled.strength if helps else None,
-            "cells": rows[["path", "label"]].to_dict("list"),
-            "config": as_plain(config),
-            "versions": run_folder.versions(),
-        },
+    provenance = load_provenance(config.checkpoint)
+    adapted = {
+        "from": config.checkpoint,
+        "helped": helps,
+        "strength": settled.strength if helps else None,
+        "cells": rows[["path", "label"]].to_dict("list"),
+        "config": as_plain(config),
+        "versions": run_folder.versions(),
     }
+    if "adapted" in provenance:
+        adapted["before"] = provenance["adapted"]
+    return provenance | {"adapted": adapted}

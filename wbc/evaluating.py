@@ -46,7 +46,8 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
     models = load_models(config.models, chosen_device(config.device))
     reported = next(reversed(models))
     checkpoint = Path(config.models[-1])
-    trained = load_provenance(checkpoint).get("config", {}).get("data", {})
+    provenance = load_provenance(checkpoint)
+    trained = provenance.get("config", {}).get("data", {})
     names = ClassNames(models[reported].classes, trained.get("aliases"))  # as its own lab spells them
     sets = find_sets(config.data, names, checkpoint)
     left_out = _left_out(sets, config)
@@ -65,6 +66,7 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
         results=results,
         predictor=models[reported],
         checkpoint=checkpoint,
+        provenance=provenance,
         seed=config.seed,
         files=file_names([result.name for result in results]),
     )

@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from wbc.answers import ANSWERED, UNCERTAIN, UNKNOWN, AnswerRule
-from wbc.checkpoint import load_provenance
 from wbc.html import Section, table
 from wbc.image_sources import run_manifest
 from wbc.lab_table import with_interval
@@ -31,16 +30,25 @@ def image_counts(manifest: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def model_card(checkpoint: Path, predictor: Predictor, sets: Mapping[str, Mapping[str, Any]]) -> Section:
-    """The section of a page.  sets: what was measured of the model, as `set_record`."""
-    provenance = load_provenance(checkpoint)
-    config = provenance.get("config", {})
+def model_card(
+    checkpoint: Path,
+    predictor: Predictor,
+    provenance: Mapping[str, Any],
+    sets: Mapping[str, Mapping[str, Any]],
+) -> Section:
+    """The section of a page.
+
+    provenance: what the file tells of itself.  sets: what was measured of the model, as `set_record`.
+    """
+    config = dict(provenance.get("config", {}))
+    if config and "adapted" in provenance:
+        config["abstain"] = provenance["adapted"]["config"]["abstain"]  # of the rule that it has now
     parts: list[str] = [_what(checkpoint, predictor, provenance)]
-    parts += [f"Intended use: {_use(predictor.classes)}", f"Limits: {_limits(predictor.rule)}"]
+    parts += [f"Intended use: {_use(predictor.classes)}", f"Limits: {_limits(predictor.rule, provenance)}"]
     parts.append(f"Figures: {_figures(sets)}")
     parts += _data(checkpoint, provenance, predictor.classes)
     if predictor.rule is not None:
-        parts.append(_rule(predictor.rule))
+        parts.append(_rule(predictor.rule, provenance))
     if config:
         parts.append(table(["setting", "value"], settings_rows(config), "Settings that made the model"))
     if versions := provenance.get("versions"):
@@ -56,11 +64,32 @@ def _what(checkpoint: Path, predictor: Predictor, provenance: Mapping[str, Any])
         f"of {network.image_size_px} x {network.image_size_px} pixels that each show one white blood "
         f"cell of a stained smear. It tells apart {', '.join(network.classes)}, and nothing else."
     )
-    if not provenance:
-        return text + " The file is a training checkpoint, which does not tell how the model was made."
     phase = {"head": "the frozen backbone's head alone", "finetune": "the head, then the last layers"}
-    trained = phase.get(provenance["phase"], provenance["phase"])
-    return f"{text} Trained: {trained}; seed {provenance['config']['seed']}."
+    adapted, trained = provenance.get("adapted"), provenance.get("phase")
+    if adapted is not None:
+        text += f" It was {_adapted(adapted)}"
+    what = "The file" if adapted is None else "What it was adapted from"
+    if trained is None:
+        return f"{text} {what} is a training checkpoint, which does not tell how the model was made."
+    when = "Trained" if adapted is None else "Before that it was trained"
+    seed = provenance.get("config", {}).get("seed")
+    return f"{text} {when}: {phase.get(trained, trained)}" + ("." if seed is None else f"; seed {seed}.")
+
+
+def _adapted(adapted: Mapping[str, Any]) -> str:
+    """What adapt.py did, the last time first.  adapted: its record in the model's provenance."""
+    cells = len(adapted["cells"]["path"])
+    how = "its head was refitted to them" if adapted["helped"] else "its head is that model's, for refitting"
+    text = f"adapted from {adapted['from']} by {cells:,} cells of a lab, {adapted['config']['data']}: {how}"
+    text += "." if adapted["helped"] else " did not help."
+    return text if "before" not in adapted else f"{text} That model was {_adapted(adapted['before'])}"
+
+
+def fitted_on(rule: AnswerRule, provenance: Mapping[str, Any]) -> str:
+    """The images that the rule of answers was fitted on, in words."""
+    if "adapted" in provenance:
+        return f"{rule.images:,} cells of the lab that it was adapted to"
+    return f"{rule.images:,} validation images of its own run"
 
 
 def _use(classes: list[str]) -> str:
@@ -72,7 +101,7 @@ def _use(classes: list[str]) -> str:
     )
 
 
-def _limits(rule: AnswerRule | None) -> str:
+def _limits(rule: AnswerRule | None, provenance: Mapping[str, Any]) -> str:
     text = (
         "another microscope, camera or stain changes its answers; the table by data set shows by how much "
         "where other labs were measured, and where none was, nothing is known. Cells of other kinds, "
@@ -81,9 +110,11 @@ def _limits(rule: AnswerRule | None) -> str:
     )
     if rule is None:
         return f"{text} Its probabilities are not calibrated, and it holds no answer back."
+    others = "not for other labs"
+    if "adapted" in provenance:
+        others += ", that of its training among them"
     return (
-        f"{text} What its answers promise holds for cells like the {rule.images:,} validation images of its "
-        "own run, not for other labs."
+        f"{text} What its answers promise holds for cells like the {fitted_on(rule, provenance)}, {others}."
     )
 
 
@@ -99,9 +130,12 @@ def _figures(sets: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _data(checkpoint: Path, provenance: Mapping[str, Any], classes: list[str]) -> list[str]:
-    """The images of the model's run: as it tells, or as the manifest beside it does."""
+    """The images of the run that trained the model: as it tells, or as the manifest beside it does."""
     counts = provenance.get("images")
     if counts is None:
+        made = provenance.get("adapted")
+        while made is not None:  # beside the model itself lie the cells that it was adapted by
+            checkpoint, made = Path(made["from"]), made.get("before")
         manifest = run_manifest(checkpoint)
         if manifest is None:
             return ["The images it was trained on are not known: the file does not tell, nor a manifest.csv."]
@@ -111,7 +145,8 @@ def _data(checkpoint: Path, provenance: Mapping[str, Any], classes: list[str]) -
         [split, *(f"{by_class.get(name, 0):,}" for name in classes), f"{sum(by_class.values()):,}"]
         for split, by_class in counts["splits"].items()
     ]
-    caption = "Images of the model's run by split and class"
+    run = "run that trained the model" if "adapted" in provenance else "model's run"
+    caption = f"Images of the {run} by split and class"
     if data:
         caption += f": {data['name']}, from {data['root']}"
     left_out = "; ".join(f"{reason}: {count:,}" for reason, count in counts["left_out"].items())
@@ -121,7 +156,7 @@ def _data(checkpoint: Path, provenance: Mapping[str, Any], classes: list[str]) -
     ]
 
 
-def _rule(rule: AnswerRule) -> str:
+def _rule(rule: AnswerRule, provenance: Mapping[str, Any]) -> str:
     rows = [
         ["temperature", f"{rule.temperature:.4g}", "divides the logits (Guo 2017)"],
         [
@@ -141,5 +176,5 @@ def _rule(rule: AnswerRule) -> str:
             f"above it; {100 * rule.acceptance:g} % of known cells stay below",
         ],
     ]
-    caption = f"The rule of its answers, fitted on {rule.images:,} validation images"
+    caption = f"The rule of its answers, fitted on {fitted_on(rule, provenance)}"
     return table(["", "value", "meaning"], rows, caption)

@@ -11,7 +11,7 @@ from typing import Any
 from wbc.evaluation import SetResult
 from wbc.html import Section, picture, side_by_side, table
 from wbc.lab_table import labs_table
-from wbc.model_card import model_card
+from wbc.model_card import fitted_on, model_card
 from wbc.predictor import Predictor
 from wbc.report_sheets import confident_errors
 from wbc.report_tables import answers_table, calibration_table, mcnemar_table, metrics_table, per_class_table
@@ -29,8 +29,8 @@ class Report:
     """What a report is made of.
 
     record: as `evaluation_record`.  files: set -> what its figures are called.
-    predictor, checkpoint: the reported model.  training: what is shown of the run that trained it, and the
-    figure files.  remark: what else must be said of the results.
+    predictor, checkpoint, provenance: the reported model.  training: what is shown of the run that trained
+    it, and the figure files.  remark: what else must be said of the results.
     """
 
     title: str
@@ -38,6 +38,7 @@ class Report:
     results: Sequence[SetResult]
     predictor: Predictor
     checkpoint: Path
+    provenance: Mapping[str, Any]
     seed: int
     files: Mapping[str, str]
     training: Mapping[str, Path] = field(default_factory=dict)
@@ -62,7 +63,10 @@ def report_sections(report: Report, figures: Path) -> Iterator[Section]:
     yield Section("ROC and precision-recall", [shown(ROC, PRECISION_RECALL)])
     sets = report.record["sets"]
     if report.predictor.rule is not None:
-        yield Section("Calibration", [_CALIBRATION, calibration_table(sets), shown(RELIABILITY)])
+        fitted = f"The temperature was fitted on the {fitted_on(report.predictor.rule, report.provenance)}."
+        yield Section(
+            "Calibration", [f"{_CALIBRATION} {fitted}", calibration_table(sets), shown(RELIABILITY)]
+        )
         risk = picture(
             figures / f"{RISK_COVERAGE}.png", "share of wrong answers by share answered", lazy=False
         )
@@ -75,13 +79,12 @@ def report_sections(report: Report, figures: Path) -> Iterator[Section]:
         pictures = (picture(path, what, lazy=False) for what, path in report.training.items())
         yield Section("Training", [side_by_side(pictures)])
     yield Section("Explanations", [_EXPLANATIONS, *_sheets(figures, files, "explanations")])
-    yield model_card(report.checkpoint, report.predictor, sets)
+    yield model_card(report.checkpoint, report.predictor, report.provenance, sets)
 
 
 _CALIBRATION = (
     "A calibrated model is right as often as its probability says. ECE is the mean gap between the two over "
-    "15 bins of probability; the Brier score is the squared distance to the truth, 0 to 2. The temperature "
-    "was fitted on the validation images of the model's own run."
+    "15 bins of probability; the Brier score is the squared distance to the truth, 0 to 2."
 )
 _NO_RULE = (
     "The model has no rule of answers, as checkpoints of a training have none: its probabilities are not "
@@ -140,11 +143,12 @@ def _abstention(report: Report) -> str:
     score = f"{rule.outlier_score.method} score at most {rule.outlier_threshold:.4g}"
     when = f"answers where its probability is at least {rule.threshold:.4g} and its {score}"
     if math.isinf(rule.threshold):
-        when = "answers nothing: its validation images were too few, or too often wrong, for the promise"
+        when = (
+            "answers nothing: the images of its calibration were too few, or too often wrong, for the promise"
+        )
     return (
-        f"The model {when}. For cells like the "
-        f"{rule.images:,} validation images it promises that at most {100 * rule.max_error:g} % of answers "
-        f"are wrong, that {100 * rule.set_coverage:g} % of sets hold the true class, and that "
+        f"The model {when}. For cells like the {fitted_on(rule, report.provenance)} it promises that at most "
+        f"{100 * rule.max_error:g} % of answers are wrong, that {100 * rule.set_coverage:g} % of sets hold the true class, and that "
         f"{100 * rule.acceptance:g} % of known cells pass as such. The table shows what became of that."
     )
 

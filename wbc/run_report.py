@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from wbc.checkpoint import load_provenance
 from wbc.data import CellData
 from wbc.evaluation import SetResult, model_outputs
 from wbc.evaluation_record import evaluation_record
@@ -67,6 +68,7 @@ def write_run_report(
         results=results,
         predictor=predictor,
         checkpoint=folder / MODEL,
+        provenance=load_provenance(folder / MODEL),
         seed=data.seed,
         files={result.name: f"{result.name}_{phases[-1]}" for result in results},
         remark=(
