@@ -149,7 +149,8 @@ def test_what_is_not_measured_is_named_with_its_reason(place, run, record):
     assert "no JPEG, PNG" in reason
     ((data, path, reason),) = rows_of(run / "left_out.csv")
     assert (data, Path(path).name) == ("lab_b/images", "known.png")
-    assert reason == f"same pixels as in the model's train: {place / 'own' / 'train' / '0.png'}"
+    original, model = place / "own" / "train" / "0.png", place / "run" / "checkpoints" / "head" / "best.ckpt"
+    assert reason == f"same pixels as {original} in train of {model}"
     assert record["sets"]["lab_b/images"]["left_out"] == {"trained on": 1, "unreadable": 1}
     page = (run / "report.html").read_text()
     assert "trained on: 1, unreadable: 1" in page

@@ -92,9 +92,14 @@ def run_manifest(checkpoint: Path) -> pd.DataFrame | None:
 
     None where no manifest is found there.
     """
-    places = [checkpoint.parent, *checkpoint.parents[2:3]]
-    file = next((place / MANIFEST for place in places if (place / MANIFEST).is_file()), None)
+    file = run_file(checkpoint, MANIFEST)
     return None if file is None else read_manifest(file)
+
+
+def run_file(checkpoint: Path, name: str) -> Path | None:
+    """The file `name` of the run that made `checkpoint`, looked for as by `run_manifest`."""
+    places = [checkpoint.parent, *checkpoint.parents[2:3]]
+    return next((place / name for place in places if (place / name).is_file()), None)
 
 
 def _splits(checkpoint: Path) -> dict[str, pd.DataFrame]:

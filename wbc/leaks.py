@@ -4,54 +4,74 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from wbc.checks import examine_images
-from wbc.image_sources import run_manifest
-from wbc.manifest import used_rows
+from wbc.image_sources import run_file
+from wbc.manifest import read_manifest, used_rows
+from wbc.origins import origins
+from wbc.run_folder import MANIFEST
 
 log = logging.getLogger(__name__)
 
 
+@dataclass
+class _Run:
+    """The training and validation images of one run, each with its split."""
+
+    model: Path
+    by_path: dict[str, str]
+    by_pixels: dict[str, str] = field(default_factory=dict)  # pixels -> one of the paths that show them
+
+
 class TrainingImages:
-    """The training and validation images of the runs that made some models: by path, and by their pixels."""
+    """The images that some models have seen: in their own runs, and in those that they come from.
+
+    A model that was adapted, or trained from another's weights, has seen that one's images too.
+    """
 
     def __init__(self, checkpoints: Sequence[str], checks_dir: str, workers: int | None) -> None:
-        self._by_path: dict[str, str] = {}
-        self._by_pixels: dict[str, tuple[str, str]] = {}
+        self._runs: dict[Path, _Run] = {}  # by manifest: models of one run are one
         for checkpoint in checkpoints:
-            manifest = run_manifest(Path(checkpoint))
-            if manifest is None:
-                log.warning(
-                    "%s: no manifest.csv beside it: whether it was trained on these images is not known",
-                    checkpoint,
-                )
-                continue
-            used = used_rows(manifest)
-            rows = used[used["split"].isin(["train", "val"])]
-            self._by_path |= dict(zip(rows["path"], rows["split"], strict=True))
-        there = [path for path in self._by_path if Path(path).is_file()]
-        if lost := len(self._by_path) - len(there):
+            self._add(Path(checkpoint), f"{checkpoint}: no manifest.csv beside it")
+            for origin in origins(Path(checkpoint)):
+                self._add(origin, f"{checkpoint} comes from {origin}, which is gone or has no manifest.csv")
+        paths = {path for run in self._runs.values() for path in run.by_path}
+        there = sorted(path for path in paths if Path(path).is_file())
+        if lost := len(paths) - len(there):
             log.warning(
                 "%d of %d training images have been moved or deleted: copies of them cannot be recognised",
-                *(lost, len(self._by_path)),
+                *(lost, len(paths)),
             )
-        for path, pixels in examine_images(there, checks_dir, workers).hashes.items():
-            self._by_pixels.setdefault(pixels, (self._by_path[path], path))
+        hashes = examine_images(there, checks_dir, workers).hashes
+        for run in self._runs.values():
+            for path in run.by_path:
+                if path in hashes:
+                    run.by_pixels.setdefault(hashes[path], path)
 
     def reasons(self, paths: Sequence[str], hashes: Mapping[str, str], named: str) -> list[str]:
         """Why each image is to be left out, "" where it is not: it, or another with its pixels, trained.
 
-        hashes: path -> pixels.  named: the split that the paths are, whose own images are wanted.
+        hashes: path -> pixels.  named: the split of the reported model's run that the paths are, whose images
+        are wanted although they trained; not those that another model has in another split.
         """
         return [self._reason(path, hashes.get(path, ""), named) for path in paths]
 
+    def _add(self, checkpoint: Path, complaint: str) -> None:
+        file = run_file(checkpoint, MANIFEST)
+        if file is None:
+            log.warning("%s: whether it was trained on these images is not known", complaint)
+        elif file not in self._runs:
+            used = used_rows(read_manifest(file))
+            rows = used[used["split"].isin(["train", "val"])]
+            self._runs[file] = _Run(checkpoint, dict(zip(rows["path"], rows["split"], strict=True)))
+
     def _reason(self, path: str, pixels: str, named: str) -> str:
-        if path in self._by_path:
-            split, why = self._by_path[path], "in the model's {}"
-        elif pixels in self._by_pixels:
-            split, original = self._by_pixels[pixels]
-            why = f"same pixels as in the model's {{}}: {original}"
-        else:
-            return ""
-        return "" if split == named else why.format(split)
+        for run in self._runs.values():
+            seen = path if path in run.by_path else run.by_pixels.get(pixels)
+            if seen is None or run.by_path[seen] == named:
+                continue
+            where = f"in {run.by_path[seen]} of {run.model}"
+            return where if seen == path else f"same pixels as {seen} {where}"
+        return ""

@@ -13,6 +13,7 @@ from wbc.answers import ANSWERED, UNCERTAIN, UNKNOWN, AnswerRule
 from wbc.html import Section, table
 from wbc.image_sources import run_manifest
 from wbc.lab_table import with_interval
+from wbc.origins import adapted_from
 from wbc.predictor import Predictor
 from wbc.recipe_rows import settings_rows, version_rows
 
@@ -133,10 +134,11 @@ def _data(checkpoint: Path, provenance: Mapping[str, Any], classes: list[str]) -
     """The images of the run that trained the model: as it tells, or as the manifest beside it does."""
     counts = provenance.get("images")
     if counts is None:
-        made = provenance.get("adapted")
-        while made is not None:  # beside the model itself lie the cells that it was adapted by
-            checkpoint, made = Path(made["from"]), made.get("before")
-        manifest = run_manifest(checkpoint)
+        *_, trained = (
+            checkpoint,
+            *adapted_from(provenance),
+        )  # beside an adapted one lie the cells it was given
+        manifest = run_manifest(trained)
         if manifest is None:
             return ["The images it was trained on are not known: the file does not tell, nor a manifest.csv."]
         counts = image_counts(manifest)

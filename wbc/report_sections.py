@@ -148,8 +148,9 @@ def _abstention(report: Report) -> str:
         )
     return (
         f"The model {when}. For cells like the {fitted_on(rule, report.provenance)} it promises that at most "
-        f"{100 * rule.max_error:g} % of answers are wrong, that {100 * rule.set_coverage:g} % of sets hold the true class, and that "
-        f"{100 * rule.acceptance:g} % of known cells pass as such. The table shows what became of that."
+        f"{100 * rule.max_error:g} % of answers are wrong, that {100 * rule.set_coverage:g} % of sets hold "
+        f"the true class, and that {100 * rule.acceptance:g} % of known cells pass as such. "
+        "The table shows what became of that."
     )
 
 
