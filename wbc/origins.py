@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from wbc.checkpoint import load_provenance
 from wbc.errors import CheckpointError
