@@ -16,6 +16,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from trees import picture, write_image
 
 import wbc
+from wbc.abstention import exact_interval
 from wbc.answers import fit_rule
 from wbc.backbone import Backbone
 from wbc.checkpoint import save_model
@@ -23,6 +24,7 @@ from wbc.config import AbstainConfig
 from wbc.errors import ConfigError, DataError, WbcError
 from wbc.evaluate_config import EvaluateConfig
 from wbc.evaluating import evaluate
+from wbc.intervals import mean_interval
 from wbc.manifest import COLUMNS, write_manifest
 from wbc.network import Network
 from wbc.predictor import Predictor
@@ -160,6 +162,33 @@ def test_what_is_not_measured_is_named_with_its_reason(place, run, record):
 def test_groups_of_a_table_are_what_intervals_are_drawn_from(record):
     drawn = {name: one["resampled"] for name, one in record["sets"].items()}
     assert drawn == {"test": "images", "lab_b/images": "images", "slides": "groups"}
+
+
+def test_answers_have_intervals_over_groups_too_and_the_caption_says_so(place, run, record):
+    table = pd.read_csv(run / "predictions.csv")
+    slides = pd.read_csv(place / "slides.csv").set_index("path")["group"]
+    for name, rows in table.groupby("data"):
+        right = (rows["prediction"] == rows["label"]).to_numpy()
+        pairs = zip(rows["label"], rows["set"], strict=True)
+        covered = np.array([label in names.split(" | ") for label, names in pairs])
+        answered = (rows["status"] == "answered").to_numpy()
+        groups = rows["path"].map(slides).to_numpy()
+        for key, values, among in (
+            ("answered_accuracy", right, answered),
+            ("set_coverage", covered, answered | True),
+        ):
+            found = record["sets"][name]["answers"][f"{key}_interval"]
+            if not among.any():
+                assert found == {"low": None, "high": None}
+                continue
+            if name == "slides":
+                expected = mean_interval(values[among], groups[among], resamples=1000)
+            else:
+                expected = exact_interval(int(values[among].sum()), int(among.sum()))
+            assert found["low"] == pytest.approx(expected.low, abs=1e-6), (name, key)
+            assert found["high"] == pytest.approx(expected.high, abs=1e-6), (name, key)
+    page = (run / "report.html").read_text()
+    assert "intervals are exact, those of slides from a bootstrap over groups" in page
 
 
 def test_models_are_compared_on_the_same_images(place, run, record):

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from wbc.abstention import exact_interval
 from wbc.answers import ANSWERED, UNCERTAIN, UNKNOWN
 from wbc.evaluation import SetResult
 from wbc.lab_table import lab_means
 from wbc.mcnemar import mcnemar_test
-from wbc.measured import measured_set
+from wbc.measured import drawn_units, measured_set, share_limits
 
 
 def evaluation_record(results: Sequence[SetResult], reported: str) -> dict[str, Any]:
@@ -88,9 +87,10 @@ def set_record(result: SetResult, model: str) -> dict[str, Any]:
 def _answers_record(result: SetResult, groups: list[str]) -> dict[str, Any]:
     status = np.array(result.answers.status)
     answered = status == ANSWERED
-    covered = [
-        label in names for label, names in zip(result.of.rows["label"], result.answers.sets, strict=True)
-    ]
+    covered = np.array(
+        [label in names for label, names in zip(result.of.rows["label"], result.answers.sets, strict=True)]
+    )
+    units = drawn_units(groups, len(status))
     calibrated = measured_set(result.calibrated, result.labels, result.classes, groups)
     count, right = int(answered.sum()), int(result.answered_right[answered].sum())
     return {
@@ -101,21 +101,14 @@ def _answers_record(result: SetResult, groups: list[str]) -> dict[str, Any]:
         "answered_share": _share(count, len(status)),
         "answered_right": right,
         "answered_accuracy": _share(right, count),
-        "answered_accuracy_interval": _interval(right, count),
+        "answered_accuracy_interval": share_limits(result.answered_right, answered, units),
         "uncertain_share": _share(int((status == UNCERTAIN).sum()), len(status)),
         "unknown_share": _share(int((status == UNKNOWN).sum()), len(status)),
-        "set_coverage": _share(sum(covered), len(covered)),
-        "set_coverage_interval": _interval(sum(covered), len(covered)),
+        "set_coverage": _share(int(covered.sum()), len(covered)),
+        "set_coverage_interval": share_limits(covered, np.ones_like(covered), units),
         "mean_set_size": round(float(np.mean([len(names) for names in result.answers.sets])), 6),
     }
 
 
 def _share(count: int, total: int) -> float | None:
     return round(count / total, 6) if total else None
-
-
-def _interval(count: int, total: int) -> dict[str, float | None]:
-    if not total:
-        return {"low": None, "high": None}
-    _, low, high = exact_interval(count, total)
-    return {"low": round(low, 6), "high": round(high, 6)}

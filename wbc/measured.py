@@ -44,7 +44,7 @@ def measured_set(
     for name, precision in zip(classes, one_vs_rest_average_precision(probabilities, labels), strict=True):
         rounded = None if precision is None else round(precision, 6)
         record["per_class"][name]["average_precision"] = rounded
-    units = _units(groups, len(labels))
+    units = drawn_units(groups, len(labels))
     intervals: dict[str, Any] = {}
     for metric, statistic in row_statistics(probabilities, labels).items():
         interval = bootstrap_interval(len(labels), statistic, units, _RESAMPLES)
@@ -66,8 +66,12 @@ def mirrored(interval: Interval) -> Interval:
     return Interval(estimate, max(0.0, 2 * estimate - high), max(estimate, 2 * estimate - low))
 
 
-def _units(groups: ArrayLike | None, rows: int) -> np.ndarray | None:
-    # (rows,): equal for images of one group, different for those of none; None where no image has a group.
+def drawn_units(groups: ArrayLike | None, rows: int) -> np.ndarray | None:
+    """What is drawn anew in a bootstrap, as numbers (rows,): equal for images of one group, different for
+    those of none; None where no image has a group.
+
+    Raises ValueError for groups (N,) that are not as many as the rows.
+    """
     names = np.full(rows, "") if groups is None else np.asarray(groups).astype(str)
     if names.shape != (rows,):
         raise ValueError(f"groups have shape {names.shape} beside {rows} images: expected one an image")
@@ -84,18 +88,24 @@ def _recalls(
     right = (probabilities.argmax(dim=1) == labels).numpy()
     found: dict[str, Any] = {}
     for index, name in enumerate(classes):
-        inside = (labels == index).numpy()
-        if not inside.any():
-            interval = None
-        elif units is None:
-            interval = exact_interval(int(right[inside].sum()), int(inside.sum()))
-        else:
-            interval = mean_interval(right[inside], units[inside], _RESAMPLES)
-        found[name] = _limits(interval)
+        found[name] = share_limits(right, (labels == index).numpy(), units)
     return found
 
 
-def _limits(interval: Interval | None) -> dict[str, float | None]:
-    if interval is None or math.isnan(interval.low):
+def share_limits(right: np.ndarray, among: np.ndarray, units: np.ndarray | None) -> dict[str, float | None]:
+    """The 95 % interval of a share: exact (Clopper & Pearson), or with `drawn_units` a bootstrap over them.
+
+    right (N,) bool, counted among those that (N,) bool tells.  None where there are none, and for one unit.
+    """
+    counted = right[among]
+    if len(counted) == 0:
+        return {"low": None, "high": None}
+    if units is None:
+        return _limits(exact_interval(int(counted.sum()), len(counted)))
+    return _limits(mean_interval(counted, units[among], _RESAMPLES))
+
+
+def _limits(interval: Interval) -> dict[str, float | None]:
+    if math.isnan(interval.low):
         return {"low": None, "high": None}
     return {"low": round(interval.low, 6), "high": round(interval.high, 6)}

@@ -127,7 +127,11 @@ def answers_table(sets: Mapping[str, Mapping[str, Any]]) -> Markup:
         "true class in set",
         "set size",
     ]
-    return table(headers, rows, "Answers by set; intervals are exact")
+    grouped = [name for name, record in sets.items() if record["resampled"] == "groups"]
+    caption = "Answers by set; intervals are exact"
+    if grouped:
+        caption += f", those of {', '.join(grouped)} from a bootstrap over groups"
+    return table(headers, rows, caption)
 
 
 def _absent(record: Mapping[str, Any]) -> str:
