@@ -17,6 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from wbc.files import read_json, write_json, write_text
+from wbc.lab_table import mean_of_labs
 from wbc.run_folder import METRICS
 from wbc.tables import NOT_MEASURED, markdown_table, percent
 
@@ -71,7 +72,9 @@ def lab_table(jobs: Sequence[dict[str, Any]]) -> str:
         labs = [_lab_row(lab, runs, classes) for lab, runs in by_lab.items()]
         rows += [[kind, *cells] for cells, _ in labs]
         if len(labs) > 1:
-            means = [_mean([scores[column] for _, scores in labs]) for column in range(len(classes) + 3)]
+            means = [
+                mean_of_labs([scores[column] for _, scores in labs]) for column in range(len(classes) + 3)
+            ]
             rows.append([kind, _MEAN, NOT_MEASURED, *map(percent, means)])
     headers = ["settings", "lab left out", "images", "accuracy", "macro F1"]
     headers += [f"{name} recall" for name in classes] + ["macro F1, other labs' val"]
@@ -89,18 +92,12 @@ def _lab_row(
     columns += [[run["metrics"]["per_class"][name]["recall"] for run in done] for name in classes]
     columns.append([run["val_macro_f1"] for run in done])
     images = str(done[0]["metrics"]["images"]) if done else NOT_MEASURED
-    return [lab + failed, images, *map(_with_spread, columns)], [_mean(column) for column in columns]
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    """None where one of the values is: a mean over fewer labs would read as one over all."""
-    known = [value for value in values if value is not None]
-    return statistics.mean(known) if values and len(known) == len(values) else None
+    return [lab + failed, images, *map(_with_spread, columns)], [mean_of_labs(column) for column in columns]
 
 
 def _with_spread(values: Sequence[float | None]) -> str:
     """A mean in per cent, with its standard deviation where there are several values."""
-    mean = _mean(values)
+    mean = mean_of_labs(values)
     if mean is None or len(values) == 1:
         return percent(mean)
     spread = statistics.stdev(value for value in values if value is not None)

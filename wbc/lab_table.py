@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,17 +16,17 @@ _ANSWERS = ("ece", "answered_share", "answered_accuracy", "unknown_share", "set_
 def lab_means(sets: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Means over the sets of the model's own lab and over the others, each set counting the same.
 
-    sets: as `wbc.evaluation.set_record`.  A set on which something is not measured is left out of its mean.
-    Sets that the model was trained or calibrated on are in no mean.
+    sets: as `wbc.evaluation.set_record`.  What is not measured on one of the sets
+    has no mean.  Sets that the model was trained or calibrated on are in no mean.
     """
     means = {}
     for in_lab, title in MEANS.items():
         records = [record for record in sets.values() if record["in_lab"] is in_lab and not record["note"]]
         if not records:
             continue
-        values: dict[str, Any] = {key: _mean([record[key] for record in records]) for key in _PLAIN}
+        values: dict[str, Any] = {key: mean_of_labs([record[key] for record in records]) for key in _PLAIN}
         if all(record["answers"] is not None for record in records):
-            values |= {key: _mean([record["answers"][key] for record in records]) for key in _ANSWERS}
+            values |= {key: mean_of_labs([record["answers"][key] for record in records]) for key in _ANSWERS}
         means[title] = {"sets": len(records), "images": sum(one["images"] for one in records)} | values
     return means
 
@@ -71,6 +72,7 @@ def with_interval(value: float | None, interval: Mapping[str, float | None]) -> 
     return f"{percent(value)} [{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]"
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
-    measured = [value for value in values if value is not None]
-    return round(sum(measured) / len(measured), 6) if measured else None
+def mean_of_labs(values: Sequence[float | None]) -> float | None:
+    """None where one of the values is: a mean over fewer labs would read as one over all."""
+    known = [value for value in values if value is not None]
+    return round(statistics.mean(known), 6) if known and len(known) == len(values) else None
