@@ -44,15 +44,19 @@ def write_run_report(
     """report.html and evaluation.json of a run whose phases have left their predictions.
 
     Probabilities are those that each phase's metrics were made of, so that page and metrics.json agree; the
-    final model looks at the images once more for its answers, as predict.py would.
+    final model looks at the images once more for its answers, as predict.py would.  Where these are means of
+    several views, so are the probabilities of the last phase, or its calibration would compare the two.
     """
     figures = folder / "figures"
+    views = predictor.network.test_time.count
     tables = {phase: read_predictions(log_folder(folder, phase) / "predictions.csv") for phase in phases}
     results = []
     for one in own_sets(manifest):
         plain = {PHASE_TITLES[phase]: _probabilities(tables[phase], one, data.classes) for phase in phases}
         paths = one.rows["path"].tolist()
-        _, answers = model_outputs(predictor, paths, data.batch_size, data.workers, one.name)
+        averaged, answers = model_outputs(predictor, paths, data.batch_size, data.workers, one.name)
+        if views > 1:
+            plain[PHASE_TITLES[phases[-1]]] = averaged
         results.append(SetResult(one, data.classes, plain, answers))
         for phase in phases[:-1]:
             shown, labels = plain[PHASE_TITLES[phase]], results[-1].labels
@@ -71,15 +75,25 @@ def write_run_report(
         provenance=load_provenance(folder / MODEL),
         seed=data.seed,
         files={result.name: f"{result.name}_{phases[-1]}" for result in results},
-        remark=(
-            f"Results are those of the training run, in precision {precision}; answers, calibration after "
-            "scaling and explanations are computed in float32, as predict.py and evaluate.py do. Borderline "
-            "images can differ between the two."
-        ),
+        remark=_remark(precision, views, PHASE_TITLES[phases[-1]]),
         training={what: figures / file for what, file in _TRAINING.items()},
     )
     write_report(report, folder)
     write_json(folder / EVALUATION, record)
+
+
+def _remark(precision: str, views: int, last: str) -> str:
+    if views == 1:
+        return (
+            f"Results are those of the training run, in precision {precision}; answers, calibration after "
+            "scaling and explanations are computed in float32, as predict.py and evaluate.py do. Borderline "
+            "images can differ between the two."
+        )
+    return (
+        f"Results {last} are means over the model's {views} views of each image, computed in float32, as "
+        "predict.py and evaluate.py do; those of a phase before, and metrics.json and results.md, are of one "
+        f"view and in the training run's precision, {precision}. Explanations are of one view."
+    )
 
 
 def _probabilities(predictions: pd.DataFrame, one: LabelledSet, classes: Sequence[str]) -> Tensor:
