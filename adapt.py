@@ -21,12 +21,12 @@ log = logging.getLogger("adapt")
 @hydra.main(version_base="1.3", config_path="conf/adapt", config_name="adapt")
 def main(composed: DictConfig) -> None:
     """One run; exit code 1 where a cell could not be read or the job could not be done."""
-    from wbc.adapting import adapt  # torch takes seconds to import; a wrong key should not
-
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         config = with_absolute_paths(parse_as(AdaptConfig, composed))
-        run_folder.start(config, folder)
+        run_folder.start(config, folder, run_folder.MODEL)
+        from wbc.adapting import adapt  # torch takes seconds to import; a wrong setting should not
+
         unreadable = adapt(config, folder)
     except (WbcError, OSError) as error:
         log.error("%s", error)

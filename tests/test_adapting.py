@@ -251,6 +251,8 @@ def test_the_command(place, tmp_path):
     (lab / "Monocyte" / "broken.png").write_bytes(b"no image")
     files = [f"checkpoint={place / 'model.ckpt'}", f"data={lab}", f"checks_dir={place / 'checks'}"]
     run = f"hydra.run.dir={tmp_path / 'run'}"
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "manifest.csv").write_text("")  # of a run that was stopped before it had a model
     done = command(*files, run, "views=1", "folds=2", "strengths=[0.01]")
     assert done.returncode == 1, done.stderr
     assert "1 images could not be read" in done.stdout + done.stderr
@@ -259,7 +261,7 @@ def test_the_command(place, tmp_path):
     (lab / "Monocyte" / "broken.png").unlink()
     again = command(*files, run)
     assert again.returncode == 1
-    assert "holds a run already" in again.stderr + again.stdout
+    assert "holds a run already: choose another hydra.run.dir" in again.stderr + again.stdout
     misspelt = command(*files, "strength=[0.1]")
     assert misspelt.returncode == 1
     assert "strength" in misspelt.stderr

@@ -43,6 +43,7 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     write_manifest(manifest, folder / run_folder.MANIFEST)
     readable = used_rows(manifest)
     rows, rest = (readable[readable["split"] == name] for name in (USED, REST))
+    (folder / "rest.csv").unlink(missing_ok=True)  # of a stopped run with other settings
     if len(rest):
         with replacing(folder / "rest.csv") as beside:
             rest[["path", "label"]].to_csv(beside, index=False)

@@ -66,10 +66,8 @@ def start(config: Any, folder: Path, first_result: str = MANIFEST) -> None:
     if not is_first_rank():
         return
     if (folder / first_result).exists():  # without one, nothing but its settings was accepted yet
-        raise ConfigError(
-            f"{folder} holds a run already: continue it with resume_from={folder}, or choose another "
-            "hydra.run.dir"
-        )
+        go_on = f"continue it with resume_from={folder}, or " if hasattr(config, "resume_from") else ""
+        raise ConfigError(f"{folder} holds a run already: {go_on}choose another hydra.run.dir")
     write_json(folder / "versions.json", versions() | {"seed": getattr(config, "seed", None)})
     write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.structured(config)))
 
