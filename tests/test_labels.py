@@ -1,7 +1,7 @@
 import pytest
 
 from wbc.errors import ConfigError, DataError
-from wbc.labels import CLASSES, USUAL_SPELLINGS, ClassNames
+from wbc.labels import CLASSES, USUAL_SPELLINGS, ClassNames, names_of_model
 
 
 def test_the_order_is_fixed():
@@ -76,3 +76,11 @@ def test_a_class_of_that_name_wins_over_a_usual_spelling():
 def test_contradictory_names_are_refused(classes, aliases, complaint):
     with pytest.raises(ConfigError, match=complaint):
         ClassNames(classes, aliases)
+
+
+def test_a_model_reads_the_spellings_of_its_own_lab_and_takes_no_other_class():
+    provenance = {"config": {"data": {"aliases": {"poly": "Neutrophil"}}}}
+    names = names_of_model(CLASSES, provenance)
+    assert names.find("Poly") == "Neutrophil"
+    assert "data.classes" not in str(names.unknown(["Blast"], "here"))
+    assert names_of_model(CLASSES, {"adapted": {}}).find("poly") is None  # a file that does not tell

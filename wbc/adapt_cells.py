@@ -29,14 +29,15 @@ USED, REST = "train", "test"  # names of splits, so that the run folder's manife
 _FEWEST = 5  # cells; a fold of fewer than one is none
 
 
-def cells_manifest(config: AdaptConfig, classes: Sequence[str]) -> pd.DataFrame:
+def cells_manifest(config: AdaptConfig, names: ClassNames) -> pd.DataFrame:
     """The cells of `config.data`, a row each, as `wbc.manifest` has them: split USED, or REST if not drawn.
 
     Files that cannot be read, copies of a cell, and a picture under two labels are left out, with the reason:
     a copy in another fold would be measured by a head that knows it.
-    Raises DataError for cells without one of `classes`, and for too few of them.
+    Raises DataError for cells without one of the classes in `names`, and for too few of them.
     """
-    found = find_images(config.data, ClassNames(classes, of_model=True), Path(config.checkpoint), "data")
+    classes = names.classes
+    found = find_images(config.data, names, Path(config.checkpoint), "data")
     bare = found.loc[found["label"] == "", "path"]
     if len(bare):
         raise DataError(

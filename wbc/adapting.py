@@ -22,6 +22,7 @@ from wbc.config import as_plain
 from wbc.device import chosen_device, one_thread
 from wbc.errors import CheckpointError
 from wbc.files import replacing
+from wbc.labels import names_of_model
 from wbc.manifest import used_rows, write_manifest
 from wbc.network import Head
 from wbc.predictor import Predictor
@@ -39,7 +40,8 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     network = load_network(config.checkpoint)
     predictor = Predictor(network.to(chosen_device(config.device)))
     classes = network.classes
-    manifest = cells_manifest(config, classes)
+    provenance = load_provenance(config.checkpoint)
+    manifest = cells_manifest(config, names_of_model(classes, provenance))
     write_manifest(manifest, folder / run_folder.MANIFEST)
     readable = used_rows(manifest)
     rows, rest = (readable[readable["split"] == name] for name in (USED, REST))
@@ -76,7 +78,8 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     on_rest = _on_rest(rest, predictor, old, new, config) if config.measure_rest and len(rest) else None
     write_report(config, folder, comparison, settled, helps, on_rest)
     network.head = new
-    save_model(network, folder / run_folder.MODEL, _provenance(config, rows, settled, helps), rule)
+    made = _provenance(provenance, config, rows, settled, helps)
+    save_model(network, folder / run_folder.MODEL, made, rule)
     log.info("model: %s", folder / run_folder.MODEL)
     return int(manifest["excluded"].str.startswith("unreadable").sum())
 
@@ -102,9 +105,10 @@ def _on_rest(
     return Comparison(old(features), new(features), _numbers(rest, predictor.classes), predictor.classes)
 
 
-def _provenance(config: AdaptConfig, rows: pd.DataFrame, settled: Settled, helps: bool) -> dict[str, Any]:
-    """That of the model it comes from, and what was done to it."""
-    provenance = load_provenance(config.checkpoint)
+def _provenance(
+    old: dict[str, Any], config: AdaptConfig, rows: pd.DataFrame, settled: Settled, helps: bool
+) -> dict[str, Any]:
+    """That of the `old` model, and what was done to it; what was done before is kept inside."""
     adapted = {
         "from": config.checkpoint,
         "helped": helps,
@@ -113,6 +117,6 @@ def _provenance(config: AdaptConfig, rows: pd.DataFrame, settled: Settled, helps
         "config": as_plain(config),
         "versions": run_folder.versions(),
     }
-    if "adapted" in provenance:
-        adapted["before"] = provenance["adapted"]
-    return provenance | {"adapted": adapted}
+    if "adapted" in old:
+        adapted["before"] = old["adapted"]
+    return old | {"adapted": adapted}

@@ -23,7 +23,7 @@ from wbc.evaluation_record import evaluation_record
 from wbc.files import replacing, write_json
 from wbc.lab_table import labs_table
 from wbc.labelled_sets import LabelledSet, find_sets
-from wbc.labels import ClassNames
+from wbc.labels import names_of_model
 from wbc.leaks import TrainingImages
 from wbc.predictor import Predictor
 from wbc.report import REPORT, write_report
@@ -47,8 +47,7 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
     reported = next(reversed(models))
     checkpoint = Path(config.models[-1])
     provenance = load_provenance(checkpoint)
-    trained = provenance.get("config", {}).get("data", {})
-    names = ClassNames(models[reported].classes, trained.get("aliases"))  # as its own lab spells them
+    names = names_of_model(models[reported].classes, provenance)
     sets = find_sets(config.data, names, checkpoint)
     left_out = _left_out(sets, config)
     results = [_result(one, left_out, models, config) for one in sets]

@@ -15,7 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from wbc.cell_masks import MaskError, mask_path
-from wbc.checkpoint import load_network
+from wbc.checkpoint import load_network, load_provenance
 from wbc.device import chosen_device
 from wbc.errors import ConfigError, DataError
 from wbc.explain_batch import explain_batch
@@ -24,7 +24,7 @@ from wbc.explain_report import write_report
 from wbc.explain_summary import MEASURES
 from wbc.files import replacing
 from wbc.image_sources import find_images
-from wbc.labels import ClassNames
+from wbc.labels import names_of_model
 from wbc.lime import Lime
 from wbc.methods import build_method
 from wbc.network import Network
@@ -90,7 +90,8 @@ def _images(config: ExplainConfig, folder: Path, network: Network) -> pd.DataFra
     """The list that was made when the run started, or a new one."""
     file = folder / IMAGES
     if not file.exists():
-        found = find_images(config.images, ClassNames(network.classes), Path(config.checkpoint))
+        names = names_of_model(network.classes, load_provenance(config.checkpoint))
+        found = find_images(config.images, names, Path(config.checkpoint))
         if config.target == "true" and (found["label"] == "").any():
             first = found.loc[found["label"] == "", "path"].iloc[0]
             raise DataError(

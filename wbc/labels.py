@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from wbc.errors import ConfigError, DataError
 
@@ -94,6 +95,12 @@ class ClassNames:
             f"spelling, add data.aliases={{{listed[0]}: {self.classes[-1]}}} (the right class in its place); "
             f"if it is a class of its own, add it to data.classes; else move it away"
         )
+
+
+def names_of_model(classes: Sequence[str], provenance: Mapping[str, Any]) -> ClassNames:
+    """The classes of a trained model, with the spellings that its own lab told its training."""
+    data = provenance.get("config", {}).get("data", {})
+    return ClassNames(classes, data.get("aliases"), of_model=True)
 
 
 def _key(name: str) -> str:
