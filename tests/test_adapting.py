@@ -24,6 +24,7 @@ from wbc.config import parse_as
 from wbc.errors import CheckpointError, ConfigError, DataError
 from wbc.images import decode, resize
 from wbc.network import Network
+from wbc.test_time import AveragedViews
 
 ROOT = Path(__file__).parents[1]
 CLASSES = ["Basophil", "Monocyte", "Neutrophil"]
@@ -171,6 +172,23 @@ def test_views_of_a_cell_are_its_turns_and_their_mirror_images(place):
         torch.testing.assert_close(found[number], predictor.outputs(turned)[0][0])
         torch.testing.assert_close(found[number + 4], predictor.outputs(turned.flip(3))[0][0])
     assert len(found.unique(dim=0)) == 8
+
+
+def test_to_a_model_that_averages_over_flips_only_two_of_them_differ(place, tmp_path, monkeypatch):
+    predictor, path = wbc.load(place / "model.ckpt"), str(place / "lab" / "Monocyte" / "0.png")
+    predictor.network.test_time = AveragedViews(flips=True)
+    found = cell_features(predictor, [path], 8, 4)[0]
+    for number in range(8):
+        torch.testing.assert_close(found[number], found[number % 2])
+    assert not torch.allclose(found[0], found[1])
+    asked = []
+    monkeypatch.setattr(
+        "wbc.adapting.cell_features", lambda _, paths, views, size: asked.append(views) or 1 / 0
+    )
+    save_model(predictor.network, tmp_path / "model.ckpt", {})
+    with pytest.raises(ZeroDivisionError):
+        adapt(given(place, f"checkpoint={tmp_path / 'model.ckpt'}", "views=8"), tmp_path / "run")
+    assert asked == [2]
 
 
 def test_what_would_mislead_is_left_out_and_named(place, tmp_path, caplog):

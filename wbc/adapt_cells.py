@@ -22,6 +22,7 @@ from wbc.images import decode
 from wbc.labels import ClassNames
 from wbc.manifest import COLUMNS, used_rows
 from wbc.predictor import Predictor
+from wbc.test_time import AveragedViews
 
 log = logging.getLogger(__name__)
 
@@ -90,10 +91,17 @@ def _refuse_too_few(counts: Counter[str], data: str, classes: Sequence[str]) -> 
         )
 
 
+def different_views(asked: int, test_time: AveragedViews) -> int:
+    """How many of the turned views differ: features that are means over flips are the same for those of a
+    picture, which half a turn and all mirror images are; a quarter turn is left.
+    """
+    return min(asked, 2) if test_time.flips else asked
+
+
 def cell_features(predictor: Predictor, paths: Sequence[str], views: int, batch_size: int) -> Tensor:
     """(N, views, D) features of N files: as they lie, then turned by quarters, then mirrored.
 
-    views: 1, 4 or 8.  Raises ImageError for a file that has gone since it was checked.
+    views: up to 8.  Raises ImageError for a file that has gone since it was checked.
     """
     prepare = predictor.network.prepare
     parts = []

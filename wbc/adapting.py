@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from wbc import run_folder
-from wbc.adapt_cells import REST, USED, cell_features, cells_manifest
+from wbc.adapt_cells import REST, USED, cell_features, cells_manifest, different_views
 from wbc.adapt_config import AdaptConfig
 from wbc.adapt_report import Comparison, write_report
 from wbc.answers import fit_rule
@@ -49,8 +49,9 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     if len(rest):
         with replacing(folder / "rest.csv") as beside:
             rest[["path", "label"]].to_csv(beside, index=False)
+    views = different_views(config.views, network.test_time)
     cells = LabCells(
-        cell_features(predictor, rows["path"].tolist(), config.views, config.batch_size),
+        cell_features(predictor, rows["path"].tolist(), views, config.batch_size),
         _numbers(rows, classes),
     )
     old = copy.deepcopy(network.head).cpu().requires_grad_(False)
