@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from wbc.config import parse_as
 from wbc.errors import CheckpointError, ConfigError, DataError
 from wbc.images import decode, resize
 from wbc.network import Network
+from wbc.outliers import OutlierScore
 from wbc.test_time import AveragedViews
 
 ROOT = Path(__file__).parents[1]
@@ -125,7 +127,11 @@ def test_only_the_head_is_another_and_the_model_says_what_it_came_from(run, plac
         assert torch.equal(before, after) != key.startswith("head."), key
     assert rule.images == 13
     assert rule.set_limit < 1
-    assert rule.threshold == float("inf")  # 13 cells promise no error of 1 %
+    assert rule.threshold == float("inf")  # 13 cells promise no error of 10 %
+    text = (run / "report.md").read_text()
+    assert "13 cells, as well as they are told apart, cannot promise that at most 10 %" in text
+    assert "cells are too few for sets" not in text
+    assert rule.outlier_score.method == "knn"  # as the model had no rule
     origin = load_provenance(run / "model.ckpt")
     assert origin["adapted"]["from"] == str(place / "model.ckpt")
     assert origin["adapted"]["cells"]["path"] == pd.read_csv(run / "out_of_fold.csv")["path"].tolist()
@@ -144,10 +150,18 @@ def test_where_it_does_not_help_the_old_head_is_kept_under_a_rule_of_the_lab(run
     """A model that has settled already has nothing to gain."""
     caplog.set_level("INFO")
     lab = write_lab(tmp_path / "lab", first_seed=1, Monocyte=5, Neutrophil=5)
-    assert adapt(given(place, f"checkpoint={run / 'model.ckpt'}", f"data={lab}"), tmp_path / "run") == 0
-    (old, _), (new, rule) = load_model(run / "model.ckpt"), load_model(tmp_path / "run" / "model.ckpt")
+    settled = tmp_path / "settled.ckpt"  # with an outlier score that is not the default
+    network, rule = load_model(run / "model.ckpt")
+    rule = replace(rule, outlier_score=OutlierScore("energy"))
+    save_model(network, settled, load_provenance(run / "model.ckpt"), rule)
+    more = [f"checkpoint={settled}", f"data={lab}", "abstain.set_coverage=0.99"]
+    assert adapt(given(place, *more), tmp_path / "run") == 0
+    (old, old_rule), (new, rule) = load_model(settled), load_model(tmp_path / "run" / "model.ckpt")
     assert all(torch.equal(value, new.state_dict()[key]) for key, value in old.state_dict().items())
     assert rule.images == 10
+    assert rule.outlier_score.method == old_rule.outlier_score.method == "energy"
+    text = (tmp_path / "run" / "report.md").read_text()
+    assert "10 cells are too few for sets that hold the true class in 99 % of cases" in text
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["verdict"] == DID_NOT_HELP
     assert DID_NOT_HELP in caplog.text

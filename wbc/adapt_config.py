@@ -54,7 +54,7 @@ class AdaptConfig:
             ),
             (self.views in VIEWS, f"views={self.views}: expected one of {', '.join(map(str, VIEWS))}"),
             (self.folds >= 2, f"folds={self.folds}: expected 2 or more"),
-            *self.abstain.checks(),
+            *self.abstain.checks(of_model=True),
             (self.batch_size >= 1, f"batch_size={self.batch_size}: expected 1 or more"),
             (self.workers is None or self.workers >= 0, f"workers={self.workers}: expected 0 or more"),
             (0 <= self.seed < 2**32, f"seed={self.seed}: expected 0 to 2**32 - 1"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,9 @@ import numpy as np
 from torch import Tensor
 
 from wbc import run_folder
+from wbc.abstention import fewest_images
 from wbc.adapt_config import AdaptConfig
+from wbc.answers import UNCERTAIN, AnswerRule
 from wbc.files import write_json, write_text
 from wbc.intervals import Interval, bootstrap_interval
 from wbc.metrics import classification_metrics
@@ -90,6 +92,7 @@ def write_report(
     folder: Path,
     comparison: Comparison,
     settled: Settled,
+    rule: AnswerRule,
     helps: bool,
     on_rest: Comparison | None,
 ) -> None:
@@ -114,12 +117,36 @@ def write_report(
     for table in tables:
         log.info("%s\n", table)
     log.info("%s (strength %s; by fold %s)", verdict, *_strengths(settled))
-    page = _page(config, settled, verdict, cells, tables)
+    unkept = list(_not_promised(rule))
+    for sentence in unkept:
+        log.warning("%s", sentence)
+    page = _page(config, settled, verdict, cells, tables, unkept)
     write_text(folder / "report.md", "\n\n".join(page) + "\n")
 
 
+def _not_promised(rule: AnswerRule) -> Iterator[str]:
+    """What the cells were too few for, a sentence each."""
+    if math.isinf(rule.threshold):
+        yield (
+            f"{rule.images} cells, as well as they are told apart, cannot promise that at most "
+            f"{100 * rule.max_error:g} % of answers are wrong: every answer will be {UNCERTAIN!r}; it takes "
+            f"{fewest_images(rule.max_error)} cells or more, fewer with a larger abstain.max_error."
+        )
+    if rule.set_limit >= 1:
+        yield (
+            f"{rule.images} cells are too few for sets that hold the true class in "
+            f"{100 * rule.set_coverage:g} % of cases: every set will hold every class; a smaller "
+            "abstain.set_coverage takes fewer."
+        )
+
+
 def _page(
-    config: AdaptConfig, settled: Settled, verdict: str, cells: dict[str, int], tables: list[str]
+    config: AdaptConfig,
+    settled: Settled,
+    verdict: str,
+    cells: dict[str, int],
+    tables: list[str],
+    unkept: list[str],
 ) -> list[str]:
     strength, by_fold = _strengths(settled)
     return [
@@ -134,6 +161,7 @@ def _page(
         f"Strength with which the head is held to the old one: {strength}; chosen in each fold: {by_fold}. "
         "The network's features are as they were. What an answer promises was fitted on these cells, each "
         "by a head that had not learnt from it. The model is made for this lab: in its own it may do worse.",
+        *unkept,
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from wbc.adapt_cells import REST, USED, cell_features, cells_manifest, different
 from wbc.adapt_config import AdaptConfig
 from wbc.adapt_report import Comparison, write_report
 from wbc.answers import fit_rule
-from wbc.checkpoint import load_network, load_provenance, save_model
+from wbc.checkpoint import load_model, load_provenance, save_model
 from wbc.config import as_plain
 from wbc.device import chosen_device, one_thread
 from wbc.errors import CheckpointError
@@ -37,7 +38,10 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
 
     The model is written to `folder` last.  Raises WbcError for settings and cells that cannot be used.
     """
-    network = load_network(config.checkpoint)
+    network, old_rule = load_model(config.checkpoint)
+    if config.abstain.outlier_score is None:
+        method = "knn" if old_rule is None else old_rule.outlier_score.method
+        config = replace(config, abstain=replace(config.abstain, outlier_score=method))
     predictor = Predictor(network.to(chosen_device(config.device)))
     classes = network.classes
     provenance = load_provenance(config.checkpoint)
@@ -66,18 +70,12 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
         new = refitted(old, cells, settled.strength) if helps else old
     logits = settled.logits if helps else comparison.before
     rule = fit_rule(cells.views[:, 0], logits, cells.labels, config.abstain)
-    if rule.set_limit >= 1:
-        log.warning(
-            "%d cells are too few for sets that hold the true class in %g %% of cases: every set will hold "
-            "every class; a smaller abstain.set_coverage takes fewer",
-            *(len(rows), 100 * config.abstain.set_coverage),
-        )
     with replacing(folder / "out_of_fold.csv") as beside:
         _out_of_fold(rows, comparison, rule.temperature, classes).to_csv(
             beside, index=False, float_format="%.6g"
         )
     on_rest = _on_rest(rest, predictor, old, new, config) if config.measure_rest and len(rest) else None
-    write_report(config, folder, comparison, settled, helps, on_rest)
+    write_report(config, folder, comparison, settled, rule, helps, on_rest)
     network.head = new
     made = _provenance(provenance, config, rows, settled, helps)
     save_model(network, folder / run_folder.MODEL, made, rule)

@@ -96,13 +96,14 @@ def fit_rule(features: Tensor, logits: Tensor, labels: Tensor, settings: Abstain
     features (N, D), logits (N, C), labels (N,).  The outlier threshold comes from scores of images that the
     score was not fitted on; see `outliers.held_out_scores`.
     """
+    assert settings.outlier_score is not None
     temperature = fit_temperature(logits, labels)
     probabilities = (logits.double() / temperature).softmax(dim=1)
     confidences, best = probabilities.max(dim=1)
     threshold = confidence_threshold(confidences.numpy(), (best == labels).numpy(), settings.max_error)
     if math.isinf(threshold):
         log.warning(
-            "%d validation images, %d of them wrong, cannot promise that at most %g %% of answers are wrong: "
+            "%d images, %d of them wrong, cannot promise that at most %g %% of answers are wrong: "
             "every answer will be %r; it takes %d images or more, fewer with a larger abstain.max_error",
             len(labels),
             int((best != labels).sum()),

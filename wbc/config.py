@@ -143,17 +143,20 @@ class AbstainConfig:
 
     max_error: float = MISSING  # share of answers that may be wrong
     set_coverage: float = MISSING  # share of prediction sets that hold the true class
-    outlier_score: str = MISSING  # one of OUTLIER_SCORES
+    outlier_score: str | None = MISSING  # one of OUTLIER_SCORES; None, in adapt.py: that of the model's rule
     acceptance: float = MISSING  # share of known cells that pass as known
 
-    def checks(self) -> list[tuple[bool, str]]:
-        """What must hold, each with what to say where it does not; for the settings that hold these."""
+    def checks(self, of_model: bool = False) -> list[tuple[bool, str]]:
+        """What must hold, each with what to say where it does not; for the settings that hold these.
+
+        of_model: whether there is a model, whose rule's score can be taken.
+        """
         return [
             (0 < self.max_error < 1, f"abstain.max_error={self.max_error}: expected 0 < share < 1"),
             (0 < self.set_coverage < 1, f"abstain.set_coverage={self.set_coverage}: expected 0 < share < 1"),
             (0 < self.acceptance < 1, f"abstain.acceptance={self.acceptance}: expected 0 < share < 1"),
             (
-                self.outlier_score in OUTLIER_SCORES,
+                self.outlier_score in OUTLIER_SCORES or (of_model and self.outlier_score is None),
                 f"abstain.outlier_score={self.outlier_score!r}: expected one of {OUTLIER_SCORES}",
             ),
         ]
