@@ -49,9 +49,9 @@ def exponential(values, decay):
     ("decay", "from_epoch", "expected"),
     [
         (0.8, 0, lambda steps: exponential(steps, 0.8)),
-        (0.8, 2, lambda steps: exponential(steps[7:], 0.8)),  # from the last step before the third epoch
+        (0.8, 2, lambda steps: exponential(steps[8:], 0.8)),
         (None, 0, lambda steps: torch.stack(steps).mean(dim=0)),
-        (None, 1, lambda steps: torch.stack(steps[3:]).mean(dim=0)),
+        (None, 1, lambda steps: torch.stack(steps[4:]).mean(dim=0)),
     ],
 )
 def test_a_checkpoint_holds_the_average_and_beside_it_the_last_step(tmp_path, decay, from_epoch, expected):

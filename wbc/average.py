@@ -35,12 +35,15 @@ class AverageWeights(WeightAveraging):
         self._device = trainer.strategy.root_device
         super().setup(trainer, pl_module, stage)
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Take the step's weights into the average."""
         assert self._average_model is not None
-        if trainer.current_epoch < self.from_epoch:
+        epoch = trainer.current_epoch
+        if epoch < self.from_epoch or (epoch == self.from_epoch and batch_idx == 0):
             self._average_model.n_averaged.zero_()  # the next update copies
-        super().on_train_batch_end(trainer, pl_module, *args)
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     @torch.no_grad()
     def _step(self, averages: list[Tensor], weights: list[Tensor], averaged: Tensor) -> None:
