@@ -51,7 +51,7 @@ class DataConfig:
 
 @dataclass
 class TestTimeConfig:
-    """Views that an answer is the mean of; see `wbc.test_time`."""
+    """Views over which features are averaged before they are classified; see `wbc.test_time`."""
 
     flips: bool = MISSING
     scales: list[float] = MISSING

@@ -61,7 +61,8 @@ class Predictor:
     def outputs(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Features (N, D) and logits (N, C) of such pixels, float32 on the CPU: what a rule is fitted on.
 
-        Means over the network's test-time views, where it has several.
+        Where the network has several test-time views, the features are means over them, and the logits are
+        those of the means.
         """
         with torch.inference_mode():
             features, logits = self.network.test_time.outputs(

@@ -44,7 +44,7 @@ def write_run_report(
     """report.html and evaluation.json of a run whose phases have left their predictions.
 
     Probabilities are those that each phase's metrics were made of, so that page and metrics.json agree; the
-    final model looks at the images once more for its answers, as predict.py would.  Where these are means of
+    final model looks at the images once more for its answers, as predict.py would.  Where these are of
     several views, so are the probabilities of the last phase, or its calibration would compare the two.
     """
     figures = folder / "figures"
@@ -90,9 +90,9 @@ def _remark(precision: str, views: int, last: str) -> str:
             "images can differ between the two."
         )
     return (
-        f"Results {last} are means over the model's {views} views of each image, computed in float32, as "
-        "predict.py and evaluate.py do; those of a phase before, and metrics.json and results.md, are of one "
-        f"view and in the training run's precision, {precision}. Explanations are of one view."
+        f"Results {last} are of features averaged over {views} views of each image, in float32, as those of "
+        "predict.py and evaluate.py; those of a phase before, and metrics.json and results.md, are of one "
+        f"view, in the training run's precision, {precision}. Explanations are of one view."
     )
 
 

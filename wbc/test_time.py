@@ -1,4 +1,4 @@
-"""Answers averaged over several views of an image: flipped, enlarged, shrunk."""
+"""Features averaged over several views of an image, flipped, enlarged, shrunk, before they are classified."""
 
 from __future__ import annotations
 

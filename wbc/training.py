@@ -241,7 +241,8 @@ def _write_model(
     rule = fit_rule(features, logits, torch.tensor(cells.labels), config.abstain)
     log.info("answers: temperature %.3f, from a probability of %.4f", rule.temperature, rule.threshold)
     if network.test_time.count > 1:
-        log.info("answers are means over %d views; the tables below are of one", network.test_time.count)
+        views = network.test_time.count
+        log.info("answers are of features averaged over %d views; the tables below are of one", views)
     provenance = {
         "config": config.as_plain(),
         "versions": run_folder.versions(),

@@ -19,7 +19,9 @@ class View(NamedTuple):
     image: int  # row of the data set
     epoch: int
     counted: bool = True
-    repeat: int = 0  # how often the epoch has drawn it before; each time it is augmented anew
+    repeat: int = (
+        0  # how often the epoch has drawn it before: another augmentation, or the next of the cached
+    )
 
 
 class Views(Sampler[View]):
