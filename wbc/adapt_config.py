@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from omegaconf import MISSING
 
-from wbc.config import AbstainConfig
+from wbc.config import AbstainConfig, absolute
 from wbc.errors import ConfigError
 
 VIEWS = (1, 4, 8)
@@ -66,4 +65,4 @@ class AdaptConfig:
 
 def with_absolute_paths(config: AdaptConfig) -> AdaptConfig:
     """The same settings with a checkpoint that is found from any folder; the manifest lists the cells."""
-    return replace(config, checkpoint=str(Path(config.checkpoint).expanduser().absolute()))
+    return replace(config, checkpoint=absolute(config.checkpoint))

@@ -73,4 +73,4 @@ def load_model(path: Path | str) -> tuple[Network, AnswerRule | None]:
 def load_provenance(path: Path | str) -> dict[str, Any]:
     """What `save_model` was told of how the model came about; {} for a training checkpoint."""
     content = read_tensors(Path(path).expanduser())
-    return content.get("provenance", {}) if isinstance(content, dict) else {}
+    return content.get(PROVENANCE_KEY, {}) if isinstance(content, dict) else {}

@@ -330,16 +330,17 @@ def with_absolute_paths(config: Config) -> Config:
     weights = config.model.weights
     return replace(
         config,
-        init_from=_absolute(config.init_from),
-        cache_dir=_absolute(config.cache_dir),
+        init_from=absolute(config.init_from),
+        cache_dir=absolute(config.cache_dir),
         data=replace(
-            config.data, root=_absolute(config.data.root), checks_dir=_absolute(config.data.checks_dir)
+            config.data, root=absolute(config.data.root), checks_dir=absolute(config.data.checks_dir)
         ),
-        model=replace(config.model, weights=weights if weights in WEIGHTS else _absolute(weights)),
+        model=replace(config.model, weights=weights if weights in WEIGHTS else absolute(weights)),
     )
 
 
-def _absolute(path: str | None) -> Any:
+def absolute(path: str | None) -> Any:
+    """The path as it holds from any folder, a string; None for None."""
     return None if path is None else str(Path(path).expanduser().absolute())
 
 

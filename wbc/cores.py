@@ -1,8 +1,10 @@
-"""How many processor cores this process may use."""
+"""How many processor cores this process may use, and how its helpers keep to theirs."""
 
 from __future__ import annotations
 
 import os
+
+import cv2
 
 
 def available_cores() -> int:
@@ -10,3 +12,8 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def opencv_in_one_thread(worker: int) -> None:
+    """For a loader process, which is one of several: OpenCV's own threads would fight for the same cores."""
+    cv2.setNumThreads(0)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import pandas as pd
 import torch
 from pytorch_lightning import LightningDataModule
@@ -17,7 +16,7 @@ from wbc.activations import ActivationStore
 from wbc.augment import Augment
 from wbc.balance import BalancedDraws
 from wbc.cells import Cells, FrozenCells
-from wbc.cores import available_cores
+from wbc.cores import available_cores, opencv_in_one_thread
 from wbc.decoded import DecodedImages
 from wbc.manifest import used_rows
 from wbc.prepare import Prepare
@@ -109,7 +108,7 @@ class CellData(LightningDataModule):
             num_workers=self.workers,
             persistent_workers=self.workers > 0 and persistent,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_one_thread,
+            worker_init_fn=opencv_in_one_thread,
         )
 
     def views(self, name: str, *, shuffle: bool, first_epoch: int) -> Views:
@@ -156,8 +155,3 @@ def _draws(rows: pd.DataFrame, balance: float, max_repeats: int) -> BalancedDraw
 def _as_it_comes(batch: Any) -> Any:
     """A FrozenCells makes whole batches."""
     return batch
-
-
-def _one_thread(worker: int) -> None:
-    """A loader process is one of several: OpenCV's own threads would fight for the same cores."""
-    cv2.setNumThreads(0)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING
 
+from wbc.config import absolute
 from wbc.errors import ConfigError
 
 
@@ -59,11 +59,7 @@ def with_absolute_paths(config: EvaluateConfig) -> EvaluateConfig:
     """The same settings with paths that hold from any folder; the images are listed in predictions.csv."""
     return replace(
         config,
-        checkpoint=None if config.checkpoint is None else _absolute(config.checkpoint),
-        compare=[_absolute(path) for path in config.compare],
-        checks_dir=_absolute(config.checks_dir),
+        checkpoint=absolute(config.checkpoint),
+        compare=[absolute(path) for path in config.compare],
+        checks_dir=absolute(config.checks_dir),
     )
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())

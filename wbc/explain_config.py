@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from omegaconf import MISSING
 
+from wbc.config import absolute
 from wbc.errors import ConfigError
 
 TARGETS = ("predicted", "true")  # any other word is a class
@@ -64,5 +64,4 @@ class ExplainConfig:
 
 def with_absolute_paths(config: ExplainConfig) -> ExplainConfig:
     """The same settings with paths that hold from any folder; the images are listed in images.csv anyway."""
-    masks = None if config.masks is None else str(Path(config.masks).expanduser().absolute())
-    return replace(config, checkpoint=str(Path(config.checkpoint).expanduser().absolute()), masks=masks)
+    return replace(config, checkpoint=absolute(config.checkpoint), masks=absolute(config.masks))

@@ -9,12 +9,12 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from wbc.cores import opencv_in_one_thread
 from wbc.image_list import Listed
 from wbc.images import ImageError, decode
 from wbc.prepare import Prepare
@@ -96,10 +96,5 @@ def batch_loader(batches: FileBatches, numbers: Iterable[int], workers: int) -> 
         sampler=numbers,
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_one_thread,
+        worker_init_fn=opencv_in_one_thread,
     )
-
-
-def _one_thread(worker: int) -> None:
-    """A loader process is one of several: OpenCV's own threads would fight for the same cores."""
-    cv2.setNumThreads(0)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
+from wbc.config import absolute
 from wbc.errors import ConfigError
 
 TABLES = (".csv", ".parquet")
@@ -48,11 +49,7 @@ def with_absolute_paths(config: PredictConfig) -> PredictConfig:
     """The same settings with paths that hold from any folder."""
     return replace(
         config,
-        checkpoint=_absolute(config.checkpoint),
-        images=_absolute(config.images),
-        output=_absolute(config.output),
+        checkpoint=absolute(config.checkpoint),
+        images=absolute(config.images),
+        output=absolute(config.output),
     )
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
