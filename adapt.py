@@ -14,6 +14,7 @@ from wbc import run_folder
 from wbc.adapt_config import AdaptConfig, with_absolute_paths
 from wbc.config import parse_as
 from wbc.errors import WbcError
+from wbc.memory import keep_freed_memory
 
 log = logging.getLogger("adapt")
 
@@ -21,6 +22,7 @@ log = logging.getLogger("adapt")
 @hydra.main(version_base="1.3", config_path="conf/adapt", config_name="adapt")
 def main(composed: DictConfig) -> None:
     """One run; exit code 1 where a cell could not be read or the job could not be done."""
+    keep_freed_memory()
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         config = with_absolute_paths(parse_as(AdaptConfig, composed))

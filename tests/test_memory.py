@@ -22,9 +22,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-@pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="malloc is told so on Linux only"
-)
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="malloc is told so on Linux only")
 def test_freed_memory_is_used_again() -> None:
     counts = [
         int(
