@@ -123,3 +123,26 @@ def test_labs_that_cannot_be_used_are_named(root, labs, changes, error, complain
     write_classes(root / "lone", 1, ["Basophil"], first_seed=900)
     with pytest.raises(error, match=complaint):
         build_manifest(labs_config(root, labs, **changes), seed=0)
+
+
+def test_a_test_set_named_after_a_lab_holds_no_other_labs_images(tmp_path):
+    rows = ["path,label,split,source"]
+    for number, (split, source) in enumerate([("train", "a"), ("val", "a"), ("test_b", "c"), ("", "b")]):
+        for place, label in enumerate(CLASSES):
+            write_image(tmp_path / f"{number}{place}.png", picture(10 * number + place))
+            rows.append(f"{number}{place}.png,{label},{split or 'train'},{source}")
+    (tmp_path / "cells.csv").write_text("\n".join(rows))
+    config = data_config(tmp_path / "cells.csv", source="manifest", leave_out="b")
+    with pytest.raises(DataError, match=r"test_b would hold images of b and c.*rename the lab"):
+        build_manifest(config, seed=0)
+
+
+def test_two_labs_whose_test_sets_would_have_one_name_are_refused(tmp_path):
+    seed = write_classes(tmp_path / "a" / "test_b_x", 1)
+    seed = write_classes(tmp_path / "a" / "train", 4, first_seed=seed)
+    seed = write_classes(tmp_path / "ab" / "test_x", 1, first_seed=seed)
+    write_classes(tmp_path / "ab" / "train", 4, first_seed=seed)
+    labs = {"a": str(tmp_path / "a"), "a b": str(tmp_path / "ab")}
+    with pytest.raises(DataError, match="test_a_b_x would hold images of a and a b"):
+        build_manifest(labs_config(tmp_path, labs), seed=0)
+    assert len(build_manifest(labs_config(tmp_path, {"a": labs["a"]}), seed=0)) == 25

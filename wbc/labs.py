@@ -71,9 +71,11 @@ def make_splits(frame: pd.DataFrame, hashes: pd.Series, config: DataConfig, seed
     All images of `config.leave_out` are the set test_<lab>, whatever split they had. Labs of `data.labs` are
     split each by itself, so that each gives its share, and each has a test set of its own; a lab that comes
     with test images alone trains nothing.
-    Raises ConfigError for a lab to leave out that is not there, or is the only one.
+    Raises ConfigError for a lab to leave out that is not there, or is the only one; DataError for a test set
+    that would be named after one lab and hold images of another.
     """
     split = frame["split"].copy()
+    used = frame["excluded"] == ""
     here = pd.Series(True, index=frame.index)
     if config.leave_out is not None:
         left_out = frame["source"] == config.leave_out
@@ -85,6 +87,9 @@ def make_splits(frame: pd.DataFrame, hashes: pd.Series, config: DataConfig, seed
     )
     if config.source != "labs":
         split[here] = with_missing(frame[here], hashes)
+        if config.leave_out is not None:
+            named = used & (split == lab_test_set(config.leave_out))
+            _refuse_joined(frame["source"][named], split[named])
         return split
     for lab, rows in frame[here].groupby("source", sort=False):
         made = rows["split"]
@@ -96,7 +101,19 @@ def make_splits(frame: pd.DataFrame, hashes: pd.Series, config: DataConfig, seed
                 raise DataError(f"data.labs.{lab}: {error}") from error
         is_test = made.str.startswith("test")
         split[rows.index] = made.where(~is_test, lab_test_set(str(lab)) + made.str.removeprefix("test"))
+    named = used & split.str.startswith("test")
+    _refuse_joined(frame["source"][named], split[named])
     return split
+
+
+def _refuse_joined(sources: pd.Series, split: pd.Series) -> None:
+    """A set named after a lab must be of that lab alone: another's splits can come by the same name."""
+    for name, labs in sources.groupby(split):
+        if labs.nunique() > 1:
+            raise DataError(
+                f"the test set {name} would hold images of {' and '.join(sorted(set(labs)))}, and no figure "
+                "of it be one lab's; rename the lab, or the split that has this name"
+            )
 
 
 def _refuse_absent(lab: str, sources: pd.Series, left_out: pd.Series) -> None:
