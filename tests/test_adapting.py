@@ -297,3 +297,11 @@ def test_the_command(place, tmp_path):
     misspelt = command(*files, "strength=[0.1]")
     assert misspelt.returncode == 1
     assert "strength" in misspelt.stderr
+
+
+def test_where_no_cell_is_left_to_measure_on_this_is_said(place, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("wbc.adapting.cell_features", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        adapt(given(place, "per_class=10", "measure_rest=true"), tmp_path)
+    assert "measure_rest: every cell is drawn, and none left to measure on" in caplog.text
+    assert not (tmp_path / "rest.csv").exists()

@@ -1,3 +1,4 @@
+import copy
 import itertools
 from pathlib import Path
 
@@ -150,3 +151,15 @@ def test_paths_are_made_absolute_and_words_are_not():
     config = with_absolute_paths(composed("model.weights='~/w.pth'", "init_from=a.ckpt"))
     assert Path(config.model.weights) == Path.home() / "w.pth"
     assert Path(config.init_from) == Path.cwd() / "a.ckpt"
+
+
+def test_a_run_from_before_a_setting_existed_can_be_resumed():
+    plain = composed().as_plain()
+    older = copy.deepcopy(plain)
+    for section, keys in {
+        "training": ["balance", "max_repeats"],
+        "model": ["standardise", "size_strength", "test_time"],
+    }.items():
+        for key in keys:
+            del older[section][key]
+    assert parse(OmegaConf.create(older)).as_plain() == plain

@@ -11,12 +11,15 @@ from small_runs import SMALL
 from test_config import composed
 
 import wbc
+from wbc.backbone import Backbone
+from wbc.checkpoint import save_model
 from wbc.classifier import Classifier
 from wbc.config import Config
 from wbc.errors import CheckpointError, ConfigError
+from wbc.network import Network
 from wbc.run_folder import saved_config, start
 from wbc.schedule import BestAndLast
-from wbc.training import objective, train
+from wbc.training import _starting_network, objective, train
 
 TWO_EPOCHS = [
     *SMALL,
@@ -288,3 +291,20 @@ def test_auto_precision_is_measured_once_and_kept_on_resume(root, tmp_path, monk
     (tmp_path / "logs" / "head" / "result.json").unlink()  # as if it had been killed before
     monkeypatch.setattr("wbc.training.forward_ms", lambda _: {"bf16-mixed": 100.0, "32-true": 153.0})
     assert train(config, tmp_path)["phases"]["head"]["precision"] == "32-true"
+
+
+@pytest.mark.parametrize("standardise", [[], ["field"], ["size"]])
+def test_the_strength_of_sizes_must_be_that_of_the_weights_only_where_sizes_are_standard(
+    tmp_path, standardise
+):
+    classes = composed("data=synthetic").data.classes
+    network = Network(Backbone("tf_efficientnet_lite0.in1k", 64), classes, standardise=standardise)
+    save_model(network, tmp_path / "model.ckpt", {})
+    overrides = [f"model.standardise=[{','.join(standardise)}]", "model.size_strength=0.5"]
+    config = composed(*SMALL, *overrides, f"init_from={tmp_path / 'model.ckpt'}")
+    if standardise == ["size"]:
+        with pytest.raises(ConfigError, match=r"model.size_strength=1.0, but 0.5 is asked for"):
+            _starting_network(config, tmp_path, ["finetune"])
+    else:
+        started = _starting_network(config, tmp_path, ["finetune"])
+        assert torch.equal(started.head[0].weight, network.head[0].weight)

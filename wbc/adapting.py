@@ -53,6 +53,8 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     if len(rest):
         with replacing(folder / "rest.csv") as beside:
             rest[["path", "label"]].to_csv(beside, index=False)
+    elif config.measure_rest:
+        log.warning("measure_rest: every cell is drawn, and none left to measure on; lower per_class")
     views = different_views(config.views, network.test_time)
     cells = LabCells(
         cell_features(predictor, rows["path"].tolist(), views, config.batch_size),

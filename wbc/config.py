@@ -1,7 +1,8 @@
 """The composed settings as typed objects: one dataclass a section of `conf/`.
 
 Merging the YAML into these refuses a misspelt or left-over key and a wrong type, naming it.
-Values and their reasons stand in `conf/`; here are only names, types and ranges.
+Values and their reasons stand in `conf/`; here are only names, types and ranges.  Settings that came later
+have defaults that change nothing, so that runs from before can be resumed.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ class DataConfig:
 class TestTimeConfig:
     """Views over which features are averaged before they are classified; see `wbc.test_time`."""
 
-    flips: bool = MISSING
-    scales: list[float] = MISSING
+    flips: bool = False
+    scales: list[float] = field(default_factory=lambda: [1.0])
 
 
 @dataclass
@@ -68,8 +69,8 @@ class ModelConfig:
     head_units: list[int] = MISSING
     dropout: float = MISSING
     test_time: TestTimeConfig = field(default_factory=TestTimeConfig)
-    standardise: list[str] = MISSING  # of STANDARDISE
-    size_strength: float = MISSING
+    standardise: list[str] = field(default_factory=list)  # of STANDARDISE
+    size_strength: float = 1.0
 
 
 @dataclass
@@ -133,8 +134,8 @@ class TrainingConfig:
     label_smoothing: float = MISSING
     l2: float = MISSING
     adam_epsilon: float = MISSING
-    balance: float = MISSING  # see `wbc.balance`
-    max_repeats: int = MISSING
+    balance: float = 0.0  # see `wbc.balance`
+    max_repeats: int = 10
 
 
 @dataclass

@@ -205,8 +205,9 @@ def _starting_network(config: Config, folder: Path, phases: list[str]) -> Networ
         "data.classes": (found.classes, config.data.classes),
         "model.head_units": (found.head_units, model.head_units),
         "model.standardise": (list(found.prepare.standardise), sorted(model.standardise)),
-        "model.size_strength": (found.prepare.size_strength, model.size_strength),
     }
+    if "size" in model.standardise:  # else it says nothing
+        asked["model.size_strength"] = (found.prepare.size_strength, model.size_strength)
     for key, (has, wanted) in asked.items():
         if has != wanted:
             raise ConfigError(
@@ -247,6 +248,7 @@ def _write_model(
         "config": config.as_plain(),
         "versions": run_folder.versions(),
         "phase": _phases_to_run(config)[-1],
+        "phases": _phases_to_run(config),
         "images": image_counts(manifest),
     }
     save_model(network, folder / run_folder.MODEL, provenance, rule)
