@@ -109,7 +109,8 @@ def figure(splits: list[dict[str, Any]], settings: AbstainConfig) -> Any:
 
     drawn = Figure(figsize=(8.0, 3.6), dpi=180, layout="constrained")
     panels = drawn.subplots(1, 2)
-    errors = [100 * (1 - one["accuracy_of_answered"]) for one in splits]
+    answering = [one for one in splits if one["accuracy_of_answered"] is not None]
+    errors = [100 * (1 - one["accuracy_of_answered"]) for one in answering]
     covered = [100 * one["set_coverage"] for one in splits]
     for axes, values, limit, name, promise in (
         (panels[0], errors, 100 * settings.max_error, "wrong among answered, %", "at most"),
@@ -168,10 +169,12 @@ def main() -> None:
     rows = [[method, *(f"{found[name]:.3f}" for name in names)] for method, found in scores.items()]
     print(markdown_table(["AUROC against the test set", *names], rows) + "\n")
     save_figure(figure(splits, settings), OUTPUT / "answers.png")
-    kept = 1 - np.array([one["accuracy_of_answered"] for one in splits]) <= settings.max_error
+    answering = [one for one in splits if one["accuracy_of_answered"] is not None]
+    kept = 1 - np.array([one["accuracy_of_answered"] for one in answering]) <= settings.max_error
     covered = np.mean([one["set_coverage"] for one in splits])
     print(
-        f"{SPLITS} splits: error bound of {settings.max_error:g} kept in {kept.sum()}; "
+        f"{SPLITS} splits, of which {SPLITS - len(answering)} could promise nothing and answered nothing: error "
+        f"bound of {settings.max_error:g} kept in {kept.sum()} of the others; "
         f"sets hold the true class in {covered:.4f} on average, promised {settings.set_coverage:g}; answered "
         f"{np.mean([one['answered'] for one in splits]):.3f} on average"
     )
