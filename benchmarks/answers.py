@@ -173,7 +173,7 @@ def main() -> None:
     kept = 1 - np.array([one["accuracy_of_answered"] for one in answering]) <= settings.max_error
     covered = np.mean([one["set_coverage"] for one in splits])
     print(
-        f"{SPLITS} splits, {SPLITS - len(answering)} of which could promise and so answered nothing: error "
+        f"{SPLITS} splits, {SPLITS - len(answering)} could promise nothing and answered nothing: error "
         f"bound of {settings.max_error:g} kept in {kept.sum()} of the others; "
         f"sets hold the true class in {covered:.4f} on average, promised {settings.set_coverage:g}; answered "
         f"{np.mean([one['answered'] for one in splits]):.3f} on average"
