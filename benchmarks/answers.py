@@ -106,6 +106,7 @@ def tried(pool: Outputs, settings: AbstainConfig, classes: list[str]) -> list[di
 def figure(splits: list[dict[str, Any]], settings: AbstainConfig) -> Any:
     """Error among the answered and coverage of the sets, split by split, beside what was promised."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     drawn = Figure(figsize=(8.0, 3.6), dpi=180, layout="constrained")
     panels = drawn.subplots(1, 2)
@@ -120,7 +121,8 @@ def figure(splits: list[dict[str, Any]], settings: AbstainConfig) -> Any:
         axes.axhline(limit, label=f"promised: {promise} {limit:g} %", **line_style(1))
         axes.axhline(np.mean(values), label=f"mean {np.mean(values):.2f} %", **line_style(2))
         axes.set(xlabel="random split", ylabel=name)
-        axes.legend(fontsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
     return drawn
 
