@@ -54,6 +54,13 @@ def predictor() -> Predictor:
             ["Trained:", "validation images", "0.0123"],
         ),
         (
+            TRAINED
+            | {"phase": "finetune", "phases": ["finetune"]}
+            | {"config": TRAINED["config"] | {"init_from": "b.ckpt", "phase": {"finetune": {"lr": 0.5}}}},
+            ["Trained: the last layers under a trained head, from the weights of b.ckpt; seed 3"],
+            ["phase.head"],
+        ),
+        (
             TRAINED | adapted("b.ckpt", before=adapted("a.ckpt")["adapted"]),
             ["It was adapted from b.ckpt", "That model was adapted from a.ckpt"],
             [],

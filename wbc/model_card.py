@@ -51,7 +51,8 @@ def model_card(
     if predictor.rule is not None:
         parts.append(_rule(predictor.rule, provenance))
     if config:
-        parts.append(table(["setting", "value"], settings_rows(config), "Settings that made the model"))
+        rows = settings_rows({**provenance, "config": config})
+        parts.append(table(["setting", "value"], rows, "Settings that made the model"))
     if versions := provenance.get("versions"):
         parts.append(table(["", "release"], version_rows(versions), "Versions that made the model"))
     return Section("Model card", parts)
@@ -66,6 +67,8 @@ def _what(checkpoint: Path, predictor: Predictor, provenance: Mapping[str, Any])
         f"cell of a stained smear. It tells apart {', '.join(network.classes)}, and nothing else."
     )
     phase = {"head": "the frozen backbone's head alone", "finetune": "the head, then the last layers"}
+    if provenance.get("phases") == ["finetune"]:  # the head came trained
+        phase["finetune"] = "the last layers under a trained head"
     adapted, trained = provenance.get("adapted"), provenance.get("phase")
     if adapted is not None:
         text += f" It was {_adapted(adapted)}"
@@ -73,8 +76,11 @@ def _what(checkpoint: Path, predictor: Predictor, provenance: Mapping[str, Any])
     if trained is None:
         return f"{text} {what} is a training checkpoint, which does not tell how the model was made."
     when = "Trained" if adapted is None else "Before that it was trained"
-    seed = provenance.get("config", {}).get("seed")
-    return f"{text} {when}: {phase.get(trained, trained)}" + ("." if seed is None else f"; seed {seed}.")
+    config = provenance.get("config", {})
+    how = phase.get(trained, trained)
+    if config.get("init_from") is not None:
+        how += f", from the weights of {config['init_from']}"
+    return f"{text} {when}: {how}" + (f"; seed {config['seed']}." if "seed" in config else ".")
 
 
 def _adapted(adapted: Mapping[str, Any]) -> str:

@@ -8,23 +8,33 @@ from typing import Any
 
 _UNTOLD = (
     "logger",
-    "trainer",
     "resume_from",
     "cache_dir",
     "cache_limit_gb",
     "cache_keep",
     "report",
 )  # change no result
+_UNTOLD_OF_DATA = ("checks_dir", "workers")
 _DRAWN_ONLY = ("images_per_class", "train_labs", "unseen_labs", "synthetic_seed")
 
 
-def settings_rows(config: Mapping[str, Any]) -> list[list[str]]:
-    """The settings of a training run as dotted keys and values, without those that change no result."""
-    told = {key: value for key, value in config.items() if key not in _UNTOLD}
-    if told["data"]["source"] != "synthetic":
-        told["data"] = {key: value for key, value in told["data"].items() if key not in _DRAWN_ONLY}
-    phases = told["phase"]
-    told["phase"] = {key: phases[key] for key in ("run", *phases["run"])}
+def phases_that_ran(provenance: Mapping[str, Any]) -> list[str]:
+    """The phases that trained a model; of older files, which do not tell, those that were asked for."""
+    return list(provenance.get("phases") or provenance["config"]["phase"]["run"])
+
+
+def settings_rows(provenance: Mapping[str, Any]) -> list[list[str]]:
+    """The settings of a training run as dotted keys and values, without those that change no result, and
+    of the phases that ran alone.
+
+    provenance: of the model that it made, with its `config`.
+    """
+    told = {key: value for key, value in provenance["config"].items() if key not in _UNTOLD}
+    untold = _UNTOLD_OF_DATA + (() if told["data"]["source"] == "synthetic" else _DRAWN_ONLY)
+    told["data"] = {key: value for key, value in told["data"].items() if key not in untold}
+    told["trainer"] = {key: value for key, value in told.get("trainer", {}).items() if key == "precision"}
+    ran = phases_that_ran(provenance)
+    told["phase"] = {"run": ran} | {phase: told["phase"][phase] for phase in ran}
     return [[key, value] for key, value in _flat(told)]
 
 
