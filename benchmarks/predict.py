@@ -33,6 +33,7 @@ from wbc.checkpoint import save_model
 from wbc.config import AbstainConfig
 from wbc.files import write_json
 from wbc.labels import CLASSES
+from wbc.memory import keep_freed_memory
 from wbc.network import Network
 from wbc.predict_config import PredictConfig
 from wbc.predicting import predict
@@ -153,6 +154,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, nargs="*", default=[1000, 100_000])
     parser.add_argument("--memory-child", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    keep_freed_memory()  # as predict.py does
     if options.memory_child is not None:
         memory_child(options.memory_child)
         return
