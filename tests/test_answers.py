@@ -74,7 +74,7 @@ def test_too_few_images_promise_nothing_and_say_so(caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.WARNING):
         rule = fit_rule(*outputs(30, 0), SETTINGS)
     assert math.isinf(rule.threshold)
-    assert "30 validation images" in caplog.text
+    assert "30 images, 2 of them wrong" in caplog.text
     assert ANSWERED not in rule.answer(*outputs(50, 1)[:2], CLASSES).status
 
 

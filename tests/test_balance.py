@@ -14,6 +14,7 @@ from wbc.balance import BalancedDraws, quotas
 from wbc.cells import Cells, FrozenCells
 from wbc.data import CellData
 from wbc.decoded import DecodedImages
+from wbc.prepare import Prepare
 from wbc.views import View, Views
 
 
@@ -93,7 +94,7 @@ def test_ranks_share_what_one_process_draws(ranks):
 def test_a_repeated_image_is_augmented_anew(tmp_path):
     file = str(write_image(tmp_path / "a.png", picture(0, 64)))
     turned = Augment([albumentations.Affine(rotate=(-180, 180), p=1.0)])
-    cells = Cells(DecodedImages([file], 64), ["a"], ["a", "b"], turned)
+    cells = Cells(DecodedImages([file], Prepare(64)), ["a"], ["a", "b"], turned)
     views = [cells[View(0, epoch, repeat=repeat)].images for epoch in (0, 1) for repeat in (0, 1, 2)]
     assert len({view.numpy().tobytes() for view in views}) == 6
     assert torch.equal(cells[View(0, 0)].images, cells[View(0, 0, repeat=0)].images)
@@ -120,7 +121,15 @@ def test_only_training_images_are_drawn_by_lab_and_class(tmp_path, caplog):
             path = write_image(tmp_path / f"{split}{lab}{label}{number}.png", picture(len(rows)))
             rows.append({"path": str(path), "label": label, "source": lab, "split": split, "excluded": ""})
     data = CellData(
-        pd.DataFrame(rows), ["x", "y"], 32, 4, Augment([]), seed=0, workers=0, balance=1.0, max_repeats=3
+        pd.DataFrame(rows),
+        ["x", "y"],
+        Prepare(32),
+        4,
+        Augment([]),
+        seed=0,
+        workers=0,
+        balance=1.0,
+        max_repeats=3,
     )
     batches = list(data.train_dataloader())
     images = Counter(torch.cat([batch.indices for batch in batches]).tolist())
