@@ -14,7 +14,6 @@ import pandas as pd
 from wbc.checkpoint import load_provenance
 from wbc.checks import examine_images
 from wbc.compared_models import load_models
-from wbc.data import default_workers
 from wbc.device import chosen_device
 from wbc.errors import DataError
 from wbc.evaluate_config import EvaluateConfig
@@ -120,12 +119,11 @@ def _result(
 ) -> SetResult:
     gone = left_out[left_out["data"] == one.name]
     rows = one.rows[~one.rows["path"].isin(gone["path"])].reset_index(drop=True)
-    workers = default_workers() if config.workers is None else config.workers
     plain = {}
     for name, predictor in models.items():
         title = one.name if len(models) == 1 else f"{one.name}, {name}"
         plain[name], answers = model_outputs(
-            predictor, rows["path"].tolist(), config.batch_size, workers, title
+            predictor, rows["path"].tolist(), config.batch_size, config.workers, title
         )
     counts = {str(why): int(count) for why, count in gone["why"].value_counts().items()}
     return SetResult(replace(one, rows=rows), predictor.classes, plain, answers, counts)

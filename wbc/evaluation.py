@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from wbc.answers import NOT_CALIBRATED, Answers, joined, no_answers
 from wbc.errors import DataError
-from wbc.file_batches import FileBatches, PathBatches, batch_loader
+from wbc.file_batches import FileBatches, PathBatches, batch_loader, loader_processes
 from wbc.labelled_sets import LabelledSet
 from wbc.prediction_table import SET_SEPARATOR
 from wbc.predictor import Predictor
@@ -64,7 +64,7 @@ class SetResult:
 
 
 def model_outputs(
-    predictor: Predictor, paths: Sequence[str], batch_size: int, workers: int, title: str
+    predictor: Predictor, paths: Sequence[str], batch_size: int, workers: int | None, title: str
 ) -> tuple[Tensor, Answers]:
     """Probabilities (N, C) float64 as the network gives them, and answers, of N files.
 
@@ -72,7 +72,8 @@ def model_outputs(
     """
     batches = PathBatches(paths, batch_size)
     plain, answers = [], [no_answers(len(predictor.classes))]
-    loader = batch_loader(FileBatches(batches, predictor.network.prepare), range(len(batches)), workers)
+    processes = loader_processes(workers, predictor.network.mean.device)
+    loader = batch_loader(FileBatches(batches, predictor.network.prepare), range(len(batches)), processes)
     with tqdm(total=len(paths), unit="image", desc=title, disable=None) as bar:
         for batch in loader:
             for image, reason in zip(batch.images, batch.reasons, strict=True):

@@ -1,4 +1,4 @@
-"""Batches of image files, decoded in other processes; what cannot be read is told, not skipped.
+"""Batches of image files, decoded in other processes or in threads; what cannot be read is told, not skipped.
 
 Worker processes import this module.
 """
@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from wbc.cores import opencv_in_one_thread
+from wbc.cores import available_cores, opencv_in_one_thread
+from wbc.data import default_workers
 from wbc.image_list import Listed
 from wbc.images import ImageError, decode
 from wbc.prepare import Prepare
+from wbc.standard_view import StandardView
 
 
 class Batches(Protocol):
@@ -70,26 +73,42 @@ class FileBatches(Dataset[FileBatch]):
 
     def __getitem__(self, number: int) -> FileBatch:
         images = self.images.batch(number)
+        if get_worker_info() is None:
+            with ThreadPoolExecutor(available_cores()) as pool:
+                looked = list(pool.map(self._look, images))
+        else:  # one of several processes
+            looked = [self._look(image) for image in images]
+        views = [view for view in looked if isinstance(view, StandardView)]
         side = self.prepare.size_px
-        pixels, reasons = [np.empty((0, side, side, 3), np.uint8)], []
-        found: list[bool | None] = []
-        for image in images:
-            try:
-                image.path.encode()  # a name that is no UTF-8 could stand in no table
-                view = self.prepare.view(decode(image.path))
-                pixels.append(view.pixels[None])
-                found.append(view.found)
-                reasons.append("")
-            except UnicodeEncodeError:
-                reasons.append("the name is not UTF-8; rename it (e.g. with convmv)")
-            except ImageError as problem:
-                reasons.append(problem.reason)
+        pixels = [np.empty((0, side, side, 3), np.uint8), *(view.pixels[None] for view in views)]
         stacked = torch.from_numpy(np.concatenate(pixels)).permute(0, 3, 1, 2)
-        return FileBatch(number, images, reasons, stacked, found)
+        reasons = ["" if isinstance(one, StandardView) else one for one in looked]
+        return FileBatch(number, images, reasons, stacked, [view.found for view in views])
+
+    def _look(self, image: Listed) -> StandardView | str:
+        """What the network sees of it, or why it cannot be read."""
+        try:
+            image.path.encode()  # a name that is no UTF-8 could stand in no table
+            return self.prepare.view(decode(image.path))
+        except UnicodeEncodeError:
+            return "the name is not UTF-8; rename it (e.g. with convmv)"
+        except ImageError as problem:
+            return problem.reason
+
+
+def loader_processes(asked: int | None, device: torch.device) -> int:
+    """How many, where none are asked for: none beside a network on the CPU.
+
+    It computes in threads of equal parts on all cores, and each waits for the one that a loader held up.
+    Between two batches all cores are free to decode.
+    """
+    if asked is not None:
+        return asked
+    return 0 if device.type == "cpu" else default_workers()
 
 
 def batch_loader(batches: FileBatches, numbers: Iterable[int], workers: int) -> DataLoader[FileBatch]:
-    """The batches of these numbers in this order, made ahead by `workers` processes."""
+    """The batches of these numbers in this order, made ahead by `workers` processes; 0: when asked for."""
     return DataLoader(
         batches,
         batch_size=None,

@@ -21,10 +21,9 @@ from tqdm import tqdm
 from wbc import run_folder
 from wbc.answers import no_answers
 from wbc.checkpoint import load_model
-from wbc.data import default_workers
 from wbc.differential import Differential, differential_table
 from wbc.errors import ConfigError
-from wbc.file_batches import FileBatches, batch_loader
+from wbc.file_batches import FileBatches, batch_loader, loader_processes
 from wbc.files import read_json, replacing, write_json
 from wbc.image_list import ImageList, write_list
 from wbc.predict_config import PredictConfig
@@ -109,7 +108,7 @@ def _write_parts(
     numbers = {start: range(start, min(start + _PART_BATCHES, len(images))) for start, _ in mine}
     order = list(itertools.chain.from_iterable(numbers.values()))
     batches = FileBatches(images, predictor.network.prepare)
-    workers = default_workers() if config.workers is None else config.workers
+    workers = loader_processes(config.workers, predictor.network.mean.device)
     loader = iter(batch_loader(batches, order, workers))
     nothing = no_answers(len(predictor.classes))
     count = min(len(order) * images.batch_size, images.images)
