@@ -56,7 +56,8 @@ INGREDIENTS: dict[str, list[str]] = {
     "+ white field": ["model.standardise=[size]"],
     "+ nucleus of standard stain": ["model.standardise=[size,field]"],
     "+ averaged weights": ["phase.finetune.average=null"],
-    "+ averaged views": ["model.test_time={flips: false, scales: [1.0]}"],
+    "+ enlarged, averaged over flips": ["model.test_time={flips: false, scales: [1.0]}"],
+    "+ and over blurs": ["model.test_time.blurs=[0.0]"],
 }
 COLUMNS = {
     "accuracy": "accuracy",

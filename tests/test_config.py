@@ -120,6 +120,8 @@ def test_a_misspelt_key_or_choice_is_refused(override):
         ("phase.finetune.plateau.patience=0", "patience"),
         ("model.test_time.scales=[]", "test_time.scales"),
         ("model.test_time.scales=[1.0,0]", "test_time.scales"),
+        ("model.test_time.blurs=[]", "test_time.blurs"),
+        ("model.test_time.blurs=[0.0,2]", "test_time.blurs"),
         ("phase.head.average={decay:1}", "phase.head.average"),
         ("phase.head.average={from_epoch:15}", "below max_epochs"),
         ("phase.head.average={decai:0.9}", "decai"),

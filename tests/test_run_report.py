@@ -26,8 +26,15 @@ from wbc.test_time import AveragedViews
 CLASSES = ["Basophil", "Monocyte"]
 
 
-@pytest.mark.parametrize("flips", [False, True])
-def test_the_last_phases_figures_and_its_answers_are_of_the_same_views(tmp_path, monkeypatch, flips):
+@pytest.mark.parametrize(
+    ("views", "said"),
+    [
+        (AveragedViews(), "Results are those of the training run"),
+        (AveragedViews(flips=True), "4 of each image"),
+        (AveragedViews(blurs=[0.05]), "1 of each image"),
+    ],
+)
+def test_the_last_phases_figures_and_its_answers_are_of_the_same_views(tmp_path, monkeypatch, views, said):
     reports = []
     monkeypatch.setattr("wbc.run_report.write_report", lambda report, folder: reports.append(report))
     monkeypatch.setattr("wbc.run_report.write_set_figures", lambda *_: None)
@@ -39,7 +46,7 @@ def test_the_last_phases_figures_and_its_answers_are_of_the_same_views(tmp_path,
     manifest["split"] = ["train"] * 4 + ["test"] * 8
     torch.manual_seed(0)
     network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES, (8,)).eval()
-    network.test_time = AveragedViews(flips=flips)
+    network.test_time = views
     predictor = Predictor(network)
     test = manifest[manifest["split"] == "test"]
     pixels = torch.from_numpy(np.stack([picture(n, 64) for n in range(4, 12)])).permute(0, 3, 1, 2)
@@ -61,6 +68,6 @@ def test_the_last_phases_figures_and_its_answers_are_of_the_same_views(tmp_path,
         plain["without fine-tuning"], one_view.double().softmax(dim=1), atol=1e-5, rtol=0
     )
     torch.testing.assert_close(plain["with fine-tuning"], averaged.double().softmax(dim=1), atol=1e-5, rtol=0)
-    assert ("4 views" in report.remark) == flips
+    assert said in report.remark
     written = json.loads((tmp_path / "evaluation.json").read_text())["sets"]["test"]
     assert written["accuracy"] == (averaged.argmax(dim=1) == torch.arange(8) % 2).float().mean()

@@ -9,7 +9,7 @@ from wbc.backbone import Backbone
 from wbc.checkpoint import load_network, save_model
 from wbc.network import Network
 from wbc.predictor import Predictor
-from wbc.test_time import AveragedViews, zoomed
+from wbc.test_time import AveragedViews, blurred, zoomed
 
 
 def pixels(count=3, side=64):
@@ -50,6 +50,27 @@ def test_borders_are_repeated():
     assert shown.max() <= 7
 
 
+@pytest.mark.parametrize("side", [64, 97])
+def test_a_point_is_spread_by_the_sigma_in_both_directions(side):
+    point = torch.zeros(1, 3, side, side)
+    point[..., side // 2, side // 2] = 200
+    shown = blurred(point, 3 / side)
+    assert shown.shape == point.shape
+    assert float(shown[0, 0].sum()) == pytest.approx(200, rel=1e-4)
+    away = (torch.arange(side) - side // 2).float() ** 2
+    for along in (shown[0, 0].sum(0), shown[0, 0].sum(1)):
+        assert float(along @ away / 200) == pytest.approx(9, rel=0.05)
+
+
+def test_blurring_is_exact_in_mixed_precision_and_keeps_plain_areas():
+    images = pixels()
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = blurred(images, 0.02)
+    assert torch.equal(mixed, blurred(images, 0.02))
+    plain = torch.full((1, 3, 64, 64), 238, dtype=torch.uint8)
+    torch.testing.assert_close(blurred(plain, 0.02), plain.float())
+
+
 def test_one_view_is_the_image_itself(network):
     images = pixels()
     assert next(AveragedViews().of(images)) is images
@@ -60,16 +81,16 @@ def test_one_view_is_the_image_itself(network):
 
 
 def test_views_are_all_different_and_always_the_same():
-    views = AveragedViews(flips=True, scales=[0.8, 1.0, 1.25])
-    assert views.count == 12
+    views = AveragedViews(flips=True, scales=[0.8, 1.0, 1.25], blurs=[0.0, 0.02])
+    assert views.count == 24
     shown = [view.float().numpy().tobytes() for view in views.of(pixels())]
-    assert len(set(shown)) == 12
+    assert len(set(shown)) == 24
     assert shown == [view.float().numpy().tobytes() for view in views.of(pixels())]
 
 
 def test_outputs_are_means_over_the_views(network):
     images = pixels()
-    views = AveragedViews(flips=True, scales=[0.8, 1.0])
+    views = AveragedViews(flips=True, scales=[0.8, 1.0], blurs=[0.0, 0.02])
     with torch.inference_mode():
         features, logits = views.outputs(network, images)
         each = [network.features(view) for view in views.of(images)]
@@ -83,7 +104,7 @@ def test_outputs_are_means_over_the_views(network):
 
 def test_the_views_travel_with_the_model(network, tmp_path):
     network = Network.from_description(network.describe()).eval()
-    network.test_time = AveragedViews(flips=True, scales=[0.8, 1.0])
+    network.test_time = AveragedViews(flips=True, scales=[0.8, 1.0], blurs=[0.0, 0.02])
     save_model(network, tmp_path / "model.ckpt", {})
     predictor = wbc.load(tmp_path / "model.ckpt")
     assert predictor.network.test_time == network.test_time

@@ -56,6 +56,7 @@ class TestTimeConfig:
 
     flips: bool = False
     scales: list[float] = field(default_factory=lambda: [1.0])
+    blurs: list[float] = field(default_factory=lambda: [0.0])
 
 
 @dataclass
@@ -241,6 +242,11 @@ class Config:
                 bool(self.model.test_time.scales)
                 and all(0.25 <= scale <= 4 for scale in self.model.test_time.scales),
                 f"model.test_time.scales={self.model.test_time.scales}: expected one or more, each 0.25 to 4",
+            ),
+            (
+                bool(self.model.test_time.blurs)
+                and all(0 <= blur <= 0.1 for blur in self.model.test_time.blurs),
+                f"model.test_time.blurs={self.model.test_time.blurs}: expected one or more, each 0 to 0.1",
             ),
             (
                 self.training.batch_size >= 1,

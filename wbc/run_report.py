@@ -23,6 +23,7 @@ from wbc.results import read_predictions
 from wbc.run_folder import MODEL
 from wbc.set_figures import CONFUSION, ROC, write_set_figures
 from wbc.tables import PHASE_TITLES
+from wbc.test_time import AveragedViews
 
 __all__ = ["REPORT", "write_run_report"]
 
@@ -45,17 +46,18 @@ def write_run_report(
 
     Probabilities are those that each phase's metrics were made of, so that page and metrics.json agree; the
     final model looks at the images once more for its answers, as predict.py would.  Where these are of
-    several views, so are the probabilities of the last phase, or its calibration would compare the two.
+    other views than the image as it is, so are the probabilities of the last phase, or its calibration would
+    compare the two.
     """
     figures = folder / "figures"
-    views = predictor.network.test_time.count
+    views = predictor.network.test_time
     tables = {phase: read_predictions(log_folder(folder, phase) / "predictions.csv") for phase in phases}
     results = []
     for one in own_sets(manifest):
         plain = {PHASE_TITLES[phase]: _probabilities(tables[phase], one, data.classes) for phase in phases}
         paths = one.rows["path"].tolist()
         averaged, answers = model_outputs(predictor, paths, data.batch_size, data.workers, one.name)
-        if views > 1:
+        if views != AveragedViews():
             plain[PHASE_TITLES[phases[-1]]] = averaged
         results.append(SetResult(one, data.classes, plain, answers))
         for phase in phases[:-1]:
@@ -82,16 +84,16 @@ def write_run_report(
     write_json(folder / EVALUATION, record)
 
 
-def _remark(precision: str, views: int, last: str) -> str:
-    if views == 1:
+def _remark(precision: str, views: AveragedViews, last: str) -> str:
+    if views == AveragedViews():
         return (
             f"Results are those of the training run, in precision {precision}; answers, calibration after "
             "scaling and explanations are computed in float32, as predict.py and evaluate.py do. Borderline "
             "images can differ between the two."
         )
     return (
-        f"Results {last} are of features averaged over {views} views of each image, in float32, as those of "
-        "predict.py and evaluate.py; those of a phase before, and metrics.json and results.md, are of one "
+        f"Results {last} are of features averaged over the test-time views, {views.count} of each image, in "
+        "float32, as those of predict.py and evaluate.py; those of a phase before, and metrics.json and results.md, are of one "
         f"view, in the training run's precision, {precision}. Explanations are of one view."
     )
 

@@ -241,7 +241,7 @@ def _write_model(
     features, logits = (torch.cat(parts) for parts in zip(*outputs, strict=True))
     rule = fit_rule(features, logits, torch.tensor(cells.labels), config.abstain)
     log.info("answers: temperature %.3f, from a probability of %.4f", rule.temperature, rule.threshold)
-    if network.test_time.count > 1:
+    if network.test_time != AveragedViews():
         views = network.test_time.count
         log.info("answers are of features averaged over %d views; the tables below are of one", views)
     provenance = {
