@@ -102,3 +102,10 @@ def test_the_description_tells_how_pictures_are_prepared():
     assert Network.from_description(described).prepare == Prepare(64, ["size"], 0.5)
     del described["standardise"], described["size_strength"]  # as files of earlier versions are
     assert Network.from_description(described).prepare == Prepare(64)
+
+
+def test_a_network_that_learnt_from_other_standard_views_is_refused():
+    described = make_network(standardise=["size"]).describe() | {"view_version": "1"}
+    with pytest.raises(ValueError, match=r"version 1 of model\.standardise"):
+        Network.from_description(described)
+    Network.from_description(described | {"standardise": []})

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from wbc.backbone import Backbone
 from wbc.prepare import Prepare
+from wbc.standard_view import VERSION
 from wbc.test_time import AveragedViews
 
 
@@ -123,11 +124,21 @@ class Network(nn.Module):
             "test_time": self.test_time.state(),
             "standardise": list(self.prepare.standardise),
             "size_strength": self.prepare.size_strength,
+            "view_version": VERSION,
         }
 
     @classmethod
     def from_description(cls, description: dict[str, Any]) -> Network:
-        """A network as `describe` told, with fresh weights."""
+        """A network as `describe` told, with fresh weights.
+
+        Raises ValueError where it learnt from pictures standardised otherwise than they now are.
+        """
+        learnt = description.get("view_version")  # older files do not name it
+        if description.get("standardise") and learnt != VERSION:
+            raise ValueError(
+                f"it learnt from pictures as version {learnt} of model.standardise makes them, and this is "
+                f"version {VERSION}: train it anew"
+            )
         backbone = Backbone(
             description["backbone"], description["image_size_px"], description["drop_path_rate"]
         )

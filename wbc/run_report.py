@@ -93,8 +93,9 @@ def _remark(precision: str, views: AveragedViews, last: str) -> str:
         )
     return (
         f"Results {last} are of features averaged over the test-time views, {views.count} of each image, in "
-        "float32, as those of predict.py and evaluate.py; those of a phase before, and metrics.json and results.md, are of one "
-        f"view, in the training run's precision, {precision}. Explanations are of one view."
+        "float32, as those of predict.py and evaluate.py; those of a phase before, and metrics.json and "
+        f"results.md, are of one view, in the training run's precision, {precision}. Explanations too are of "
+        "one view."
     )
 
 

@@ -1,4 +1,4 @@
-"""Features averaged over several views of an image, flipped, enlarged, blurred, before they are classified."""
+"""Features averaged over several views of an image, flipped, zoomed, blurred, before they are classified."""
 
 from __future__ import annotations
 
