@@ -30,6 +30,7 @@ import pandas as pd
 from answers import measured, outputs
 from cache_views import ROOT, write_table
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from our_step import CONF
 from tqdm import tqdm
 
@@ -56,8 +57,8 @@ INGREDIENTS: dict[str, list[str]] = {
     "+ white field": ["model.standardise=[size]"],
     "+ nucleus of standard stain": ["model.standardise=[size,field]"],
     "+ averaged weights": ["phase.finetune.average=null"],
-    "+ enlarged, averaged over flips": ["model.test_time={flips: false, scales: [1.0]}"],
-    "+ and over blurs": ["model.test_time.blurs=[0.0]"],
+    "+ averaged over flips, two scales": ["model.test_time={flips: false, scales: [1.0], draws: 0}"],
+    "or over draws of the augmentation": ["model.test_time={flips: true, scales: [0.9, 1.1], draws: 0}"],
 }
 COLUMNS = {
     "accuracy": "accuracy",
@@ -78,13 +79,27 @@ def leaving_out(row: str) -> list[str]:
     return list(by_key.values())
 
 
-def train(row: str, seed: int, core: int, overrides: list[str], table: Path, folder: Path) -> None:
-    """One whole run on one core."""
+def settings_of(row: str, seed: int, overrides: list[str], table: Path) -> list[str]:
+    """What one run is given."""
     settings = ["experiment=other_labs", *leaving_out(row), *overrides, "data=manifest", "data.name=pbc"]
-    settings += [f"data.root={table}", f"seed={seed}", f"hydra.run.dir={folder}/run", "report=false"]
+    return [*settings, f"data.root={table}", f"seed={seed}", "report=false"]
+
+
+def name_of(settings: list[str], table: Path) -> str:
+    """A name of all that decides what a run comes to: its settings with their defaults, and its images."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = OmegaConf.to_container(compose("config", [*settings, "data.root=."]), resolve=False)
+    return f"{zlib.crc32(repr([composed, table.read_bytes()]).encode()):08x}"
+
+
+def train(settings: list[str], core: int, folder: Path) -> None:
+    """One whole run on one core."""
     with (folder / "log.txt").open("w", encoding="utf-8") as log:
         subprocess.run(
-            [sys.executable, str(ROOT / "train.py"), *settings, "+trainer.enable_progress_bar=false"],
+            [
+                *(sys.executable, str(ROOT / "train.py"), *settings),
+                *(f"hydra.run.dir={folder}/run", "+trainer.enable_progress_bar=false"),
+            ],
             check=True,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -135,11 +150,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     options, overrides = parser.parse_known_args()
     labs = dict(lab.split("=", 1) for lab in options.lab)
-    recipes = [(ROOT / "conf" / group / "other_labs.yaml").read_text() for group in ("experiment", "augment")]
-    made_of = zlib.crc32(repr([options.images, options.epochs, overrides, recipes, INGREDIENTS]).encode())
-    folder = OUTPUT.with_suffix("").resolve() / f"{made_of:08x}"
+    folder = OUTPUT.with_suffix("").resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    tables = {seed: folder / f"seed_{seed}.csv" for seed in options.seeds}
+    tables = {seed: folder / f"{options.images}_seed_{seed}.csv" for seed in options.seeds}
     source = ["experiment=other_labs", *overrides]
     for seed, table in tables.items():
         write_table(source, options.images, seed, table)
@@ -154,16 +167,18 @@ def main() -> None:
     for core in sorted(os.sched_getaffinity(0)):
         cores.put(core)
     found: dict[str, dict[int, Any]] = {row: {} for row in options.rows}
-    jobs = list(itertools.product(options.seeds, options.rows))
+    jobs = []
+    for seed, row in itertools.product(options.seeds, options.rows):
+        settings = settings_of(row, seed, overrides, tables[seed])
+        jobs.append((seed, row, settings, folder / name_of(settings, tables[seed])))
 
-    def job(seed: int, row: str) -> None:
-        place = folder / f"{list(INGREDIENTS).index(row)}_seed_{seed}"
+    def job(seed: int, row: str, settings: list[str], place: Path) -> None:
         core = cores.get()
         try:
             if not (place / "answer.json").is_file():
                 shutil.rmtree(place, ignore_errors=True)  # of a benchmark that was stopped
                 place.mkdir()
-                train(row, seed, core, overrides, tables[seed], place)
+                train(settings, core, place)
                 write_json(place / "answer.json", measure(place / "run", sets))
             found[row][seed] = read_json(place / "answer.json")
         finally:

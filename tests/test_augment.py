@@ -1,12 +1,15 @@
+import io
 from pathlib import Path
 
 import albumentations
 import numpy as np
 import pytest
+import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from wbc.augment import Augment
+from wbc.errors import ConfigError
 
 CONF = Path(__file__).parent.parent / "conf"
 
@@ -41,3 +44,21 @@ def test_without_transforms_the_image_stays(image):
 def test_something_else_is_refused():
     with pytest.raises(TypeError, match="albumentations"):
         Augment([albumentations.HorizontalFlip(), "blur"])
+
+
+@pytest.mark.parametrize("name", ["recipe", "other_labs"])
+def test_a_chain_told_in_plain_values_draws_the_same_views(name, image):
+    one = Augment(instantiate(OmegaConf.load(CONF / "augment" / f"{name}.yaml").transforms, _convert_="all"))
+    buffer = io.BytesIO()
+    torch.save(one.state(), buffer)
+    buffer.seek(0)
+    other = Augment.from_state(torch.load(buffer, weights_only=True))
+    for seed in range(20):
+        assert np.array_equal(one(image, seed), other(image, seed))
+
+
+@pytest.mark.parametrize("name", [None, "own"])
+def test_a_chain_with_a_function_of_its_own_cannot_be_told(name):
+    chain = Augment([albumentations.Lambda(name=name, image=np.flipud)])
+    with pytest.raises(ConfigError, match=r"model\.test_time\.draws"):
+        chain.state()

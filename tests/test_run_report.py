@@ -31,7 +31,7 @@ CLASSES = ["Basophil", "Monocyte"]
     [
         (AveragedViews(), "Results are those of the training run"),
         (AveragedViews(flips=True), "4 of each image"),
-        (AveragedViews(blurs=[0.05]), "1 of each image"),
+        (AveragedViews(scales=[0.9]), "1 of each image"),
     ],
 )
 def test_the_last_phases_figures_and_its_answers_are_of_the_same_views(tmp_path, monkeypatch, views, said):

@@ -1,15 +1,25 @@
 """Answers averaged over views: the views by hand, and one setting from training to prediction."""
 
+import albumentations
 import numpy as np
 import pytest
 import torch
 
 import wbc
+from wbc.augment import Augment
 from wbc.backbone import Backbone
 from wbc.checkpoint import load_network, save_model
+from wbc.errors import CheckpointError
 from wbc.network import Network
 from wbc.predictor import Predictor
-from wbc.test_time import AveragedViews, blurred, zoomed
+from wbc.test_time import AveragedViews, zoomed
+
+CHAIN = Augment(
+    [
+        albumentations.Affine(rotate=(-180, 180), p=1.0),
+        albumentations.ColorJitter(saturation=(0.1, 0.9), p=1.0),
+    ]
+).state()
 
 
 def pixels(count=3, side=64):
@@ -50,27 +60,6 @@ def test_borders_are_repeated():
     assert shown.max() <= 7
 
 
-@pytest.mark.parametrize("side", [64, 97])
-def test_a_point_is_spread_by_the_sigma_in_both_directions(side):
-    point = torch.zeros(1, 3, side, side)
-    point[..., side // 2, side // 2] = 200
-    shown = blurred(point, 3 / side)
-    assert shown.shape == point.shape
-    assert float(shown[0, 0].sum()) == pytest.approx(200, rel=1e-4)
-    away = (torch.arange(side) - side // 2).float() ** 2
-    for along in (shown[0, 0].sum(0), shown[0, 0].sum(1)):
-        assert float(along @ away / 200) == pytest.approx(9, rel=0.05)
-
-
-def test_blurring_is_exact_in_mixed_precision_and_keeps_plain_areas():
-    images = pixels()
-    with torch.autocast("cpu", torch.bfloat16):
-        mixed = blurred(images, 0.02)
-    assert torch.equal(mixed, blurred(images, 0.02))
-    plain = torch.full((1, 3, 64, 64), 238, dtype=torch.uint8)
-    torch.testing.assert_close(blurred(plain, 0.02), plain.float())
-
-
 def test_one_view_is_the_image_itself(network):
     images = pixels()
     assert next(AveragedViews().of(images)) is images
@@ -81,30 +70,31 @@ def test_one_view_is_the_image_itself(network):
 
 
 def test_views_are_all_different_and_always_the_same():
-    views = AveragedViews(flips=True, scales=[0.8, 1.0, 1.25], blurs=[0.0, 0.02])
-    assert views.count == 24
+    views = AveragedViews(flips=True, scales=[0.8, 1.0, 1.25], draws=3, augment=CHAIN)
+    assert views.count == 15
     shown = [view.float().numpy().tobytes() for view in views.of(pixels())]
-    assert len(set(shown)) == 24
+    assert len(set(shown)) == 15
     assert shown == [view.float().numpy().tobytes() for view in views.of(pixels())]
 
 
 def test_outputs_are_means_over_the_views(network):
     images = pixels()
-    views = AveragedViews(flips=True, scales=[0.8, 1.0], blurs=[0.0, 0.02])
+    views = AveragedViews(flips=True, scales=[0.8, 1.0], draws=3, augment=CHAIN)
     with torch.inference_mode():
         features, logits = views.outputs(network, images)
         each = [network.features(view) for view in views.of(images)]
         torch.testing.assert_close(features, torch.stack(each).mean(dim=0))
         torch.testing.assert_close(logits, network.classify(features))
         # Flipped images are answered alike, which one view does not grant.
-        torch.testing.assert_close(views.outputs(network, images.flip(3))[1], logits)
+        flips = AveragedViews(flips=True, scales=[0.8, 1.0])
+        torch.testing.assert_close(*(flips.outputs(network, one)[1] for one in (images, images.flip(3))))
         assert not torch.allclose(network(images.flip(3)), network(images), atol=1e-5)
     assert features.shape == (3, network.backbone.features)
 
 
 def test_the_views_travel_with_the_model(network, tmp_path):
     network = Network.from_description(network.describe()).eval()
-    network.test_time = AveragedViews(flips=True, scales=[0.8, 1.0], blurs=[0.0, 0.02])
+    network.test_time = AveragedViews(flips=True, scales=[0.8, 1.0], draws=3, augment=CHAIN)
     save_model(network, tmp_path / "model.ckpt", {})
     predictor = wbc.load(tmp_path / "model.ckpt")
     assert predictor.network.test_time == network.test_time
@@ -123,3 +113,27 @@ def test_a_model_from_before_answers_from_one_view(network, tmp_path):
     del content["wbc"]["test_time"]
     torch.save(content, tmp_path / "model.ckpt")
     assert load_network(tmp_path / "model.ckpt").test_time == AveragedViews()
+
+
+def test_a_draw_is_one_of_the_training_views_and_the_same_for_every_image():
+    images = pixels(count=3)
+    views = AveragedViews(draws=2, augment=CHAIN)
+    _, first, second = views.of(images)
+    assert first.dtype == torch.uint8
+    expected = Augment.from_state(CHAIN)(images[1].permute(1, 2, 0).numpy(), 1)
+    assert np.array_equal(second[1].permute(1, 2, 0).numpy(), expected)
+    assert torch.equal(list(views.of(images[2:]))[1][0], first[2])  # whatever lies beside it
+
+
+@pytest.mark.parametrize(
+    "augment", [None, {}, {"transform": {"__class_fullname__": "os.system", "p": 1.0}}, {"transform": 3}]
+)
+def test_draws_of_no_transforms_are_refused(augment, network, tmp_path):
+    with pytest.raises(ValueError, match="transforms of albumentations"):
+        AveragedViews(draws=2, augment=augment)
+    save_model(network, tmp_path / "model.ckpt", {})
+    content = torch.load(tmp_path / "model.ckpt", weights_only=True)
+    content["wbc"]["test_time"] |= {"draws": 2, "augment": augment}
+    torch.save(content, tmp_path / "model.ckpt")
+    with pytest.raises(CheckpointError, match="transforms of albumentations"):
+        load_network(tmp_path / "model.ckpt")

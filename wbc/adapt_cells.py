@@ -93,9 +93,10 @@ def _refuse_too_few(counts: Counter[str], data: str, classes: Sequence[str]) -> 
 
 def different_views(asked: int, test_time: AveragedViews) -> int:
     """How many of the turned views differ: features that are means over flips are the same for those of a
-    picture, which half a turn and all mirror images are; a quarter turn is left.
+    picture, which half a turn and all mirror images are, and nearly so are those over draws, which turn it
+    anyhow; a quarter turn is left.
     """
-    return min(asked, 2) if test_time.flips else asked
+    return min(asked, 2) if test_time.flips or test_time.draws else asked
 
 
 def cell_features(predictor: Predictor, paths: Sequence[str], views: int, batch_size: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,34 @@ class Augment:
             if not isinstance(transform, albumentations.BasicTransform | albumentations.BaseCompose):
                 raise TypeError(f"augment.transforms holds {transform!r}: expected albumentations transforms")
         self._chain = albumentations.Compose(transforms)
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any] | None) -> Augment:
+        """The chain that `state` told, of albumentations' own transforms: a file cannot name other code.
+
+        Raises ValueError for what tells of none.
+        """
+        try:
+            chain = albumentations.from_dict(state)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"no transforms of albumentations: {type(error).__name__} {error}") from error
+        if not isinstance(chain, albumentations.Compose):
+            raise ValueError("no chain of transforms of albumentations")
+        return cls(chain.transforms)
+
+    def state(self) -> dict[str, Any]:
+        """Plain values, as a checkpoint may hold them.
+
+        Raises ConfigError for a transform that is not all plain values, as one with a function of its own.
+        """
+        try:
+            told: dict[str, Any] = albumentations.to_dict(self._chain)
+            self.from_state(told)
+        except (NotImplementedError, ValueError) as error:
+            raise ConfigError(
+                f"model.test_time.draws: augment.transforms cannot be saved with the model: {error}"
+            ) from error
+        return told
 
     def __call__(self, image: np.ndarray, *seed: int) -> np.ndarray:
         """The view of `image` (H, W, 3) uint8 that belongs to the numbers in `seed`; same shape and type."""

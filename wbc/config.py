@@ -56,7 +56,7 @@ class TestTimeConfig:
 
     flips: bool = False
     scales: list[float] = field(default_factory=lambda: [1.0])
-    blurs: list[float] = field(default_factory=lambda: [0.0])
+    draws: int = 0
 
 
 @dataclass
@@ -244,9 +244,13 @@ class Config:
                 f"model.test_time.scales={self.model.test_time.scales}: expected one or more, each 0.25 to 4",
             ),
             (
-                bool(self.model.test_time.blurs)
-                and all(0 <= blur <= 0.1 for blur in self.model.test_time.blurs),
-                f"model.test_time.blurs={self.model.test_time.blurs}: expected one or more, each 0 to 0.1",
+                self.model.test_time.draws >= 0,
+                f"model.test_time.draws={self.model.test_time.draws}: expected 0 or more",
+            ),
+            (
+                self.model.test_time.draws == 0 or bool(self.augment.transforms),
+                f"model.test_time.draws={self.model.test_time.draws}: augment.transforms is empty, so "
+                "that all would be the image as it is",
             ),
             (
                 self.training.batch_size >= 1,

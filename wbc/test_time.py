@@ -1,53 +1,64 @@
-"""Features averaged over several views of an image, flipped, zoomed, blurred, before they are classified."""
+"""Features averaged over several views of an image, flipped, zoomed, augmented, before classification."""
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.transforms.v2.functional import gaussian_blur
 
 if TYPE_CHECKING:
+    from wbc.augment import Augment
     from wbc.network import Network
 
 
 @dataclass(frozen=True)
 class AveragedViews:
-    """Which views: each of `scales` (1.0 is the image as it is) at each of `blurs` (sigmas of a Gaussian, as
-    shares of the image's side; 0.0 is the image as it is), with `flips` also mirrored in both axes.
+    """Which views: each of `scales` (1.0 is the image as it is), with `flips` also mirrored in both axes; and
+    as many as `draws` says of those that training draws, of the transforms in `augment` (`Augment.state`).
 
-    A smear has no upright, and cameras differ in how large they show a cell and how sharply: noise, halos of
-    sharpening and the blocks of JPEG look like granules.  Belongs to a network, since the rule of its answers
-    (temperature, thresholds) is fitted on outputs that are averaged alike.
+    A smear has no upright, and cameras differ in how large and how sharply they show a cell, and in which
+    colours; a network answers more alike to the mean of what it was trained on.  Each draw is the same for
+    every image, so that an answer depends on the image alone.  Belongs to a network, since the rule of its
+    answers (temperature, thresholds) is fitted on outputs that are averaged alike.
+    Raises ValueError for an `augment` that no transforms can be made of.
     """
 
     flips: bool = False
     scales: Sequence[float] = (1.0,)
-    blurs: Sequence[float] = (0.0,)
+    draws: int = 0
+    augment: dict[str, Any] | None = None
+    _augment: Augment = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Lists, as settings and checkpoints have them, are the same views."""
         object.__setattr__(self, "scales", tuple(self.scales))
-        object.__setattr__(self, "blurs", tuple(self.blurs))
+        if self.draws:
+            from wbc.augment import Augment  # albumentations takes a second to import
+
+            object.__setattr__(self, "_augment", Augment.from_state(self.augment))
 
     @property
     def count(self) -> int:
         """Views of an image, and so many times the work."""
-        return len(self.scales) * len(self.blurs) * (4 if self.flips else 1)
+        return len(self.scales) * (4 if self.flips else 1) + self.draws
 
     def of(self, pixels: Tensor) -> Iterator[Tensor]:
         """The views of (N, 3, S, S), each of the same shape, always the same and in the same order."""
-        for blur, scale in itertools.product(self.blurs, self.scales):
-            view = zoomed(blurred(pixels, blur), scale)
-            yield view
+        for scale in self.scales:
+            scaled = zoomed(pixels, scale)
+            yield scaled
             if self.flips:
-                yield from (view.flip(dims) for dims in ([3], [2], [2, 3]))
+                yield from (scaled.flip(dims) for dims in ([3], [2], [2, 3]))
+        if self.draws:
+            images = pixels.round().to("cpu", torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+            for draw in range(self.draws):
+                drawn = np.stack([self._augment(image, draw) for image in images])
+                yield torch.from_numpy(drawn).permute(0, 3, 1, 2).to(pixels.device)
 
     def outputs(self, network: Network, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Mean features (N, D) over the views of (N, 3, S, S) of 0..255, and their logits (N, C).
@@ -63,20 +74,9 @@ class AveragedViews:
         return {
             "flips": self.flips,
             "scales": [float(scale) for scale in self.scales],
-            "blurs": [float(blur) for blur in self.blurs],
+            "draws": self.draws,
+            "augment": self.augment,
         }
-
-
-def blurred(pixels: Tensor, blur: float) -> Tensor:
-    """(N, 3, S, S) under a Gaussian of the sigma `blur * S`; uint8 becomes float unless nothing changes."""
-    sigma = blur * pixels.shape[-1]
-    if sigma == 0:
-        return pixels
-    size = 2 * math.ceil(3 * sigma) + 1
-    with torch.autocast(pixels.device.type, enabled=False):  # bf16 would round grey levels
-        # In one direction, then in the other: the same at a fraction of the cost.
-        along = gaussian_blur(pixels.float(), [size, 1], [sigma, sigma])
-        return gaussian_blur(along, [1, size], [sigma, sigma])
 
 
 def zoomed(pixels: Tensor, scale: float) -> Tensor:

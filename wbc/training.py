@@ -73,7 +73,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     if run_folder.is_first_rank():
         write_augmented_page(folder / "figures", data.cells("train"))
     phases = _phases_to_run(config)
-    network = _starting_network(config, folder, phases)
+    network = _starting_network(config, folder, phases, augment)
     config = _with_precision(config, network, folder)
     records: dict[str, Any] = {}
     for phase in phases:
@@ -175,7 +175,7 @@ def _phases_to_run(config: Config) -> list[str]:
     return config.phase.run
 
 
-def _starting_network(config: Config, folder: Path, phases: list[str]) -> Network:
+def _starting_network(config: Config, folder: Path, phases: list[str], augment: Augment) -> Network:
     """The network that the first phase starts from, or on a resumed run, any of its states.
 
     A resumed run needs neither the weights nor the file it started from: its checkpoints hold everything.
@@ -194,7 +194,8 @@ def _starting_network(config: Config, folder: Path, phases: list[str]) -> Networ
         model.standardise,
         model.size_strength,
     )
-    network.test_time = AveragedViews(**vars(model.test_time))
+    chain = augment.state() if model.test_time.draws else None
+    network.test_time = AveragedViews(**vars(model.test_time), augment=chain)
     if config.init_from is None:
         load_pretrained(backbone, model.weights)
         return network
