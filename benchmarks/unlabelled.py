@@ -8,8 +8,9 @@ Each of `--labs`, given as to explain.py, is a new lab of which all pictures are
   moved features  features are moved by the lab's mean less that of the classes as they are predicted
   own class means each cell goes to the class whose mean, over the cells first called so, lies nearest
 
-The first lab should be the model's own, where nothing can be gained.  Prints a Markdown table of accuracies
-and writes outputs/benchmarks/unlabelled.json.
+All by one view of each picture.  The first lab should be the model's
+own, where nothing can be gained.  Prints a Markdown table of accuracies, writes
+outputs/benchmarks/unlabelled.json.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from wbc.memory import keep_freed_memory
 from wbc.predictor import Predictor
 from wbc.run_folder import MODEL, versions
 from wbc.tables import markdown_table
+from wbc.test_time import AveragedViews
 
 OUTPUT = Path("outputs/benchmarks/unlabelled.json")
 SHARES = 0.1, 0.3, 1.0
@@ -116,6 +118,7 @@ def main() -> None:
     options = parser.parse_args()
     keep_freed_memory()
     predictor = wbc.load(options.run / MODEL)
+    predictor.network.test_time = AveragedViews()
     val = outputs(predictor, options.run, "val")
     means = torch.stack([val.features[val.labels == k].mean(0) for k in range(len(predictor.classes))])
     found: dict[str, dict[str, float]] = {}
