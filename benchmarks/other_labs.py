@@ -20,7 +20,7 @@ import shutil
 import subprocess
 import sys
 import zlib
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import SimpleQueue
 from statistics import mean, stdev
@@ -193,8 +193,13 @@ def main() -> None:
             bar.update()
 
     with tqdm(total=len(jobs), unit="run") as bar, ThreadPoolExecutor(cores.qsize()) as pool:
-        for future in [pool.submit(job, *arguments) for arguments in jobs]:
-            future.result()
+        futures = [pool.submit(job, *arguments) for arguments in jobs]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # one that fails, or a key pressed, ends them all
+            raise
     for name in sets:
         rows = [
             [row, *(cell_text([one[name][key] for one in by_seed.values()]) for key in COLUMNS)]
