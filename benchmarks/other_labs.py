@@ -144,6 +144,15 @@ def cell_text(values: list[float | None]) -> str:
     return f"{mean(there):.1f}" + (f" ± {stdev(there):.1f}" if len(there) > 1 else "")
 
 
+def table_of(name: str, found: dict[str, dict[int, Any]]) -> str:
+    """The figures of one set, a row an ingredient."""
+    rows = [
+        [row, *(cell_text([one[name][key] for one in by_seed.values()]) for key in COLUMNS)]
+        for row, by_seed in found.items()
+    ]
+    return markdown_table(["", *COLUMNS.values()], rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -201,11 +210,7 @@ def main() -> None:
             pool.shutdown(cancel_futures=True)  # one that fails, or a key pressed, ends them all
             raise
     for name in sets:
-        rows = [
-            [row, *(cell_text([one[name][key] for one in by_seed.values()]) for key in COLUMNS)]
-            for row, by_seed in found.items()
-        ]
-        print(f"\n**{name}**, %\n\n{markdown_table(['', *COLUMNS.values()], rows)}")
+        print(f"\n**{name}**, %\n\n{table_of(name, found)}")
     record = {"versions": versions(), "settings": vars(options), "overrides": overrides, "found": found}
     write_json(OUTPUT, record)
 
