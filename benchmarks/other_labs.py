@@ -83,6 +83,15 @@ def leaving_out(row: str) -> list[str]:
     return list(by_key.values())
 
 
+def write_fewer(settings: list[str], images: int, seed: int, table: Path) -> None:
+    """A table of so many training images, half as many to validate on, and all that tests."""
+    write_table(settings, images, seed, table)
+    rows = pd.read_csv(table, dtype=str)
+    val = rows[rows["split"] == "val"]
+    fewer = val.sample(min(len(val), images // 2), random_state=seed)
+    rows.drop(val.index.difference(fewer.index)).to_csv(table, index=False)
+
+
 def settings_of(row: str, seed: int, overrides: list[str], table: Path) -> list[str]:
     """What one run is given."""
     settings = ["experiment=other_labs", *leaving_out(row), *overrides, "data=manifest", "data.name=pbc"]
@@ -168,13 +177,8 @@ def main() -> None:
     folder = OUTPUT.with_suffix("").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     tables = {seed: folder / f"{options.images}_seed_{seed}.csv" for seed in options.seeds}
-    source = ["experiment=other_labs", *overrides]
     for seed, table in tables.items():
-        write_table(source, options.images, seed, table)
-        rows = pd.read_csv(table, dtype=str)
-        val = rows[rows["split"] == "val"]
-        fewer = val.sample(min(len(val), options.images // 2), random_state=seed)
-        rows.drop(val.index.difference(fewer.index)).to_csv(table, index=False)
+        write_fewer(["experiment=other_labs", *overrides], options.images, seed, table)
     overrides = [one for one in overrides if not one.startswith("data.")]
     overrides += [f"phase.{phase}.max_epochs={options.epochs}" for phase in ("head", "finetune")]
     sets = {"test": "test", **labs, DRAWN: drawn_cells(folder)}
