@@ -2,13 +2,15 @@
 
     python benchmarks/other_labs.py --lab jtsc=<jtsc>/images data.root=<pbc> model.weights=<file>
 
-Rows are cumulative: each has one ingredient more than the row above it.  Settings as for train.py.
+Rows are cumulative: each has one ingredient more than the row above it; the last has another in place of that
+row's.  Settings as for train.py.
 `--images` trains on that many images, drawn stratified and anew for each seed, and validates on half as
 many, `--epochs` so long in each phase, so that the whole study takes an hour or two.  Every model is measured
 on the set `test` (the fold `val` of PBC, by which nothing is chosen), on each `--lab`, and on the drawn labs
 that data=synthetic keeps for tests.  Runs go side by side, one on each core, each with one thread.  Prints
 Markdown tables, mean and standard deviation over the seeds, and writes outputs/benchmarks/other_labs.json;
-finished runs are kept beside it, and not repeated while recipe and settings stay the same.
+finished runs are kept beside it, and not repeated while recipe, images and sets stay the same; after a change
+of the code that trains, delete them.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ from wbc.labels import ClassNames
 from wbc.manifest import read_csv
 from wbc.memory import keep_freed_memory
 from wbc.run_folder import MODEL, versions
+from wbc.standard_view import VERSION
 from wbc.synthetic_dataset import write_dataset
 from wbc.tables import markdown_table
 
@@ -99,10 +102,10 @@ def settings_of(row: str, seed: int, overrides: list[str], table: Path) -> list[
 
 
 def name_of(settings: list[str], table: Path) -> str:
-    """A name of all that decides what a run comes to: its settings with their defaults, and its images."""
+    """A name of what a run is made of: its settings with their defaults, its images and how they are shown."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         composed = OmegaConf.to_container(compose("config", [*settings, "data.root=."]), resolve=False)
-    return f"{zlib.crc32(repr([composed, table.read_bytes()]).encode()):08x}"
+    return f"{zlib.crc32(repr([composed, table.read_bytes(), VERSION]).encode()):08x}"
 
 
 def train(settings: list[str], core: int, folder: Path) -> None:
@@ -185,34 +188,38 @@ def main() -> None:
     cores: SimpleQueue[int] = SimpleQueue()
     for core in sorted(os.sched_getaffinity(0)):
         cores.put(core)
-    found: dict[str, dict[int, Any]] = {row: {} for row in options.rows}
-    jobs = []
+    answer = f"answer_{zlib.crc32(repr([sets, MAX_ERROR]).encode()):08x}.json"
+    places: dict[Path, list[str]] = {}  # rows that some override makes the same are trained once
+    read_by: dict[tuple[str, int], Path] = {}
     for seed, row in itertools.product(options.seeds, options.rows):
         settings = settings_of(row, seed, overrides, tables[seed])
-        jobs.append((seed, row, settings, folder / name_of(settings, tables[seed])))
+        read_by[row, seed] = folder / name_of(settings, tables[seed])
+        places[read_by[row, seed]] = settings
 
-    def job(seed: int, row: str, settings: list[str], place: Path) -> None:
+    def job(place: Path) -> None:
         core = cores.get()
         try:
             if not (place / "run" / MODEL).is_file():
                 shutil.rmtree(place, ignore_errors=True)  # of a benchmark that was stopped
                 place.mkdir()
-                train(settings, core, place)
-            if not (place / "answer.json").is_file():
-                write_json(place / "answer.json", measure(place / "run", sets))
-            found[row][seed] = read_json(place / "answer.json")
+                train(places[place], core, place)
+            if not (place / answer).is_file():
+                write_json(place / answer, measure(place / "run", sets))
         finally:
             cores.put(core)
             bar.update()
 
-    with tqdm(total=len(jobs), unit="run") as bar, ThreadPoolExecutor(cores.qsize()) as pool:
-        futures = [pool.submit(job, *arguments) for arguments in jobs]
+    with tqdm(total=len(places), unit="run") as bar, ThreadPoolExecutor(cores.qsize()) as pool:
+        futures = [pool.submit(job, place) for place in places]
         try:
             for future in as_completed(futures):
                 future.result()
         except BaseException:
-            pool.shutdown(cancel_futures=True)  # one that fails, or a key pressed, ends them all
+            pool.shutdown(cancel_futures=True)  # those not yet begun
             raise
+    found = {
+        row: {seed: read_json(read_by[row, seed] / answer) for seed in options.seeds} for row in options.rows
+    }
     for name in sets:
         print(f"\n**{name}**, %\n\n{table_of(name, found)}")
     record = {"versions": versions(), "settings": vars(options), "overrides": overrides, "found": found}

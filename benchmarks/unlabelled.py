@@ -5,11 +5,11 @@
 Each of `--labs`, given as to explain.py, is a new lab of which all pictures are known and no label:
   batch-norm x %  the statistics of batch-norm are moved by that share towards those of the lab's pictures
   lab's colours   field and nucleus are brought to the standard by the lab's medians, not each picture's own
-  moved features  features are moved by the lab's mean less that of the classes as they are predicted
-  own class means each cell goes to the class whose mean, over the cells first called so, lies nearest
+  moved features  features are moved so that their mean is that of the classes in the predicted shares
+  own class means each cell goes to the nearest class mean in angle, of all cells by their probabilities
 
-All by one view of each picture.  The first lab should be the model's
-own, where nothing can be gained.  Prints a Markdown table of accuracies, writes
+By one view of each picture.  The first lab should be the model's own: what fits one lab to another must not
+harm where there is nothing to fit.  Prints a Markdown table of accuracies and writes
 outputs/benchmarks/unlabelled.json.
 """
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import copy
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +51,8 @@ def pictures(predictor: Predictor, run: Path, images: str) -> pd.Series:
     return find_images(images, ClassNames(predictor.classes), run / MODEL)["path"]
 
 
-def settled_batch_norm(predictor: Predictor, paths: pd.Series, share: float) -> Predictor:
-    """A copy whose batch-norm statistics lie by `share` between its own and those of the lab's pictures."""
+def settled_batch_norm(predictor: Predictor, paths: pd.Series) -> Iterator[tuple[float, Predictor]]:
+    """For each of SHARES a model with statistics so far between its own and those of the lab's pictures."""
     moved = copy.deepcopy(predictor)
     norms = [m for m in moved.network.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
     own = [(norm.running_mean.clone(), norm.running_var.clone()) for norm in norms]
@@ -66,11 +67,14 @@ def settled_batch_norm(predictor: Predictor, paths: pd.Series, share: float) -> 
         ]
         if len(batch) > 1:
             moved.outputs(torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2))
-    for norm, (mean, variance) in zip(norms, own, strict=True):
-        norm.training = False
-        norm.running_mean.lerp_(mean, 1 - share)
-        norm.running_var.lerp_(variance, 1 - share)
-    return moved
+    lab = [(norm.running_mean.clone(), norm.running_var.clone()) for norm in norms]
+    for share in SHARES:
+        for norm, before, after in zip(norms, own, lab, strict=True):
+            norm.training = False
+            norm.running_mean, norm.running_var = (
+                a.lerp(b, share) for a, b in zip(before, after, strict=True)
+            )
+        yield share, moved
 
 
 class LabColours:
@@ -80,6 +84,8 @@ class LabColours:
         found = [find_cell(decode(path)) for path in tqdm(paths, "colours", unit="picture")]
         cells = [cell for cell in found if cell is not None]
         fields = [cell.background for cell in cells if cell.background is not None]
+        if not fields:
+            raise SystemExit("no picture shows a cell on an empty field: the lab has no colours to know")
         self.field = np.median(fields, axis=0)
         self.nucleus = np.median([cell.nucleus_colour for cell in cells], axis=0).astype(int)
 
@@ -87,7 +93,8 @@ class LabColours:
         cell = find_cell(rgb)
         if cell is None:
             return None
-        return dataclasses.replace(cell, background=self.field, nucleus_colour=self.nucleus)
+        field = None if cell.background is None else self.field  # which also says how borders are filled
+        return dataclasses.replace(cell, background=field, nucleus_colour=self.nucleus)
 
     def __enter__(self) -> None:
         standard_view.find_cell = self.find
@@ -103,7 +110,7 @@ def moved_features(cells: Outputs, means: Tensor) -> Tensor:
 
 
 def by_own_means(cells: Outputs) -> Tensor:
-    """The class (N,) of the nearest mean in angle, over the cells predicted as each class."""
+    """The class (N,) of the nearest mean in angle, over all cells by their probabilities."""
     unit = torch.nn.functional.normalize(cells.features, dim=1)
     means = cells.logits.softmax(dim=1).T @ unit
     return (unit @ torch.nn.functional.normalize(means, dim=1).T).argmax(dim=1)
@@ -120,19 +127,24 @@ def main() -> None:
     predictor = wbc.load(options.run / MODEL)
     predictor.network.test_time = AveragedViews()
     val = outputs(predictor, options.run, "val")
+    if len(val.labels.unique()) < len(predictor.classes):
+        raise SystemExit("the validation images lack a class, and so its mean: give a run that has them all")
     means = torch.stack([val.features[val.labels == k].mean(0) for k in range(len(predictor.classes))])
     found: dict[str, dict[str, float]] = {}
     for lab in options.labs:
         cells = outputs(predictor, options.run, lab)
+        if bool((cells.labels < 0).any()):
+            raise SystemExit(
+                f"{lab} has pictures of no class: give labelled ones, so that it can be measured"
+            )
         paths = pictures(predictor, options.run, lab)
 
         def note(way: str, predicted: Tensor, labels: Tensor = cells.labels, lab: str = lab) -> None:
             found.setdefault(way, {})[lab] = float((predicted == labels).float().mean())
 
         note("as it is", cells.logits.argmax(1))
-        for share in SHARES:
-            moved = outputs(settled_batch_norm(predictor, paths, share), options.run, lab)
-            note(f"batch-norm {share:.0%}", moved.logits.argmax(1))
+        for share, moved in settled_batch_norm(predictor, paths):
+            note(f"batch-norm {share:.0%}", outputs(moved, options.run, lab).logits.argmax(1))
         with LabColours(paths):
             note("lab's colours", outputs(predictor, options.run, lab).logits.argmax(1))
         note("moved features", predictor.network.classify(moved_features(cells, means)).argmax(1))

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import albumentations
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,10 +15,11 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 import wbc
-from wbc.adapt_cells import cell_features
+from wbc.adapt_cells import cell_features, different_views
 from wbc.adapt_config import AdaptConfig
 from wbc.adapt_report import DID_NOT_HELP, HELPED
 from wbc.adapting import adapt
+from wbc.augment import Augment
 from wbc.backbone import Backbone
 from wbc.calibration import fit_temperature
 from wbc.checkpoint import load_model, load_provenance, save_model
@@ -203,6 +205,8 @@ def test_to_a_model_that_averages_over_flips_only_two_of_them_differ(place, tmp_
     with pytest.raises(ZeroDivisionError):
         adapt(given(place, f"checkpoint={tmp_path / 'model.ckpt'}", "views=8"), tmp_path / "run")
     assert asked == [2]
+    drawn = AveragedViews(draws=2, augment=Augment([albumentations.Transpose()]).state())
+    assert [different_views(8, views) for views in (AveragedViews(), drawn)] == [8, 2]
 
 
 def test_what_would_mislead_is_left_out_and_named(place, tmp_path, caplog):

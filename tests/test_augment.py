@@ -57,8 +57,20 @@ def test_a_chain_told_in_plain_values_draws_the_same_views(name, image):
         assert np.array_equal(one(image, seed), other(image, seed))
 
 
-@pytest.mark.parametrize("name", [None, "own"])
-def test_a_chain_with_a_function_of_its_own_cannot_be_told(name):
-    chain = Augment([albumentations.Lambda(name=name, image=np.flipud)])
+class OwnTransform(albumentations.HorizontalFlip):
+    """Known to albumentations in this process, and to no other."""
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        albumentations.Lambda(image=np.flipud),
+        albumentations.Lambda(name="own", image=np.flipud),
+        OwnTransform(),
+        albumentations.OneOf([OwnTransform()]),
+    ],
+)
+def test_a_chain_of_other_code_cannot_be_told(transform):
+    chain = Augment([transform])
     with pytest.raises(ConfigError, match=r"model\.test_time\.draws"):
         chain.state()

@@ -30,8 +30,8 @@ CLASSES = ["Basophil", "Monocyte"]
     ("views", "said"),
     [
         (AveragedViews(), "Results are those of the training run"),
-        (AveragedViews(flips=True), "4 of each image"),
-        (AveragedViews(scales=[0.9]), "1 of each image"),
+        (AveragedViews(flips=True), ", 4 of each image"),
+        (AveragedViews(scales=[0.9]), ", 1 of each image"),
     ],
 )
 def test_the_last_phases_figures_and_its_answers_are_of_the_same_views(tmp_path, monkeypatch, views, said):

@@ -1,5 +1,7 @@
 """Answers averaged over views: the views by hand, and one setting from training to prediction."""
 
+import re
+
 import albumentations
 import numpy as np
 import pytest
@@ -85,11 +87,15 @@ def test_outputs_are_means_over_the_views(network):
         each = [network.features(view) for view in views.of(images)]
         torch.testing.assert_close(features, torch.stack(each).mean(dim=0))
         torch.testing.assert_close(logits, network.classify(features))
-        # Flipped images are answered alike, which one view does not grant.
-        flips = AveragedViews(flips=True, scales=[0.8, 1.0])
+    assert features.shape == (3, network.backbone.features)
+
+
+def test_flipped_images_are_answered_alike_which_one_view_does_not_grant(network):
+    images = pixels()
+    flips = AveragedViews(flips=True, scales=[0.8, 1.0])
+    with torch.inference_mode():
         torch.testing.assert_close(*(flips.outputs(network, one)[1] for one in (images, images.flip(3))))
         assert not torch.allclose(network(images.flip(3)), network(images), atol=1e-5)
-    assert features.shape == (3, network.backbone.features)
 
 
 def test_the_views_travel_with_the_model(network, tmp_path):
@@ -126,14 +132,24 @@ def test_a_draw_is_one_of_the_training_views_and_the_same_for_every_image():
 
 
 @pytest.mark.parametrize(
-    "augment", [None, {}, {"transform": {"__class_fullname__": "os.system", "p": 1.0}}, {"transform": 3}]
+    ("draws", "augment", "named"),
+    [
+        (2, None, "no transforms of albumentations"),
+        (2, {}, "no transforms of albumentations"),
+        (2, {"transform": 3}, "no transforms of albumentations"),
+        (2, {"transform": {"__class_fullname__": "Unheard", "p": 1.0}}, "no transforms of albumentations"),
+        (2, {"transform": {"__class_fullname__": "HorizontalFlip", "p": 1.0}}, "no chain of transforms"),
+        (2, {"transform": {"transforms": [{"__class_fullname__": "os.system"}]}}, "os.system is none of"),
+        (2.5, CHAIN, "2.5 draws"),
+        (-1, CHAIN, "-1 draws"),
+    ],
 )
-def test_draws_of_no_transforms_are_refused(augment, network, tmp_path):
-    with pytest.raises(ValueError, match="transforms of albumentations"):
-        AveragedViews(draws=2, augment=augment)
+def test_draws_of_no_transforms_are_refused(draws, augment, named, network, tmp_path):
+    with pytest.raises(ValueError, match=re.escape(named)):
+        AveragedViews(draws=draws, augment=augment)
     save_model(network, tmp_path / "model.ckpt", {})
     content = torch.load(tmp_path / "model.ckpt", weights_only=True)
-    content["wbc"]["test_time"] |= {"draws": 2, "augment": augment}
+    content["wbc"]["test_time"] |= {"draws": draws, "augment": augment}
     torch.save(content, tmp_path / "model.ckpt")
-    with pytest.raises(CheckpointError, match="transforms of albumentations"):
+    with pytest.raises(CheckpointError, match=re.escape(named)):
         load_network(tmp_path / "model.ckpt")

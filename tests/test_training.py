@@ -6,19 +6,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hydra.utils import instantiate
 from sklearn.metrics import f1_score, recall_score
 from small_runs import SMALL
 from test_config import composed
 
 import wbc
+from wbc.augment import Augment
 from wbc.backbone import Backbone
+from wbc.calibration import fit_temperature
 from wbc.checkpoint import save_model
 from wbc.classifier import Classifier
 from wbc.config import Config
 from wbc.errors import CheckpointError, ConfigError
+from wbc.images import decode
 from wbc.network import Network
 from wbc.run_folder import saved_config, start
 from wbc.schedule import BestAndLast
+from wbc.test_time import AveragedViews
 from wbc.training import _starting_network, objective, train
 
 TWO_EPOCHS = [
@@ -293,6 +298,23 @@ def test_auto_precision_is_measured_once_and_kept_on_resume(root, tmp_path, monk
     assert train(config, tmp_path)["phases"]["head"]["precision"] == "32-true"
 
 
+def test_answers_are_fitted_on_the_draws_that_go_with_the_model_of_a_resumed_run_too(root, tmp_path):
+    config = settings(root, "phase=head", "phase.head.max_epochs=1", "model.test_time.draws=2")
+    train(config, tmp_path)
+    (tmp_path / "logs" / "head" / "result.json").unlink()
+    (tmp_path / "model.ckpt").unlink()  # as if it had been killed before
+    train(config, tmp_path)
+    predictor = wbc.load(tmp_path / "model.ckpt")
+    chain = Augment(instantiate(config.augment.transforms, _convert_="all")).state()
+    assert predictor.network.test_time == AveragedViews(draws=2, augment=chain)
+    table = pd.read_csv(tmp_path / "manifest.csv")
+    val = table[table["split"] == "val"]
+    pictures = [predictor.network.prepare(decode(path)) for path in val["path"]]
+    logits = predictor.outputs(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2))[1]
+    labels = torch.tensor([predictor.classes.index(label) for label in val["label"]])
+    assert predictor.rule.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
+
+
 @pytest.mark.parametrize("standardise", [[], ["field"], ["size"]])
 def test_the_strength_of_sizes_must_be_that_of_the_weights_only_where_sizes_are_standard(
     tmp_path, standardise
@@ -304,7 +326,7 @@ def test_the_strength_of_sizes_must_be_that_of_the_weights_only_where_sizes_are_
     config = composed(*SMALL, *overrides, f"init_from={tmp_path / 'model.ckpt'}")
     if standardise == ["size"]:
         with pytest.raises(ConfigError, match=r"model.size_strength=1.0, but 0.5 is asked for"):
-            _starting_network(config, tmp_path, ["finetune"])
+            _starting_network(config, tmp_path, ["finetune"], Augment([]))
     else:
-        started = _starting_network(config, tmp_path, ["finetune"])
+        started = _starting_network(config, tmp_path, ["finetune"], Augment([]))
         assert torch.equal(started.head[0].weight, network.head[0].weight)

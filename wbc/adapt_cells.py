@@ -93,8 +93,8 @@ def _refuse_too_few(counts: Counter[str], data: str, classes: Sequence[str]) -> 
 
 def different_views(asked: int, test_time: AveragedViews) -> int:
     """How many of the turned views differ: features that are means over flips are the same for those of a
-    picture, which half a turn and all mirror images are, and nearly so are those over draws, which turn it
-    anyhow; a quarter turn is left.
+    picture, which half a turn and all mirror images are; a quarter turn is left.  Nor more than two where
+    each is averaged over draws, for their cost: these are views enough.
     """
     return min(asked, 2) if test_time.flips or test_time.draws else asked
 

@@ -12,6 +12,7 @@ from wbc.errors import ConfigError
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks the network for a newer release
 import albumentations
+from albumentations.core.serialization import NON_SERIALIZABLE_REGISTRY
 
 
 class Augment:
@@ -34,6 +35,7 @@ class Augment:
 
         Raises ValueError for what tells of none.
         """
+        _check_plain(state)
         try:
             chain = albumentations.from_dict(state)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -52,7 +54,8 @@ class Augment:
             self.from_state(told)
         except (NotImplementedError, ValueError) as error:
             raise ConfigError(
-                f"model.test_time.draws: augment.transforms cannot be saved with the model: {error}"
+                "augment.transforms cannot be saved with the model, which model.test_time.draws needs: "
+                f"{error}; leave that transform out, or set model.test_time.draws=0"
             ) from error
         return told
 
@@ -67,3 +70,21 @@ class Augment:
                 "leave out normalising and resizing, which the model does itself"
             )
         return view
+
+
+def _check_plain(told: Any) -> None:
+    """Raise ValueError for what is no plain value, and for a transform that is not albumentations' own.
+
+    Own classes are in albumentations' registry only where they were imported; their names have a dot there.
+    """
+    if isinstance(told, dict):
+        name = told.get("__class_fullname__", "")
+        if "." in str(name) or name in NON_SERIALIZABLE_REGISTRY:
+            raise ValueError(f"{name} is none of albumentations' own transforms of plain values")
+        for value in told.values():
+            _check_plain(value)
+    elif isinstance(told, list | tuple):
+        for value in told:
+            _check_plain(value)
+    elif type(told) not in (str, int, float, bool, type(None)):  # numpy's float64 is a float, but not plain
+        raise ValueError(f"{told!r} is no plain value, as transforms of albumentations are told in")

@@ -249,8 +249,8 @@ class Config:
             ),
             (
                 self.model.test_time.draws == 0 or bool(self.augment.transforms),
-                f"model.test_time.draws={self.model.test_time.draws}: augment.transforms is empty, so "
-                "that all would be the image as it is",
+                f"model.test_time.draws={self.model.test_time.draws}: there are no augment.transforms "
+                "to draw from; set model.test_time.draws=0",
             ),
             (
                 self.training.batch_size >= 1,

@@ -133,7 +133,7 @@ class Network(nn.Module):
 
         Raises ValueError where it learnt from pictures standardised otherwise than they now are.
         """
-        learnt = description.get("view_version")  # older files do not name it
+        learnt = description.get("view_version", "before 3")
         if description.get("standardise") and learnt != VERSION:
             raise ValueError(
                 f"it learnt from pictures as version {learnt} of model.standardise makes them, and this is "

@@ -25,19 +25,23 @@ class AveragedViews:
     colours; a network answers more alike to the mean of what it was trained on.  Each draw is the same for
     every image, so that an answer depends on the image alone.  Belongs to a network, since the rule of its
     answers (temperature, thresholds) is fitted on outputs that are averaged alike.
-    Raises ValueError for an `augment` that no transforms can be made of.
+    Raises ValueError for `draws` that are no number of views, and an `augment` that tells of no transforms.
     """
 
     flips: bool = False
     scales: Sequence[float] = (1.0,)
     draws: int = 0
-    augment: dict[str, Any] | None = None
+    augment: dict[str, Any] | None = field(default=None, hash=False)
     _augment: Augment = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Lists, as settings and checkpoints have them, are the same views."""
         object.__setattr__(self, "scales", tuple(self.scales))
-        if self.draws:
+        if type(self.draws) is not int or self.draws < 0:
+            raise ValueError(f"{self.draws!r} draws: expected a whole number, 0 or more")
+        if self.draws == 0:
+            object.__setattr__(self, "augment", None)  # says nothing
+        else:
             from wbc.augment import Augment  # albumentations takes a second to import
 
             object.__setattr__(self, "_augment", Augment.from_state(self.augment))

@@ -244,7 +244,10 @@ def _write_model(
     log.info("answers: temperature %.3f, from a probability of %.4f", rule.temperature, rule.threshold)
     if network.test_time != AveragedViews():
         views = network.test_time.count
-        log.info("answers are of features averaged over %d views; the tables below are of one", views)
+        log.info(
+            "answers are of features averaged over %d views; the tables below are of the image as it is",
+            views,
+        )
     provenance = {
         "config": config.as_plain(),
         "versions": run_folder.versions(),
