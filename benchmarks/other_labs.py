@@ -102,7 +102,7 @@ def settings_of(row: str, seed: int, overrides: list[str], table: Path) -> list[
 
 
 def name_of(settings: list[str], table: Path) -> str:
-    """A name of what a run is made of: its settings with their defaults, its images and how they are shown."""
+    """A name of what a run is made of: its settings with their defaults, its images, how they are shown."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         composed = OmegaConf.to_container(compose("config", [*settings, "data.root=."]), resolve=False)
     return f"{zlib.crc32(repr([composed, table.read_bytes(), VERSION]).encode()):08x}"

@@ -71,9 +71,8 @@ def settled_batch_norm(predictor: Predictor, paths: pd.Series) -> Iterator[tuple
     for share in SHARES:
         for norm, before, after in zip(norms, own, lab, strict=True):
             norm.training = False
-            norm.running_mean, norm.running_var = (
-                a.lerp(b, share) for a, b in zip(before, after, strict=True)
-            )
+            norm.running_mean = before[0].lerp(after[0], share)
+            norm.running_var = before[1].lerp(after[1], share)
         yield share, moved
 
 
@@ -134,9 +133,7 @@ def main() -> None:
     for lab in options.labs:
         cells = outputs(predictor, options.run, lab)
         if bool((cells.labels < 0).any()):
-            raise SystemExit(
-                f"{lab} has pictures of no class: give labelled ones, so that it can be measured"
-            )
+            raise SystemExit(f"{lab} has pictures of no class: give labelled ones, to be measured")
         paths = pictures(predictor, options.run, lab)
 
         def note(way: str, predicted: Tensor, labels: Tensor = cells.labels, lab: str = lab) -> None:
