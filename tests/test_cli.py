@@ -115,7 +115,11 @@ def test_a_failing_job_leaves_the_others_and_the_table(cells, tmp_path):
 def test_ctrl_c_says_how_to_go_on(cells, tmp_path):
     process = subprocess.Popen(
         command(
-            *SMALL, *cells, "phase=head", "phase.head.max_epochs=500", f"hydra.run.dir={tmp_path / 'run'}"
+            *(*SMALL, *cells, "phase=head", "phase.head.max_epochs=500"),
+            *(
+                "phase.head.patience=500",
+                f"hydra.run.dir={tmp_path / 'run'}",
+            ),  # no early stop before the signal
         ),
         cwd=ROOT,
         stdout=subprocess.PIPE,
