@@ -119,7 +119,7 @@ def test_ctrl_c_says_how_to_go_on(cells, tmp_path):
             *(
                 "phase.head.patience=500",
                 f"hydra.run.dir={tmp_path / 'run'}",
-            ),  # no early stop before the signal
+            ),  # it must not stop early
         ),
         cwd=ROOT,
         stdout=subprocess.PIPE,
