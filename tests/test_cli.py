@@ -113,14 +113,9 @@ def test_a_failing_job_leaves_the_others_and_the_table(cells, tmp_path):
 
 
 def test_ctrl_c_says_how_to_go_on(cells, tmp_path):
+    endless = ["phase=head", "phase.head.max_epochs=500", "phase.head.patience=500"]
     process = subprocess.Popen(
-        command(
-            *(*SMALL, *cells, "phase=head", "phase.head.max_epochs=500"),
-            *(
-                "phase.head.patience=500",
-                f"hydra.run.dir={tmp_path / 'run'}",
-            ),  # it must not stop early
-        ),
+        command(*SMALL, *cells, *endless, f"hydra.run.dir={tmp_path / 'run'}"),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
