@@ -22,7 +22,7 @@ class AveragedViews:
     as many as `draws` says of those that training draws, of the transforms in `augment` (`Augment.state`).
 
     A smear has no upright, and cameras differ in how large and how sharply they show a cell, and in which
-    colours; a network answers more alike to the mean of what it was trained on.  Each draw is the same for
+    colours: what makes one view look odd to the network is lost in the mean.  Each draw is the same for
     every image, so that an answer depends on the image alone.  Belongs to a network, since the rule of its
     answers (temperature, thresholds) is fitted on outputs that are averaged alike.
     Raises ValueError for `draws` that are no number of views, and an `augment` that tells of no transforms.

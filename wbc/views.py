@@ -19,9 +19,7 @@ class View(NamedTuple):
     image: int  # row of the data set
     epoch: int
     counted: bool = True
-    repeat: int = (
-        0  # how often the epoch has drawn it before: another augmentation, or the next of the cached
-    )
+    repeat: int = 0  # how often the epoch has drawn it before: each time it is another view of it
 
 
 class Views(Sampler[View]):
