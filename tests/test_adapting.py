@@ -15,7 +15,7 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 import wbc
-from wbc.adapt_cells import cell_features, different_views
+from wbc.adapt_cells import different_views, lab_cells
 from wbc.adapt_config import AdaptConfig
 from wbc.adapt_report import DID_NOT_HELP, HELPED
 from wbc.adapting import adapt
@@ -174,16 +174,16 @@ def test_where_it_does_not_help_the_old_head_is_kept_under_a_rule_of_the_lab(run
     assert "no cell of Basophil" in caplog.text
     predictor = wbc.load(run / "model.ckpt")
     paths = pd.read_csv(tmp_path / "run" / "out_of_fold.csv")["path"].tolist()
-    features = cell_features(predictor, paths, 1, 4)[:, 0]
     labels = torch.tensor([CLASSES.index(Path(path).parent.name) for path in paths])
-    expected = fit_temperature(predictor.network.classify(features).detach(), labels)
+    cells = lab_cells(predictor, paths, labels, 1, 4)
+    expected = fit_temperature(cells.logits(predictor.network.head).detach(), labels)
     assert rule.temperature == pytest.approx(expected, rel=1e-2)
 
 
 def test_views_of_a_cell_are_its_turns_and_their_mirror_images(place):
     predictor, path = wbc.load(place / "model.ckpt"), str(place / "lab" / "Monocyte" / "0.png")
     pixels = torch.from_numpy(resize(decode(path), 64)).permute(2, 0, 1)[None]
-    found = cell_features(predictor, [path], 8, 4)[0]
+    found = lab_cells(predictor, [path], torch.tensor([3]), 8, 4).views[0]
     for number, turned in enumerate(torch.rot90(pixels, turn, (2, 3)) for turn in range(4)):
         torch.testing.assert_close(found[number], predictor.outputs(turned)[0][0])
         torch.testing.assert_close(found[number + 4], predictor.outputs(turned.flip(3))[0][0])
@@ -193,13 +193,13 @@ def test_views_of_a_cell_are_its_turns_and_their_mirror_images(place):
 def test_to_a_model_that_averages_over_flips_only_two_of_them_differ(place, tmp_path, monkeypatch):
     predictor, path = wbc.load(place / "model.ckpt"), str(place / "lab" / "Monocyte" / "0.png")
     predictor.network.test_time = AveragedViews(flips=True)
-    found = cell_features(predictor, [path], 8, 4)[0]
+    found = lab_cells(predictor, [path], torch.tensor([3]), 8, 4).views[0]
     for number in range(8):
         torch.testing.assert_close(found[number], found[number % 2])
     assert not torch.allclose(found[0], found[1])
     asked = []
     monkeypatch.setattr(
-        "wbc.adapting.cell_features", lambda _, paths, views, size: asked.append(views) or 1 / 0
+        "wbc.adapting.lab_cells", lambda _, paths, labels, views, size: asked.append(views) or 1 / 0
     )
     save_model(predictor.network, tmp_path / "model.ckpt", {})
     with pytest.raises(ZeroDivisionError):
@@ -304,7 +304,7 @@ def test_the_command(place, tmp_path):
 
 
 def test_where_no_cell_is_left_to_measure_on_this_is_said(place, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("wbc.adapting.cell_features", lambda *_: 1 / 0)
+    monkeypatch.setattr("wbc.adapting.lab_cells", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         adapt(given(place, "per_class=10", "measure_rest=true"), tmp_path)
     assert "measure_rest: every cell is drawn, and none left to measure on" in caplog.text

@@ -121,6 +121,7 @@ def test_a_misspelt_key_or_choice_is_refused(override):
         ("model.test_time.scales=[]", "test_time.scales"),
         ("model.test_time.scales=[1.0,0]", "test_time.scales"),
         ("model.test_time.draws=-1", "test_time.draws"),
+        ("model.second_opinion=-0.5", "second_opinion"),
         ("model.test_time.draws=8 augment.transforms=[]", "no augment.transforms"),
         ("phase.head.average={decay:1}", "phase.head.average"),
         ("phase.head.average={from_epoch:15}", "below max_epochs"),
@@ -160,7 +161,7 @@ def test_a_run_from_before_a_setting_existed_can_be_resumed():
     older = copy.deepcopy(plain)
     for section, keys in {
         "training": ["balance", "max_repeats"],
-        "model": ["standardise", "size_strength", "test_time"],
+        "model": ["standardise", "size_strength", "test_time", "second_opinion"],
     }.items():
         for key in keys:
             del older[section][key]

@@ -131,12 +131,27 @@ def test_a_cell_is_judged_by_a_head_that_saw_none_of_its_views():
     views = torch.stack([features, features.flip(1)], dim=1)
     old = head_of([6])
     folds = stratified_folds(labels, 4, seed=0)
-    logits = out_of_fold(old, LabCells(views, labels), [math.inf, 0.01], folds)
+    logits = out_of_fold(old, LabCells(views, labels, torch.zeros(24, 2, 3)), [math.inf, 0.01], folds)
     torch.testing.assert_close(logits[0], old.eval()(features).detach())
     for fold in range(4):
         kept = folds != fold
         head = refit(old, views[kept].flatten(0, 1), labels[kept].repeat_interleave(2), 0.01)
         torch.testing.assert_close(logits[1][~kept], head(features[~kept]))
+
+
+def test_a_second_opinion_stays_beside_every_head():
+    features, labels = drawn()
+    told = 8.0 * F.one_hot(labels, 3)  # it knows every cell: nothing is left to learn
+    old = head_of([])
+    cells = LabCells(features[:, None], labels, told[:, None])
+    torch.testing.assert_close(cells.logits(old), old(features) + told)
+    moved = [
+        (refitted(old, some, 0.01).kernels[0].weight - old.kernels[0].weight).norm()
+        for some in (cells, cells._replace(added=torch.zeros(24, 1, 3)))
+    ]
+    assert moved[0] < 0.2 * moved[1]
+    out_of = out_of_fold(old, cells, [math.inf], stratified_folds(labels, 3, seed=0))
+    torch.testing.assert_close(out_of[0], (old(features) + told).detach())
 
 
 def test_the_least_loss_is_chosen_and_to_be_better_calibrated_is_no_merit():
@@ -155,7 +170,7 @@ def test_labels_that_nothing_tells_do_not_help():
     """The honest figure: with many strengths to choose from, chance must not look like a gain."""
     generator = torch.Generator().manual_seed(3)
     labels = torch.arange(45) % 3
-    cells = LabCells(torch.randn(45, 2, 30, generator=generator), labels)
+    cells = LabCells(torch.randn(45, 2, 30, generator=generator), labels, torch.zeros(45, 2, 3))
     old = head_of([], features=30)
     settled = settle(old, cells, [1.0, 0.1, 0.01], 5, seed=0)
     comparison = Comparison(old(cells.views[:, 0]).detach(), settled.honest, labels, CLASSES)
@@ -170,7 +185,7 @@ def test_a_shift_that_the_head_can_mend_helps_on_cells_that_were_not_there():
     old = refit(head_of([], features=12), features[:60], labels[:60], 1e-2)  # knows the first lab
     moved = features[60:].roll(1, dims=1)  # in the second one, each class looks like the next
     labels = labels[60:]
-    cells = LabCells(moved[:30, None], labels[:30])
+    cells = LabCells(moved[:30, None], labels[:30], torch.zeros(30, 1, 3))
     settled = settle(old, cells, [1.0, 0.01], 3, seed=0)
     comparison = Comparison(old(moved[:30]), settled.honest, labels[:30], CLASSES)
     assert comparison.helps()
@@ -182,7 +197,9 @@ def test_a_shift_that_the_head_can_mend_helps_on_cells_that_were_not_there():
 
 def test_settling_needs_a_class_with_two_cells():
     with pytest.raises(ValueError, match="no class has two cells"):
-        settle(head_of([]), LabCells(torch.zeros(3, 1, 40), torch.arange(3)), [0.1], 5, 0)
+        settle(
+            head_of([]), LabCells(torch.zeros(3, 1, 40), torch.arange(3), torch.zeros(3, 1, 3)), [0.1], 5, 0
+        )
 
 
 def test_the_fast_macro_f1_is_scikit_learns_over_the_classes_that_occur():

@@ -315,6 +315,25 @@ def test_answers_are_fitted_on_the_draws_that_go_with_the_model_of_a_resumed_run
     assert predictor.rule.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
 
 
+def test_a_second_opinion_is_fitted_on_training_cells_and_its_answers_by_those_of_validation(root, tmp_path):
+    config = settings(root, "phase=head", "phase.head.max_epochs=1", "model.second_opinion=2")
+    metrics = train(config, tmp_path)
+    predictor = wbc.load(tmp_path / "model.ckpt")
+    assert predictor.network.second_opinion.weight == 2
+    table = pd.read_csv(tmp_path / "manifest.csv")
+    val = table[table["split"] == "val"]
+    pictures = [predictor.network.prepare(decode(path)) for path in val["path"]]
+    logits = predictor.outputs(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2))[1]
+    labels = torch.tensor([predictor.classes.index(label) for label in val["label"]])
+    assert predictor.rule.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
+    right = (logits.argmax(dim=1) == labels).float().mean()
+    assert right > metrics["phases"]["head"]["sets"]["val"]["accuracy"] + 0.1  # of an untrained network
+    started = _starting_network(
+        composed(*SMALL, f"init_from={tmp_path / 'model.ckpt'}"), tmp_path / "new", ["finetune"], Augment([])
+    )
+    assert started.second_opinion is None  # each run has its own
+
+
 @pytest.mark.parametrize("standardise", [[], ["field"], ["size"]])
 def test_the_strength_of_sizes_must_be_that_of_the_weights_only_where_sizes_are_standard(
     tmp_path, standardise

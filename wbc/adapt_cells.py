@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ from wbc.images import decode
 from wbc.labels import ClassNames
 from wbc.manifest import COLUMNS, used_rows
 from wbc.predictor import Predictor
+from wbc.refit_validation import LabCells
 from wbc.test_time import AveragedViews
 
 log = logging.getLogger(__name__)
@@ -99,18 +101,23 @@ def different_views(asked: int, test_time: AveragedViews) -> int:
     return min(asked, 2) if test_time.flips or test_time.draws else asked
 
 
-def cell_features(predictor: Predictor, paths: Sequence[str], views: int, batch_size: int) -> Tensor:
-    """(N, views, D) features of N files: as they lie, then turned by quarters, then mirrored.
+def lab_cells(
+    predictor: Predictor, paths: Sequence[str], labels: Tensor, views: int, batch_size: int
+) -> LabCells:
+    """N files with their labels (N,): as they lie, then turned by quarters, then mirrored.
 
     views: up to 8.  Raises ImageError for a file that has gone since it was checked.
     """
     prepare = predictor.network.prepare
-    parts = []
+    head = copy.deepcopy(predictor.network.head).cpu().requires_grad_(False)
+    features, added = [], []
     for start in tqdm(range(0, len(paths), batch_size), "computing features", unit="batch"):
         batch = np.stack([prepare(decode(path)) for path in paths[start : start + batch_size]])
         pixels = torch.from_numpy(batch).permute(0, 3, 1, 2)
-        parts.append(torch.stack([predictor.outputs(view)[0] for view in _turned(pixels, views)], dim=1))
-    return torch.cat(parts)
+        turned = [predictor.outputs(view) for view in _turned(pixels, views)]
+        features.append(torch.stack([one for one, _ in turned], dim=1))
+        added.append(torch.stack([logits - head(one) for one, logits in turned], dim=1))
+    return LabCells(torch.cat(features), labels, torch.cat(added))
 
 
 def _turned(pixels: Tensor, views: int) -> Iterator[Tensor]:

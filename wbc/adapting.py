@@ -11,10 +11,9 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 from wbc import run_folder
-from wbc.adapt_cells import REST, USED, cell_features, cells_manifest, different_views
+from wbc.adapt_cells import REST, USED, cells_manifest, different_views, lab_cells
 from wbc.adapt_config import AdaptConfig
 from wbc.adapt_report import Comparison, write_report
 from wbc.answers import fit_rule
@@ -56,17 +55,14 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     elif config.measure_rest:
         log.warning("measure_rest: every cell is drawn, and none left to measure on; lower per_class")
     views = different_views(config.views, network.test_time)
-    cells = LabCells(
-        cell_features(predictor, rows["path"].tolist(), views, config.batch_size),
-        _numbers(rows, classes),
-    )
+    cells = _cells(rows, predictor, views, config.batch_size)
     old = copy.deepcopy(network.head).cpu().requires_grad_(False)
     try:
         with one_thread():
             settled = settle(old, cells, config.strengths, config.folds, config.seed)
     except ValueError as error:
         raise CheckpointError(f"{config.checkpoint}: {error}") from error
-    comparison = Comparison(old(cells.views[:, 0]), settled.honest, cells.labels, classes)
+    comparison = Comparison(cells.logits(old), settled.honest, cells.labels, classes)
     helps = comparison.helps() and math.isfinite(settled.strength)
     with one_thread():
         new = refitted(old, cells, settled.strength) if helps else old
@@ -85,8 +81,9 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     return int(manifest["excluded"].str.startswith("unreadable").sum())
 
 
-def _numbers(rows: pd.DataFrame, classes: list[str]) -> Tensor:
-    return torch.tensor([classes.index(label) for label in rows["label"]])
+def _cells(rows: pd.DataFrame, predictor: Predictor, views: int, batch_size: int) -> LabCells:
+    labels = torch.tensor([predictor.classes.index(label) for label in rows["label"]])
+    return lab_cells(predictor, rows["path"].tolist(), labels, views, batch_size)
 
 
 def _out_of_fold(
@@ -102,8 +99,8 @@ def _out_of_fold(
 def _on_rest(
     rest: pd.DataFrame, predictor: Predictor, old: Head, new: Head, config: AdaptConfig
 ) -> Comparison:
-    features = cell_features(predictor, rest["path"].tolist(), 1, config.batch_size)[:, 0]
-    return Comparison(old(features), new(features), _numbers(rest, predictor.classes), predictor.classes)
+    cells = _cells(rest, predictor, 1, config.batch_size)
+    return Comparison(cells.logits(old), cells.logits(new), cells.labels, predictor.classes)
 
 
 def _provenance(

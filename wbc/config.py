@@ -70,6 +70,7 @@ class ModelConfig:
     head_units: list[int] = MISSING
     dropout: float = MISSING
     test_time: TestTimeConfig = field(default_factory=TestTimeConfig)
+    second_opinion: float = 0.0
     standardise: list[str] = field(default_factory=list)  # of STANDARDISE
     size_strength: float = 1.0
 
@@ -251,6 +252,10 @@ class Config:
                 self.model.test_time.draws == 0 or bool(self.augment.transforms),
                 f"model.test_time.draws={self.model.test_time.draws}: there are no augment.transforms "
                 "to draw from; set model.test_time.draws=0",
+            ),
+            (
+                self.model.second_opinion >= 0,
+                f"model.second_opinion={self.model.second_opinion}: expected a weight of 0 (none) or more",
             ),
             (
                 self.training.batch_size >= 1,

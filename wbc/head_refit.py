@@ -15,14 +15,15 @@ from wbc.network import Head
 _ITERATIONS = 40
 
 
-def refit(head: Head, features: Tensor, labels: Tensor, strength: float) -> Head:
+def refit(head: Head, features: Tensor, labels: Tensor, strength: float, added: Tensor | float = 0.0) -> Head:
     """A copy of `head` whose parameters w minimise  CE(features, labels) + strength * |w - w_old|^2.
 
     CE is the mean of the classes' mean cross-entropies, so that many cells of one class do not push the
     others aside; for classes without cells the penalty alone speaks (L2-SP, Li 2018).  Dropout is off.
     Full batch L-BFGS from the old head, in float32: equal input gives an equal head.
 
-    features (N, D) float32, labels (N,) int64; strength above 0, infinite for the old head as it is.
+    features (N, D) float32, labels (N,) int64; strength above 0, infinite for the old head as it is; added
+    (N, C): to its logits, whichever the head.
     Raises ValueError for no cells, for a strength that does not shrink, and where the loss is not finite.
     """
     if len(features) == 0 or features.shape[:1] != labels.shape:
@@ -50,7 +51,7 @@ def refit(head: Head, features: Tensor, labels: Tensor, strength: float) -> Head
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        logits = rest(before + inside @ kernel.T + bias)
+        logits = rest(before + inside @ kernel.T + bias) + added
         away = [(now - then).square().sum() for now, then in zip(parameters, old, strict=True)]
         value = F.cross_entropy(logits, labels, weight=weights) + strength * torch.stack(away).sum()
         if not value.isfinite():

@@ -13,6 +13,7 @@ from wbc.answers import ANSWERED, UNCERTAIN, UNKNOWN, AnswerRule
 from wbc.html import Section, table
 from wbc.image_sources import run_manifest
 from wbc.lab_table import with_interval
+from wbc.morphometry import NAMES
 from wbc.origins import adapted_from
 from wbc.predictor import Predictor
 from wbc.recipe_rows import settings_rows, version_rows
@@ -66,6 +67,12 @@ def _what(checkpoint: Path, predictor: Predictor, provenance: Mapping[str, Any])
         f"of {network.image_size_px} x {network.image_size_px} pixels that each show one white blood "
         f"cell of a stained smear. It tells apart {', '.join(network.classes)}, and nothing else."
     )
+    if network.second_opinion is not None:
+        trees = len(network.second_opinion.forest.feature)
+        text += (
+            f" Beside it a forest of {trees} trees judges {len(NAMES)} measurements of the cell; its log "
+            f"probabilities, {network.second_opinion.weight:g} times, are added to the network's logits."
+        )
     phase = {"head": "the frozen backbone's head alone", "finetune": "the head, then the last layers"}
     if provenance.get("phases") == ["finetune"]:  # the head came trained
         phase["finetune"] = "the last layers under a trained head"

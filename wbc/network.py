@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from wbc.backbone import Backbone
 from wbc.prepare import Prepare
+from wbc.second_opinion import SecondOpinion
 from wbc.standard_view import VERSION
 from wbc.test_time import AveragedViews
 
@@ -70,7 +71,9 @@ class Network(nn.Module):
         self.classes = list(classes)
         self.head_units = list(head_units)
         self.dropout = dropout
-        self.test_time = AveragedViews()  # of which answers are made; training and explanations see one view
+        # Of which answers are made; training and explanations see one view, and the network alone.
+        self.test_time = AveragedViews()
+        self.second_opinion: SecondOpinion | None = None
         self.head = Head(backbone.features, head_units, len(classes), dropout)
         self.to(memory_format=torch.channels_last)
         # Not in the state dict: the description carries them, so weights of any origin fit.
@@ -81,6 +84,11 @@ class Network(nn.Module):
     def image_size_px(self) -> int:
         """Side of the square images the network was made for."""
         return self.backbone.image_size_px
+
+    @property
+    def answers_by_more(self) -> bool:
+        """Whether answers are made of more than what `forward` gives for the image as it is."""
+        return self.second_opinion is not None or self.test_time != AveragedViews()
 
     def preprocess(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) of 0..255, uint8 or float, to the backbone's range, channels last."""
@@ -122,6 +130,7 @@ class Network(nn.Module):
             "head_units": self.head_units,
             "dropout": self.dropout,
             "test_time": self.test_time.state(),
+            "second_opinion": None if self.second_opinion is None else self.second_opinion.state(),
             "standardise": list(self.prepare.standardise),
             "size_strength": self.prepare.size_strength,
             "view_version": VERSION,
@@ -134,10 +143,11 @@ class Network(nn.Module):
         Raises ValueError where it learnt from pictures standardised otherwise than they now are.
         """
         learnt = description.get("view_version", "before 3")
-        if description.get("standardise") and learnt != VERSION:
+        opinion = description.get("second_opinion")
+        if (description.get("standardise") or opinion) and learnt != VERSION:
             raise ValueError(
-                f"it learnt from pictures as version {learnt} of model.standardise makes them, and this is "
-                f"version {VERSION}: train it anew"
+                f"it learnt from cells as version {learnt} of model.standardise finds and shows them, and "
+                f"this is version {VERSION}: train it anew"
             )
         backbone = Backbone(
             description["backbone"], description["image_size_px"], description["drop_path_rate"]
@@ -153,4 +163,6 @@ class Network(nn.Module):
         network.mean = 255 * torch.tensor(description["mean"]).view(1, 3, 1, 1)
         network.std = 255 * torch.tensor(description["std"]).view(1, 3, 1, 1)
         network.test_time = AveragedViews(**description.get("test_time", {}))  # of older files: one view
+        if opinion is not None:
+            network.second_opinion = SecondOpinion.from_state(opinion, len(network.classes))
         return network

@@ -62,13 +62,16 @@ class Predictor:
         """Features (N, D) and logits (N, C) of such pixels, float32 on the CPU: what a rule is fitted on.
 
         Where the network has several test-time views, the features are means over them, and the logits are
-        those of the means.
+        those of the means; those of its second opinion, where it has one, are added.
         """
         with torch.inference_mode():
             features, logits = self.network.test_time.outputs(
                 self.network, pixels.to(self.network.mean.device)
             )
-        return features.float().cpu(), logits.float().cpu()
+        logits = logits.float().cpu()
+        if self.network.second_opinion is not None:
+            logits = logits + self.network.second_opinion.logits(pixels)
+        return features.float().cpu(), logits
 
     def _prepared(self, image: str | Path | np.ndarray) -> StandardView:
         if not isinstance(image, np.ndarray):

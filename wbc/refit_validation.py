@@ -19,14 +19,22 @@ _INNER_FOLDS = 3  # that choose, inside each that measures: as many as time allo
 
 
 class LabCells(NamedTuple):
-    """Features (N, V, D) of N cells in V views, the first of which is the cell as it lies; labels (N,)."""
+    """Features (N, V, D) of N cells in V views, the first of which is the cell as it lies; labels (N,).
+
+    added (N, V, C): what is added to a head's logits, as by a second opinion.
+    """
 
     views: Tensor
     labels: Tensor
+    added: Tensor
 
     def part(self, rows: Tensor) -> LabCells:
         """The cells where rows (N,) is true."""
-        return LabCells(self.views[rows], self.labels[rows])
+        return LabCells(*(values[rows] for values in self))
+
+    def logits(self, head: Head) -> Tensor:
+        """(N, C) of the cells as they lie."""
+        return head(self.views[:, 0]) + self.added[:, 0]
 
 
 class Settled(NamedTuple):
@@ -61,7 +69,7 @@ def settle(head: Head, cells: LabCells, strengths: Sequence[float], count: int, 
         inside = cells.part(folds != fold)
         inner = out_of_fold(head, inside, candidates, stratified_folds(inside.labels, _INNER_FOLDS, seed))
         strength = candidates[choose(inner, inside.labels)]
-        honest[folds == fold] = refitted(head, inside, strength)(cells.views[folds == fold, 0])
+        honest[folds == fold] = cells.part(folds == fold).logits(refitted(head, inside, strength))
         chosen.append(strength)
     logits = out_of_fold(head, cells, candidates, folds)
     best = choose(logits, cells.labels)
@@ -86,14 +94,14 @@ def out_of_fold(head: Head, cells: LabCells, strengths: Sequence[float], folds: 
     for fold in folds.unique():
         out = folds == fold
         for row, strength in zip(logits, strengths, strict=True):
-            row[out] = refitted(head, cells.part(~out), strength)(cells.views[out, 0])
+            row[out] = cells.part(out).logits(refitted(head, cells.part(~out), strength))
     return logits
 
 
 def refitted(head: Head, cells: LabCells, strength: float) -> Head:
     """`head` refitted to all views of `cells`."""
     labels = cells.labels.repeat_interleave(cells.views.shape[1])
-    return refit(head, cells.views.flatten(0, 1), labels, strength)
+    return refit(head, cells.views.flatten(0, 1), labels, strength, cells.added.flatten(0, 1))
 
 
 def choose(logits: Tensor, labels: Tensor) -> int:

@@ -15,6 +15,7 @@ from wbc.evaluation import SetResult, model_outputs
 from wbc.evaluation_record import evaluation_record
 from wbc.files import read_json, write_json
 from wbc.labelled_sets import LabelledSet, own_sets
+from wbc.network import Network
 from wbc.phases import log_folder
 from wbc.predictor import Predictor
 from wbc.report import REPORT, write_report
@@ -23,7 +24,6 @@ from wbc.results import read_predictions
 from wbc.run_folder import MODEL
 from wbc.set_figures import CONFUSION, ROC, write_set_figures
 from wbc.tables import PHASE_TITLES
-from wbc.test_time import AveragedViews
 
 __all__ = ["REPORT", "write_run_report"]
 
@@ -45,19 +45,18 @@ def write_run_report(
     """report.html and evaluation.json of a run whose phases have left their predictions.
 
     Probabilities are those that each phase's metrics were made of, so that page and metrics.json agree; the
-    final model looks at the images once more for its answers, as predict.py would.  Where these are of
-    other views than the image as it is, so are the probabilities of the last phase, or its calibration would
-    compare the two.
+    final model looks at the images once more for its answers, as predict.py would.  Where these are
+    of more than the network and the image as it is, so are the probabilities of the last phase, or its
+    calibration would compare the two.
     """
     figures = folder / "figures"
-    views = predictor.network.test_time
     tables = {phase: read_predictions(log_folder(folder, phase) / "predictions.csv") for phase in phases}
     results = []
     for one in own_sets(manifest):
         plain = {PHASE_TITLES[phase]: _probabilities(tables[phase], one, data.classes) for phase in phases}
         paths = one.rows["path"].tolist()
         averaged, answers = model_outputs(predictor, paths, data.batch_size, data.workers, one.name)
-        if views != AveragedViews():
+        if predictor.network.answers_by_more:
             plain[PHASE_TITLES[phases[-1]]] = averaged
         results.append(SetResult(one, data.classes, plain, answers))
         for phase in phases[:-1]:
@@ -77,25 +76,26 @@ def write_run_report(
         provenance=load_provenance(folder / MODEL),
         seed=data.seed,
         files={result.name: f"{result.name}_{phases[-1]}" for result in results},
-        remark=_remark(precision, views, PHASE_TITLES[phases[-1]]),
+        remark=_remark(precision, predictor.network, PHASE_TITLES[phases[-1]]),
         training={what: figures / file for what, file in _TRAINING.items()},
     )
     write_report(report, folder)
     write_json(folder / EVALUATION, record)
 
 
-def _remark(precision: str, views: AveragedViews, last: str) -> str:
-    if views == AveragedViews():
+def _remark(precision: str, network: Network, last: str) -> str:
+    if not network.answers_by_more:
         return (
             f"Results are those of the training run, in precision {precision}; answers, calibration after "
             "scaling and explanations are computed in float32, as predict.py and evaluate.py do. Borderline "
             "images can differ between the two."
         )
+    joined = "" if network.second_opinion is None else ", and of a second opinion by measurements of the cell"
     return (
-        f"Results {last} are of features averaged over the test-time views, {views.count} of each image, in "
-        "float32, as those of predict.py and evaluate.py; those of a phase before, and metrics.json and "
-        f"results.md, are of one view, in the training run's precision, {precision}. Explanations too are of "
-        "one view."
+        f"Results {last} are of features averaged over the test-time views, {network.test_time.count} of "
+        f"each image{joined}, in float32, as those of predict.py and evaluate.py; those of a phase before, "
+        "and metrics.json and results.md, are of the network and one view, in the training run's precision, "
+        f"{precision}. Explanations too are of the network and one view."
     )
 
 

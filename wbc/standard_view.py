@@ -15,7 +15,9 @@ from wbc.cell_finder import find_cell
 from wbc.images import resize
 from wbc.standard_colour import restaining, whitening
 
-VERSION = "3"  # raise it whenever the same picture would be shown otherwise, by this module or the finder
+# Raise it whenever the same picture would be shown otherwise, by this module or the finder, or measured
+# otherwise by `wbc.morphometry`.
+VERSION = "3"
 
 # Diameter of a cell as a share of the frame.  In the PBC set's own pictures it is 0.385; enlarged, 160 px
 # show the cell with more pixels than 224 px of the whole picture do, and less of what lies around it.

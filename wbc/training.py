@@ -41,6 +41,7 @@ from wbc.results import (
     write_training_curves,
 )
 from wbc.run_report import REPORT, write_run_report
+from wbc.second_opinion import fit_second_opinion
 from wbc.synthetic_dataset import write_dataset
 from wbc.test_time import AveragedViews
 from wbc.views import View
@@ -234,6 +235,10 @@ def _write_model(
     folder: Path, config: Config, network: Network, data: CellData, manifest: pd.DataFrame
 ) -> Predictor:
     """The final network, and the rule of its answers by the validation images."""
+    if config.model.second_opinion:
+        network.second_opinion = fit_second_opinion(
+            data.cells("train"), config.model.second_opinion, data.workers, config.seed
+        )
     predictor, cells = Predictor(network), data.cells("val")
     outputs = []
     for start in tqdm(range(0, len(cells), config.training.batch_size), "fitting the answers", unit="batch"):
@@ -242,11 +247,12 @@ def _write_model(
     features, logits = (torch.cat(parts) for parts in zip(*outputs, strict=True))
     rule = fit_rule(features, logits, torch.tensor(cells.labels), config.abstain)
     log.info("answers: temperature %.3f, from a probability of %.4f", rule.temperature, rule.threshold)
-    if network.test_time != AveragedViews():
-        views = network.test_time.count
+    if network.answers_by_more:
         log.info(
-            "answers are of features averaged over %d views; the tables below are of the image as it is",
-            views,
+            "answers are of features averaged over %d views%s; the tables below are of the network and the "
+            "image as it is",
+            network.test_time.count,
+            " and of a second opinion" if network.second_opinion else "",
         )
     provenance = {
         "config": config.as_plain(),

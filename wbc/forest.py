@@ -1,0 +1,97 @@
+"""A forest of decision trees as tensors: fitted by scikit-learn, kept and read without it or its pickles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Forest:
+    """T trees of up to M nodes, whose leaves' shares of C classes are averaged.
+
+    feature (T, M) int64: the column that a node asks about, threshold (T, M) float64: up to it the path goes
+    to the node `left` (T, M) int64, else to `right`; a leaf is its own.  shares (T, M, C) float32.
+    """
+
+    feature: Tensor
+    threshold: Tensor
+    left: Tensor
+    right: Tensor
+    shares: Tensor
+
+    @classmethod
+    def fit(
+        cls, samples: Tensor, labels: Tensor, classes: int, columns: Sequence[Sequence[int]], seed: int
+    ) -> Forest:
+        """Extremely randomised trees (Geurts 2006), _TREES for each list of columns, that see these alone.
+
+        samples (N, F) float32, labels (N,) int64.  Classes weigh alike.
+        """
+        from sklearn.ensemble import ExtraTreesClassifier  # takes a second to import
+
+        leaf = max(_LEAST_IN_LEAF, len(samples) // _MOST_LEAVES)
+        trees = []
+        for number, chosen in enumerate(columns):
+            forest = ExtraTreesClassifier(
+                _TREES, min_samples_leaf=leaf, class_weight="balanced", random_state=seed + number
+            )
+            forest.fit(samples[:, list(chosen)].numpy(), labels.numpy())
+            trees += [(tree.tree_, np.array(chosen), forest.classes_) for tree in forest.estimators_]
+        nodes = (len(trees), max(tree.node_count for tree, _, _ in trees))
+        feature, threshold = np.zeros(nodes, np.int64), np.zeros(nodes)
+        left, right = (np.tile(np.arange(nodes[1]), (nodes[0], 1)) for _ in range(2))  # all are leaves as yet
+        shares = np.zeros((*nodes, classes), np.float32)
+        for row, (tree, own, present) in enumerate(trees):
+            inner = np.flatnonzero(tree.children_left >= 0)  # scikit-learn's leaves have -1
+            feature[row, inner] = own[tree.feature[inner]]
+            threshold[row, inner] = tree.threshold[inner]
+            left[row, inner] = tree.children_left[inner]
+            right[row, inner] = tree.children_right[inner]
+            value = tree.value[:, 0]  # weights of classes or, in newer releases, their shares
+            shares[row, : tree.node_count, present] = (value / value.sum(axis=1, keepdims=True)).T
+        return cls(*map(torch.from_numpy, (feature, threshold, left, right, shares)))
+
+    def probabilities(self, samples: Tensor) -> Tensor:
+        """(N, F) float32 to (N, C) float32."""
+        trees = torch.arange(len(self.feature))
+        node = torch.zeros(len(samples), len(trees), dtype=torch.int64)
+        while True:
+            asked = samples.gather(1, self.feature[trees, node])
+            left, right = self.left[trees, node], self.right[trees, node]
+            following = torch.where(asked <= self.threshold[trees, node], left, right)
+            if torch.equal(following, node):
+                return self.shares[trees, node].mean(dim=1)
+            node = following
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors, as a checkpoint may hold them."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], features: int, classes: int) -> Forest:
+        """The forest that `state` came from, of samples with so many features.
+
+        Raises KeyError, TypeError or ValueError for anything else, such as paths that would not end.
+        """
+        forest = cls(**state)
+        shape = forest.feature.shape
+        nodes = torch.arange(shape[1])
+        for following in (forest.left, forest.right):
+            if following.shape != shape or not ((nodes <= following) & (following < shape[1])).all():
+                raise ValueError("a forest with paths that do not end")
+        if not ((forest.feature >= 0) & (forest.feature < features)).all():
+            raise ValueError(f"a forest of other than {features} features")
+        if forest.threshold.shape != shape or forest.shares.shape != (*shape, classes):
+            raise ValueError(f"a forest of other than {classes} classes")
+        return forest
+
+
+_TREES = 100
+_LEAST_IN_LEAF = 10  # small leaves learn the one lab by heart
+_MOST_LEAVES = 600  # of a tree, however many samples: bounds the file
