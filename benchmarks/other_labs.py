@@ -2,11 +2,12 @@
 
     python benchmarks/other_labs.py --lab jtsc=<jtsc>/images data.root=<pbc> model.weights=<file>
 
-Rows are cumulative: each has one ingredient more than the row above it; the last has another in place of that
-row's.  Settings as for train.py.
+Rows are cumulative: each has one ingredient more than the row above it, or one in place of that row's where
+it begins with "or".  Settings as for train.py.
 `--images` trains on that many images, drawn stratified and anew for each seed, and validates on half as
-many, `--epochs` so long in each phase, so that the whole study takes an hour or two.  Every model is measured
-on the set `test` (the fold `val` of PBC, by which nothing is chosen), on each `--lab`, and on the drawn labs
+many, `--epochs` so long in each phase, so that the whole study takes an hour or two.  Rows that differ only
+in how answers are made, test-time views and second opinion, share one training.  Every model is measured on
+the set `test` (the fold `val` of PBC, by which nothing is chosen), on each `--lab`, and on the drawn labs
 that data=synthetic keeps for tests.  Runs go side by side, one on each core, each with one thread.  Prints
 Markdown tables, mean and standard deviation over the seeds, and writes outputs/benchmarks/other_labs.json;
 finished runs are kept beside it, and not repeated while recipe, images and sets stay the same; after a change
@@ -23,6 +24,7 @@ import subprocess
 import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from statistics import mean, stdev
@@ -32,14 +34,15 @@ import pandas as pd
 from answers import measured, outputs
 from cache_views import ROOT, write_table
 from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from our_step import CONF
 from tqdm import tqdm
 
 import wbc
 from wbc.answers import fit_rule
-from wbc.checkpoint import load_provenance
-from wbc.config import AbstainConfig, parse
+from wbc.augment import Augment
+from wbc.config import parse
 from wbc.files import read_json, write_json
 from wbc.labels import ClassNames
 from wbc.manifest import read_csv
@@ -48,6 +51,7 @@ from wbc.run_folder import MODEL, versions
 from wbc.standard_view import VERSION
 from wbc.synthetic_dataset import write_dataset
 from wbc.tables import markdown_table
+from wbc.test_time import AveragedViews
 
 OUTPUT = Path("outputs/benchmarks/other_labs.json")
 DRAWN = "drawn labs"
@@ -64,9 +68,12 @@ INGREDIENTS: dict[str, list[str]] = {
     "+ white field": ["model.standardise=[size]"],
     "+ nucleus of standard stain": ["model.standardise=[size,field]"],
     "+ averaged weights": ["phase.finetune.average=null"],
+    "+ classes equally often": ["training.balance=0"],
     "+ averaged over flips, two scales": ["model.test_time={flips: false, scales: [1.0], draws: 0}"],
     "or over draws of the augmentation": ["model.test_time={flips: true, scales: [0.9, 1.1], draws: 0}"],
+    "+ second opinion by measurements": ["model.second_opinion=0"],
 }
+ANSWERING = ("model.test_time", "model.second_opinion")  # what says how answers are made of a trained network
 COLUMNS = {
     "accuracy": "accuracy",
     "macro_f1": "macro F1",
@@ -96,9 +103,15 @@ def write_fewer(settings: list[str], images: int, seed: int, table: Path) -> Non
 
 
 def settings_of(row: str, seed: int, overrides: list[str], table: Path) -> list[str]:
-    """What one run is given."""
+    """What a row stands for."""
     settings = ["experiment=other_labs", *leaving_out(row), *overrides, "data=manifest", "data.name=pbc"]
     return [*settings, f"data.root={table}", f"seed={seed}", "report=false"]
+
+
+def for_training(settings: list[str]) -> list[str]:
+    """What the run of a row is given: rows of one training alike, and what none of them needs left out."""
+    kept = [one for one in settings if not one.startswith(ANSWERING)]
+    return [*kept, "model.test_time.draws=0"]  # the run's own rule of answers is not used
 
 
 def name_of(settings: list[str], table: Path) -> str:
@@ -125,11 +138,19 @@ def train(settings: list[str], core: int, folder: Path) -> None:
     shutil.rmtree(folder / "run" / "checkpoints")
 
 
-def measure(run: Path, sets: dict[str, str]) -> dict[str, Any]:
-    """The figures of a run's model on each set, given as to explain.py, with a rule of MAX_ERROR."""
+def measure(run: Path, settings: list[str], sets: dict[str, str]) -> dict[str, Any]:
+    """The figures of a run's model on each set, given as to explain.py, with a rule of MAX_ERROR.
+
+    settings: of the row, which say how its answers are made.
+    """
     predictor = wbc.load(run / MODEL)
-    abstain = AbstainConfig(**load_provenance(run / MODEL)["config"]["abstain"] | {"max_error": MAX_ERROR})
-    rule = fit_rule(*outputs(predictor, run, "val"), abstain)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = parse(compose("config", settings))
+    chain = Augment(instantiate(config.augment.transforms, _convert_="all")).state()
+    predictor.network.test_time = AveragedViews(**vars(config.model.test_time), augment=chain)
+    if not config.model.second_opinion:
+        predictor.network.second_opinion = None
+    rule = fit_rule(*outputs(predictor, run, "val"), replace(config.abstain, max_error=MAX_ERROR))
     return {
         name: measured(rule, outputs(predictor, run, images), predictor.classes)
         for name, images in sets.items()
@@ -188,13 +209,15 @@ def main() -> None:
     cores: SimpleQueue[int] = SimpleQueue()
     for core in sorted(os.sched_getaffinity(0)):
         cores.put(core)
-    answer = f"answer_{zlib.crc32(repr([sets, MAX_ERROR]).encode()):08x}.json"
-    places: dict[Path, list[str]] = {}  # rows that some override makes the same are trained once
-    read_by: dict[tuple[str, int], Path] = {}
+    places: dict[Path, list[tuple[str, int]]] = {}  # of each training: the rows and seeds it serves
+    kept: dict[tuple[str, int], Path] = {}
+    settings: dict[tuple[str, int], list[str]] = {}
     for seed, row in itertools.product(options.seeds, options.rows):
-        settings = settings_of(row, seed, overrides, tables[seed])
-        read_by[row, seed] = folder / name_of(settings, tables[seed])
-        places[read_by[row, seed]] = settings
+        settings[row, seed] = settings_of(row, seed, overrides, tables[seed])
+        place = folder / name_of(for_training(settings[row, seed]), tables[seed])
+        told = repr([name_of(settings[row, seed], tables[seed]), sets, MAX_ERROR])
+        kept[row, seed] = place / f"answer_{zlib.crc32(told.encode()):08x}.json"
+        places.setdefault(place, []).append((row, seed))
 
     def job(place: Path) -> None:
         core = cores.get()
@@ -202,9 +225,10 @@ def main() -> None:
             if not (place / "run" / MODEL).is_file():
                 shutil.rmtree(place, ignore_errors=True)  # of a benchmark that was stopped
                 place.mkdir()
-                train(places[place], core, place)
-            if not (place / answer).is_file():
-                write_json(place / answer, measure(place / "run", sets))
+                train(for_training(settings[places[place][0]]), core, place)
+            for one in places[place]:
+                if not kept[one].is_file():
+                    write_json(kept[one], measure(place / "run", settings[one], sets))
         finally:
             cores.put(core)
             bar.update()
@@ -217,9 +241,7 @@ def main() -> None:
         except BaseException:
             pool.shutdown(cancel_futures=True)  # those not yet begun
             raise
-    found = {
-        row: {seed: read_json(read_by[row, seed] / answer) for seed in options.seeds} for row in options.rows
-    }
+    found = {row: {seed: read_json(kept[row, seed]) for seed in options.seeds} for row in options.rows}
     for name in sets:
         print(f"\n**{name}**, %\n\n{table_of(name, found)}")
     record = {"versions": versions(), "settings": vars(options), "overrides": overrides, "found": found}
