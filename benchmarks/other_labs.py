@@ -42,7 +42,7 @@ from tqdm import tqdm
 import wbc
 from wbc.answers import fit_rule
 from wbc.augment import Augment
-from wbc.config import parse
+from wbc.config import Config, parse
 from wbc.files import read_json, write_json
 from wbc.labels import ClassNames
 from wbc.manifest import read_csv
@@ -68,7 +68,6 @@ INGREDIENTS: dict[str, list[str]] = {
     "+ white field": ["model.standardise=[size]"],
     "+ nucleus of standard stain": ["model.standardise=[size,field]"],
     "+ averaged weights": ["phase.finetune.average=null"],
-    "+ classes equally often": ["training.balance=0"],
     "+ averaged over flips, two scales": ["model.test_time={flips: false, scales: [1.0], draws: 0}"],
     "or over draws of the augmentation": ["model.test_time={flips: true, scales: [0.9, 1.1], draws: 0}"],
     "+ second opinion by measurements": ["model.second_opinion=0"],
@@ -138,18 +137,25 @@ def train(settings: list[str], core: int, folder: Path) -> None:
     shutil.rmtree(folder / "run" / "checkpoints")
 
 
-def measure(run: Path, settings: list[str], sets: dict[str, str]) -> dict[str, Any]:
+def composed(settings: list[str]) -> Config:
+    """Not from several threads at once: Hydra composes in one place for the whole process."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return parse(compose("config", settings))
+
+
+def measure(run: Path, config: Config, sets: dict[str, str]) -> dict[str, Any]:
     """The figures of a run's model on each set, given as to explain.py, with a rule of MAX_ERROR.
 
-    settings: of the row, which say how its answers are made.
+    config: of the row, which says how its answers are made.
     """
     predictor = wbc.load(run / MODEL)
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = parse(compose("config", settings))
-    chain = Augment(instantiate(config.augment.transforms, _convert_="all")).state()
-    predictor.network.test_time = AveragedViews(**vars(config.model.test_time), augment=chain)
+    network, views = predictor.network, vars(config.model.test_time)
+    chain = Augment(instantiate(config.augment.transforms, _convert_="all"))
+    network.test_time = AveragedViews(**views, augment=chain.state() if views["draws"] else None)
     if not config.model.second_opinion:
-        predictor.network.second_opinion = None
+        network.second_opinion = None
+    elif network.second_opinion is not None:
+        network.second_opinion = replace(network.second_opinion, weight=config.model.second_opinion)
     rule = fit_rule(*outputs(predictor, run, "val"), replace(config.abstain, max_error=MAX_ERROR))
     return {
         name: measured(rule, outputs(predictor, run, images), predictor.classes)
@@ -159,8 +165,7 @@ def measure(run: Path, settings: list[str], sets: dict[str, str]) -> dict[str, A
 
 def drawn_cells(folder: Path) -> str:
     """A table of the cells of the drawn labs that data=synthetic keeps for tests."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        data = parse(compose("config", ["data=synthetic", "name=drawn"])).data
+    data = composed(["data=synthetic", "name=drawn"]).data
     table = write_dataset(
         Path(data.root), data.images_per_class, data.train_labs, data.unseen_labs, data.synthetic_seed, 224, 1
     )
@@ -186,7 +191,8 @@ def table_of(name: str, found: dict[str, dict[int, Any]]) -> str:
     return markdown_table(["", *COLUMNS.values()], rows)
 
 
-def main() -> None:
+def arguments() -> tuple[argparse.Namespace, list[str]]:
+    """The benchmark's own, and settings as for train.py."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -195,7 +201,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--images", type=int, default=600)
     parser.add_argument("--epochs", type=int, default=3)
-    options, overrides = parser.parse_known_args()
+    return parser.parse_known_args()
+
+
+def main() -> None:
+    options, overrides = arguments()
     keep_freed_memory()
     labs = dict(lab.split("=", 1) for lab in options.lab)
     folder = OUTPUT.with_suffix("").resolve()
@@ -209,15 +219,17 @@ def main() -> None:
     cores: SimpleQueue[int] = SimpleQueue()
     for core in sorted(os.sched_getaffinity(0)):
         cores.put(core)
+    rows = list(itertools.product(options.rows, options.seeds))
+    settings = {one: settings_of(*one, overrides, tables[one[1]]) for one in rows}
+    configs = {one: composed(settings[one]) for one in rows}
     places: dict[Path, list[tuple[str, int]]] = {}  # of each training: the rows and seeds it serves
     kept: dict[tuple[str, int], Path] = {}
-    settings: dict[tuple[str, int], list[str]] = {}
-    for seed, row in itertools.product(options.seeds, options.rows):
-        settings[row, seed] = settings_of(row, seed, overrides, tables[seed])
-        place = folder / name_of(for_training(settings[row, seed]), tables[seed])
-        told = repr([name_of(settings[row, seed], tables[seed]), sets, MAX_ERROR])
-        kept[row, seed] = place / f"answer_{zlib.crc32(told.encode()):08x}.json"
-        places.setdefault(place, []).append((row, seed))
+    for row, seed in sorted(rows, key=lambda one: one[1]):
+        one, table = (row, seed), tables[seed]
+        place = folder / name_of(for_training(settings[one]), table)
+        told = repr([name_of(settings[one], table), sets, MAX_ERROR])
+        kept[one] = place / f"answer_{zlib.crc32(told.encode()):08x}.json"
+        places.setdefault(place, []).append(one)
 
     def job(place: Path) -> None:
         core = cores.get()
@@ -228,7 +240,7 @@ def main() -> None:
                 train(for_training(settings[places[place][0]]), core, place)
             for one in places[place]:
                 if not kept[one].is_file():
-                    write_json(kept[one], measure(place / "run", settings[one], sets))
+                    write_json(kept[one], measure(place / "run", configs[one], sets))
         finally:
             cores.put(core)
             bar.update()

@@ -22,12 +22,15 @@ from wbc.adapting import adapt
 from wbc.augment import Augment
 from wbc.backbone import Backbone
 from wbc.calibration import fit_temperature
+from wbc.cells import Cells
 from wbc.checkpoint import load_model, load_provenance, save_model
 from wbc.config import parse_as
 from wbc.errors import CheckpointError, ConfigError, DataError
 from wbc.images import decode, resize
 from wbc.network import Network
 from wbc.outliers import OutlierScore
+from wbc.second_opinion import fit_second_opinion
+from wbc.synthetic import LABS, draw_cell
 from wbc.test_time import AveragedViews
 
 ROOT = Path(__file__).parents[1]
@@ -188,6 +191,25 @@ def test_views_of_a_cell_are_its_turns_and_their_mirror_images(place):
         torch.testing.assert_close(found[number], predictor.outputs(turned)[0][0])
         torch.testing.assert_close(found[number + 4], predictor.outputs(turned.flip(3))[0][0])
     assert len(found.unique(dim=0)) == 8
+
+
+def test_a_second_opinion_is_beside_the_heads_logits_and_stays_with_the_model(place, tmp_path):
+    predictor, paths = wbc.load(place / "model.ckpt"), sorted(map(str, (place / "lab").rglob("*.png")))[:6]
+    images = [
+        draw_cell(name, LABS["lab_a"], np.random.default_rng(n))[0] for n in range(6) for name in CLASSES
+    ]
+    drawn = Cells([resize(image, 64) for image in images], CLASSES * 6, CLASSES)
+    predictor.network.second_opinion = fit_second_opinion(drawn, 1.5, 0, seed=0)
+    cells = lab_cells(predictor, paths, torch.zeros(6, dtype=torch.int64), 2, 4)
+    assert cells.added.shape == (6, 2, 3)
+    assert (cells.added.amax(dim=(1, 2)) < 0).all()
+    pixels = torch.from_numpy(np.stack([resize(decode(path), 64) for path in paths])).permute(0, 3, 1, 2)
+    logits = cells.logits(predictor.network.head).detach()
+    torch.testing.assert_close(logits, predictor.outputs(pixels)[1], atol=1e-5, rtol=0)
+    save_model(predictor.network, tmp_path / "model.ckpt", {})
+    adapt(given(place, f"checkpoint={tmp_path / 'model.ckpt'}"), tmp_path / "run")
+    adapted = wbc.load(tmp_path / "run" / "model.ckpt").network.second_opinion
+    assert adapted.weight == 1.5
 
 
 def test_to_a_model_that_averages_over_flips_only_two_of_them_differ(place, tmp_path, monkeypatch):

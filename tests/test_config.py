@@ -122,6 +122,7 @@ def test_a_misspelt_key_or_choice_is_refused(override):
         ("model.test_time.scales=[1.0,0]", "test_time.scales"),
         ("model.test_time.draws=-1", "test_time.draws"),
         ("model.second_opinion=-0.5", "second_opinion"),
+        ("model.second_opinion=inf", "second_opinion"),
         ("model.test_time.draws=8 augment.transforms=[]", "no augment.transforms"),
         ("phase.head.average={decay:1}", "phase.head.average"),
         ("phase.head.average={from_epoch:15}", "below max_epochs"),

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.ensemble import ExtraTreesClassifier
 
-from wbc.forest import _LEAST_IN_LEAF, _TREES, Forest
+from wbc.forest import _LEAST_IN_LEAF, _MOST_LEAVES, _MOST_NODES, _TREES, Forest
 
 
 def drawn(count=300, seed=0):
@@ -56,6 +56,15 @@ def test_state_is_tensors_and_comes_back(forest):
     assert torch.equal(again.probabilities(fresh), forest.probabilities(fresh))
 
 
+def test_a_tree_has_no_more_nodes_than_a_file_may_hold():
+    generator = torch.Generator().manual_seed(0)
+    for count in (_MOST_LEAVES * _LEAST_IN_LEAF - 1, 2 * _MOST_LEAVES * _LEAST_IN_LEAF - 1):
+        labels = torch.randint(2, (count,), generator=generator)  # noise: trees as large as can be
+        made = Forest.fit(torch.randn(count, 2, generator=generator), labels, 2, [[0, 1]], 0)
+        assert made.feature.shape[1] < _MOST_NODES
+        Forest.from_state(made.state(), 2, 2)
+
+
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
@@ -63,8 +72,19 @@ def test_state_is_tensors_and_comes_back(forest):
         (lambda state: state["right"].fill_(10**6), "do not end"),
         (lambda state: state["feature"].fill_(4), "other than 4 features"),
         (lambda state: state["feature"].fill_(-1), "other than 4 features"),
-        (lambda state: state.update(shares=state["shares"][..., :2]), "other than 6 classes"),
-        (lambda state: state.update(threshold=state["threshold"][:1]), "other than 6 classes"),
+        (lambda state: state.update(shares=state["shares"][..., :2]), "shares is not"),
+        (lambda state: state.update(threshold=state["threshold"][:1]), "threshold is not"),
+        (lambda state: state.update(threshold="x"), "threshold is not"),
+        (lambda state: state.update(feature=state["feature"].float()), "feature is not"),
+        (lambda state: state.update(feature=None), "feature is not"),
+        (lambda state: state.update({name: one[:0] for name, one in state.items()}), "trees and nodes"),
+        (lambda state: state.update({name: one[:, :0] for name, one in state.items()}), "trees and nodes"),
+        (
+            lambda state: state.update({name: one[0] for name, one in state.items()}),
+            "shares is not|trees and",
+        ),
+        (lambda state: state["shares"].fill_(torch.nan), "shares are none"),
+        (lambda state: state["shares"].fill_(-1), "shares are none"),
     ],
 )
 def test_what_is_no_forest_is_refused(forest, changed, named):

@@ -134,7 +134,7 @@ def test_what_was_learnt_holds_in_labs_never_seen(sweep):
 
 def test_the_model_answers_as_its_rule_was_fitted(sweep):
     folder, output = sweep
-    assert output.count("answers are of features averaged over 4 views") == 2
+    assert output.count("answers are of features averaged over 4 view(s)") == 2
     predictor = wbc.load(folder / "0" / "model.ckpt")
     assert predictor.network.test_time == AveragedViews(flips=True)
     table = pd.read_csv(folder / "0" / "predictions.csv")

@@ -7,10 +7,13 @@ import torch
 from wbc.answers import fit_rule
 from wbc.backbone import Backbone
 from wbc.config import AbstainConfig
+from wbc.forest import Forest
 from wbc.manifest import COLUMNS, write_manifest
 from wbc.model_card import model_card
+from wbc.morphometry import NAMES
 from wbc.network import Network
 from wbc.predictor import Predictor
+from wbc.second_opinion import SecondOpinion
 
 CLASSES = ["Basophil", "Monocyte"]
 TRAINED = {"phase": "head", "config": {"seed": 3, "data": {"source": "folder", "name": "own", "root": "r"}}}
@@ -29,6 +32,20 @@ def predictor() -> Predictor:
     features, logits, labels = torch.randn(60, 4), torch.randn(60, 2), torch.arange(60) % 2
     rule = fit_rule(features, logits, labels, AbstainConfig(0.5, 0.9, "knn", 0.95))
     return Predictor(Network(Backbone("tf_efficientnet_lite0", 64), CLASSES), rule)
+
+
+def test_a_second_opinion_is_named(tmp_path, predictor):
+    samples, labels = torch.randn(40, len(NAMES)), torch.arange(40) % 2
+    opinion = SecondOpinion(1.5, Forest.fit(samples, labels, 2, [[0], [1, 2]], seed=0))
+    network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES)
+    network.second_opinion = opinion
+    told, untold = (
+        " ".join(map(str, model_card(tmp_path / "m.ckpt", one, TRAINED, {}).parts))
+        for one in (Predictor(network, predictor.rule), predictor)
+    )
+    assert "a forest of 200 trees judges 27 measurements" in told
+    assert "1.5 times" in told
+    assert "forest" not in untold
 
 
 @pytest.mark.parametrize(

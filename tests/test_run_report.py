@@ -30,8 +30,8 @@ CLASSES = ["Basophil", "Monocyte"]
     ("views", "said"),
     [
         (AveragedViews(), "Results are those of the training run"),
-        (AveragedViews(flips=True), ", 4 of each image"),
-        (AveragedViews(scales=[0.9]), ", 1 of each image"),
+        (AveragedViews(flips=True), "averaged over 4 view(s) of each image, in float32"),
+        (AveragedViews(scales=[0.9]), "averaged over 1 view(s) of each image, in float32"),
     ],
 )
 def test_the_last_phases_figures_and_its_answers_are_of_the_same_views(tmp_path, monkeypatch, views, said):

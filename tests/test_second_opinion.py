@@ -15,7 +15,7 @@ from wbc.errors import CheckpointError
 from wbc.labels import CLASSES
 from wbc.network import Network
 from wbc.predictor import Predictor
-from wbc.second_opinion import SecondOpinion, fit_second_opinion
+from wbc.second_opinion import SecondOpinion, _chosen, fit_second_opinion
 from wbc.standard_view import standard_view
 from wbc.synthetic import LABS, draw_cell
 
@@ -84,9 +84,9 @@ def test_answers_join_both_and_the_network_alone_stays_as_it_is(network, opinion
     torch.testing.assert_close(features, network.features(pixels).detach())
     answers = predictor.predict(images)
     np.testing.assert_allclose(answers.probabilities, logits.softmax(dim=1), atol=1e-6)
-    assert network.answers_by_more
+    assert network.answered_by == "a second opinion by measurements of the cell"
     network.second_opinion = None
-    assert not network.answers_by_more
+    assert network.answered_by == ""
     torch.testing.assert_close(predictor.outputs(pixels)[1], alone)
 
 
@@ -104,7 +104,10 @@ def test_it_travels_with_the_model(network, tmp_path):
     ("changed", "named"),
     [
         (lambda told: told["second_opinion"].pop("weight"), "weight"),
+        (lambda told: told["second_opinion"].update(weight=float("nan")), "weight nan"),
+        (lambda told: told["second_opinion"].update(weight=10**400), "weight 1000"),
         (lambda told: told["second_opinion"].update(forest=3), "of another version"),
+        (lambda told: told["second_opinion"]["forest"].update(feature=3), "whose feature is not"),
         (lambda told: told["second_opinion"]["forest"]["left"].zero_(), "paths that do not end"),
         (lambda told: told.update(view_version="0"), "version 0 of model.standardise"),
     ],
@@ -130,7 +133,16 @@ def test_training_pictures_without_cells_give_none_and_this_is_said(caplog):
     empty = [np.full((SIDE, SIDE, 3), 240, np.uint8)] * 6
     cells = Cells(empty, ["Basophil", "Monocyte"] * 3, CLASSES)
     assert fit_second_opinion(cells, 1.0, 0, seed=0) is None
-    assert "no cells were found to measure" in caplog.text
+    assert "no training picture of Basophil, Monocyte has a cell" in caplog.text
+
+
+def test_of_many_cells_those_of_rare_classes_are_all_measured(monkeypatch):
+    monkeypatch.setattr("wbc.second_opinion._IMAGES", 20)
+    labels = torch.tensor([0] * 50 + [1] * 4 + [2] * 30)
+    chosen = _chosen(labels, seed=0)
+    assert torch.bincount(labels[chosen]).tolist() == [8, 4, 8]
+    assert len(set(chosen)) == 20
+    assert sorted(_chosen(labels[:15], seed=0)) == list(range(15))
 
 
 def test_it_is_the_same_however_many_processes_measure():

@@ -7,6 +7,7 @@ have defaults that change nothing, so that runs from before can be resumed.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -254,7 +255,7 @@ class Config:
                 "to draw from; set model.test_time.draws=0",
             ),
             (
-                self.model.second_opinion >= 0,
+                0 <= self.model.second_opinion < math.inf,
                 f"model.second_opinion={self.model.second_opinion}: expected a weight of 0 (none) or more",
             ),
             (

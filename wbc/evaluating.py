@@ -67,6 +67,12 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
         provenance=provenance,
         seed=config.seed,
         files=file_names([result.name for result in results]),
+        remark=" ".join(
+            f"Answers{f' {name}' if len(models) > 1 else ''} are of {model.network.answered_by}; Grad-CAM is "
+            "of the network and the image as it is."
+            for name, model in models.items()
+            if model.network.answered_by
+        ),
     )
     write_report(report, folder)
     write_json(folder / METRICS, record)

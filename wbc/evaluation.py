@@ -23,7 +23,7 @@ from wbc.predictor import Predictor
 class SetResult:
     """A set with what the models said of its N images, which are the rows that were measured.
 
-    plain: model -> probabilities (N, C) as the network gives them.  answers: of the reported model, whose
+    plain: model -> probabilities (N, C) before calibration.  answers: of the reported model, whose
     probabilities are calibrated.  left_out: why -> how many images of the set are not among the rows.
     """
 
@@ -66,7 +66,7 @@ class SetResult:
 def model_outputs(
     predictor: Predictor, paths: Sequence[str], batch_size: int, workers: int | None, title: str
 ) -> tuple[Tensor, Answers]:
-    """Probabilities (N, C) float64 as the network gives them, and answers, of N files.
+    """Probabilities (N, C) float64 before calibration, and answers, of N files.
 
     Raises DataError for a file that cannot be read, which were to be taken out beforehand.
     """

@@ -39,7 +39,7 @@ class Forest:
         trees = []
         for number, chosen in enumerate(columns):
             forest = ExtraTreesClassifier(
-                _TREES, min_samples_leaf=leaf, class_weight="balanced", random_state=seed + number
+                _TREES, min_samples_leaf=leaf, class_weight="balanced", random_state=(seed + number) % 2**32
             )
             forest.fit(samples[:, list(chosen)].numpy(), labels.numpy())
             trees += [(tree.tree_, np.array(chosen), forest.classes_) for tree in forest.estimators_]
@@ -80,18 +80,32 @@ class Forest:
         Raises KeyError, TypeError or ValueError for anything else, such as paths that would not end.
         """
         forest = cls(**state)
-        shape = forest.feature.shape
+        shape = tuple(getattr(forest.feature, "shape", ()))
+        expected = {
+            "feature": (torch.int64, shape),
+            "threshold": (torch.float64, shape),
+            "left": (torch.int64, shape),
+            "right": (torch.int64, shape),
+            "shares": (torch.float32, (*shape, classes)),
+        }
+        for name, (kind, extent) in expected.items():
+            values = getattr(forest, name)
+            if not isinstance(values, Tensor) or values.dtype != kind or tuple(values.shape) != extent:
+                raise ValueError(f"a forest whose {name} is not {kind} of {extent}")
+        if len(shape) != 2 or not (0 < shape[0] <= _MOST_TREES and 0 < shape[1] <= _MOST_NODES):
+            raise ValueError(f"a forest of {shape} trees and nodes")
         nodes = torch.arange(shape[1])
         for following in (forest.left, forest.right):
-            if following.shape != shape or not ((nodes <= following) & (following < shape[1])).all():
+            if not ((nodes <= following) & (following < shape[1])).all():
                 raise ValueError("a forest with paths that do not end")
         if not ((forest.feature >= 0) & (forest.feature < features)).all():
             raise ValueError(f"a forest of other than {features} features")
-        if forest.threshold.shape != shape or forest.shares.shape != (*shape, classes):
-            raise ValueError(f"a forest of other than {classes} classes")
+        if not ((forest.shares >= 0) & (forest.shares <= 1)).all():
+            raise ValueError("a forest whose shares are none")
         return forest
 
 
 _TREES = 100
 _LEAST_IN_LEAF = 10  # small leaves learn the one lab by heart
-_MOST_LEAVES = 600  # of a tree, however many samples: bounds the file
+_MOST_LEAVES = 600  # of a tree, about, however many samples: bounds the file
+_MOST_TREES, _MOST_NODES = 1000, 4 * _MOST_LEAVES  # that a file may hold: more than were ever fitted

@@ -41,7 +41,7 @@ _LEAST_PX = 30  # of nucleus and of cytoplasm; below, colours are those of the o
 
 
 def measure(rgb: np.ndarray) -> np.ndarray | None:
-    """NAMES of the cell in (H, W, 3) uint8 RGB as (27,) float32; None where no cell is found."""
+    """NAMES of the cell in (H, W, 3) uint8 RGB as (27,) float32; None where too little or none is found."""
     cell = find_cell(rgb)
     if cell is None:
         return None

@@ -86,9 +86,14 @@ class Network(nn.Module):
         return self.backbone.image_size_px
 
     @property
-    def answers_by_more(self) -> bool:
-        """Whether answers are made of more than what `forward` gives for the image as it is."""
-        return self.second_opinion is not None or self.test_time != AveragedViews()
+    def answered_by(self) -> str:
+        """What answers are made of, in words, where that is more than `forward` of the image; else ""."""
+        more = []
+        if self.test_time != AveragedViews():
+            more.append(f"features averaged over {self.test_time.count} view(s) of each image")
+        if self.second_opinion is not None:
+            more.append("a second opinion by measurements of the cell")
+        return " and ".join(more)
 
     def preprocess(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) of 0..255, uint8 or float, to the backbone's range, channels last."""
@@ -119,7 +124,7 @@ class Network(nn.Module):
             return self.head(features.float())
 
     def describe(self) -> dict[str, Any]:
-        """What it takes to build this network again, as plain values; weights come on top."""
+        """What it takes to build this network again, as plain values and tensors; weights come on top."""
         return {
             "backbone": self.backbone.name,
             "image_size_px": self.image_size_px,

@@ -91,9 +91,9 @@ _NO_RULE = (
     "calibrated, and it holds no answer back. model.ckpt of a run folder has one."
 )
 _EXPLANATIONS = (
-    "Where the evidence for the predicted class lies (Grad-CAM), in images that were sorted rightly, "
-    "drawn at random from each class; heat of the errors stands with them above. explain.py shows more "
-    "methods, and how far to trust them."
+    "Where the network finds evidence for the predicted class (Grad-CAM), in images that were sorted "
+    "rightly, drawn at random from each class; heat of the errors stands with them above. explain.py shows "
+    "more methods, and how far to trust them."
 )
 
 

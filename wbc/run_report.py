@@ -56,7 +56,7 @@ def write_run_report(
         plain = {PHASE_TITLES[phase]: _probabilities(tables[phase], one, data.classes) for phase in phases}
         paths = one.rows["path"].tolist()
         averaged, answers = model_outputs(predictor, paths, data.batch_size, data.workers, one.name)
-        if predictor.network.answers_by_more:
+        if predictor.network.answered_by:
             plain[PHASE_TITLES[phases[-1]]] = averaged
         results.append(SetResult(one, data.classes, plain, answers))
         for phase in phases[:-1]:
@@ -84,18 +84,16 @@ def write_run_report(
 
 
 def _remark(precision: str, network: Network, last: str) -> str:
-    if not network.answers_by_more:
+    if not network.answered_by:
         return (
             f"Results are those of the training run, in precision {precision}; answers, calibration after "
             "scaling and explanations are computed in float32, as predict.py and evaluate.py do. Borderline "
             "images can differ between the two."
         )
-    joined = "" if network.second_opinion is None else ", and of a second opinion by measurements of the cell"
     return (
-        f"Results {last} are of features averaged over the test-time views, {network.test_time.count} of "
-        f"each image{joined}, in float32, as those of predict.py and evaluate.py; those of a phase before, "
-        "and metrics.json and results.md, are of the network and one view, in the training run's precision, "
-        f"{precision}. Explanations too are of the network and one view."
+        f"Results {last} are of {network.answered_by}, in float32, as those of predict.py and evaluate.py; "
+        "those of a phase before, and metrics.json and results.md, are of the network and the image as it "
+        f"is, in the training run's precision, {precision}. So are explanations, in float32."
     )
 
 

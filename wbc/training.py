@@ -247,12 +247,10 @@ def _write_model(
     features, logits = (torch.cat(parts) for parts in zip(*outputs, strict=True))
     rule = fit_rule(features, logits, torch.tensor(cells.labels), config.abstain)
     log.info("answers: temperature %.3f, from a probability of %.4f", rule.temperature, rule.threshold)
-    if network.answers_by_more:
+    if network.answered_by:
         log.info(
-            "answers are of features averaged over %d views%s; the tables below are of the network and the "
-            "image as it is",
-            network.test_time.count,
-            " and of a second opinion" if network.second_opinion else "",
+            "answers are of %s; the tables below are of the network and the image as it is",
+            network.answered_by,
         )
     provenance = {
         "config": config.as_plain(),
