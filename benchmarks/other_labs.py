@@ -158,7 +158,10 @@ def measure(run: Path, rows: dict[Path, Config], sets: dict[str, str]) -> None:
 
     one_view = seen(AveragedViews())
     made = {AveragedViews(): one_view}  # the network's share, which takes most of the time
-    told = seen(AveragedViews(), None if opinion is None else replace(opinion, weight=1.0))
+    if opinion is not None and any(config.model.second_opinion for config in rows.values()):
+        told = seen(AveragedViews(), replace(opinion, weight=1.0))
+    else:
+        told = one_view  # adds nothing
     for place, config in rows.items():
         settings = vars(config.model.test_time)
         chain = Augment(instantiate(config.augment.transforms, _convert_="all"))
