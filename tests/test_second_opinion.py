@@ -143,6 +143,10 @@ def test_of_many_cells_those_of_rare_classes_are_all_measured(monkeypatch):
     assert torch.bincount(labels[chosen]).tolist() == [8, 4, 8]
     assert len(set(chosen)) == 20
     assert sorted(_chosen(labels[:15], seed=0)) == list(range(15))
+    assert (
+        _chosen(labels[:15], seed=0)
+        == torch.randperm(15, generator=torch.Generator().manual_seed(0)).tolist()
+    )
 
 
 def test_it_is_the_same_however_many_processes_measure():

@@ -298,6 +298,16 @@ def test_auto_precision_is_measured_once_and_kept_on_resume(root, tmp_path, monk
     assert train(config, tmp_path)["phases"]["head"]["precision"] == "32-true"
 
 
+def validation_outputs(predictor, run):
+    """Logits and labels of a run's validation images."""
+    table = pd.read_csv(run / "manifest.csv")
+    val = table[table["split"] == "val"]
+    pictures = [predictor.network.prepare(decode(path)) for path in val["path"]]
+    logits = predictor.outputs(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2))[1]
+    labels = torch.tensor([predictor.classes.index(label) for label in val["label"]])
+    return logits, labels
+
+
 def test_answers_are_fitted_on_the_draws_that_go_with_the_model_of_a_resumed_run_too(root, tmp_path):
     config = settings(root, "phase=head", "phase.head.max_epochs=1", "model.test_time.draws=2")
     train(config, tmp_path)
@@ -307,11 +317,7 @@ def test_answers_are_fitted_on_the_draws_that_go_with_the_model_of_a_resumed_run
     predictor = wbc.load(tmp_path / "model.ckpt")
     chain = Augment(instantiate(config.augment.transforms, _convert_="all")).state()
     assert predictor.network.test_time == AveragedViews(draws=2, augment=chain)
-    table = pd.read_csv(tmp_path / "manifest.csv")
-    val = table[table["split"] == "val"]
-    pictures = [predictor.network.prepare(decode(path)) for path in val["path"]]
-    logits = predictor.outputs(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2))[1]
-    labels = torch.tensor([predictor.classes.index(label) for label in val["label"]])
+    logits, labels = validation_outputs(predictor, tmp_path)
     assert predictor.rule.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
 
 
@@ -320,11 +326,7 @@ def test_a_second_opinion_is_fitted_on_training_cells_and_its_answers_by_those_o
     metrics = train(config, tmp_path)
     predictor = wbc.load(tmp_path / "model.ckpt")
     assert predictor.network.second_opinion.weight == 2
-    table = pd.read_csv(tmp_path / "manifest.csv")
-    val = table[table["split"] == "val"]
-    pictures = [predictor.network.prepare(decode(path)) for path in val["path"]]
-    logits = predictor.outputs(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2))[1]
-    labels = torch.tensor([predictor.classes.index(label) for label in val["label"]])
+    logits, labels = validation_outputs(predictor, tmp_path)
     assert predictor.rule.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
     right = (logits.argmax(dim=1) == labels).float().mean()
     assert right > metrics["phases"]["head"]["sets"]["val"]["accuracy"] + 0.1  # of an untrained network

@@ -97,7 +97,7 @@ def _chosen(labels: Tensor, seed: int) -> list[int]:
     for label in labels.unique():
         mine = labels[order] == label
         rank[mine] = torch.arange(int(mine.sum()))
-    return order[rank.argsort(stable=True)[:_IMAGES]].tolist()
+    return order[rank.argsort(stable=True)[:_IMAGES].sort().values].tolist()
 
 
 class _Measured(Dataset[tuple[Tensor, Tensor]]):
