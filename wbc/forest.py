@@ -106,6 +106,6 @@ class Forest:
 
 
 _TREES = 100
-_LEAST_IN_LEAF = 10  # small leaves learn the one lab by heart
+_LEAST_IN_LEAF = 10  # samples
 _MOST_LEAVES = 600  # of a tree, about, however many samples: bounds the file
 _MOST_TREES, _MOST_NODES = 1000, 4 * _MOST_LEAVES  # that a file may hold: more than were ever fitted
