@@ -26,4 +26,4 @@ lint: setup
 	$(PY) -m mypy
 
 clean:
-	rm -rf $(VENV) data/synthetic
+	rm -rf $(VENV) data/synthetic data/drawn

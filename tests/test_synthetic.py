@@ -15,9 +15,9 @@ from wbc.labels import CLASSES
 from wbc.synthetic import LABS, MASK_CYTOPLASM, MASK_NUCLEUS, draw_cell
 from wbc.synthetic_background import draw_background
 from wbc.synthetic_cells import CELL_REACH_UM, DRAWINGS
-from wbc.synthetic_dataset import dataset_key, write_dataset
-from wbc.synthetic_labs import smear_of
-from wbc.synthetic_plan import RAABIN_COUNTS, class_counts
+from wbc.synthetic_dataset import dataset_key, write_dataset, write_random_labs
+from wbc.synthetic_labs import TRAIN_LABS, random_lab, smear_of
+from wbc.synthetic_plan import RAABIN_COUNTS, class_counts, items_of_random_labs
 from wbc.synthetic_shapes import Sheet
 
 SMALL = {"images_per_class": 6, "train_labs": ["lab_a", "lab_b"], "unseen_labs": ["lab_e"], "size_px": 48}
@@ -211,6 +211,40 @@ def test_a_written_picture_is_the_drawn_one_in_rgb(tmp_path: Path) -> None:
     manifest = write_dataset(tmp_path, 1, ["lab_e"], [], seed=0, size_px=48)
     blue, _, red = cv2.imread(str(next(manifest.parent.glob("images/train/*/*.png")))).reshape(-1, 3).mean(0)
     assert red > blue + 30
+
+
+def test_random_labs_show_every_class_alike_and_each_once(tmp_path: Path) -> None:
+    table = pd.read_csv(write_random_labs(tmp_path, 7, CLASSES[:3], seed=0, size_px=48))
+    assert Counter(table.label) == dict.fromkeys(CLASSES[:3], 7)
+    assert set(table.split) == {"train"}
+    assert (table.groupby("group").label.nunique() == 3).all()  # or a lab would give its class away
+    items = list(items_of_random_labs(40, CLASSES))
+    labs = {item.smear: synthetic_dataset._smear(item, 0) for item in items}
+    assert all(synthetic_dataset._smear(item, 0) == labs[item.smear] for item in items)
+    assert len(set(labs.values())) == 40
+
+
+def test_random_labs_reach_beyond_the_labs_they_are_mixed_of() -> None:
+    labs = [random_lab(np.random.default_rng(number)) for number in range(300)]
+    for dye in ("azure", "eosin", "blue"):
+        known = np.array([getattr(LABS[name], dye) for name in TRAIN_LABS])
+        made = np.array([getattr(lab, dye) for lab in labs])
+        assert (made.min(0) < known.min(0)).all()
+        assert (made.max(0) > known.max(0)).all()
+        assert made.min() > 0.03  # no dye is invisible
+    glass = np.array([lab.background for lab in labs])
+    assert 100 < glass.min() < glass.max() < 255
+
+
+def test_random_labs_are_found_again_and_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [(2, CLASSES, 0, 48), (3, CLASSES, 0, 48), (2, CLASSES[1:], 0, 48), (2, CLASSES, 1, 48)]
+    asked.append((2, CLASSES, 0, 50))
+    tables = [write_random_labs(tmp_path, *one) for one in asked]
+    assert len(set(tables)) == len(asked)
+    monkeypatch.setattr(synthetic_dataset, "draw_cell", None)
+    assert [write_random_labs(tmp_path, *one) for one in asked] == tables
+    with pytest.raises(ConfigError, match="images_per_class is 0"):
+        write_random_labs(tmp_path, 0, CLASSES, 0)
 
 
 def test_without_unseen_labs_there_is_no_split_of_theirs(tmp_path: Path) -> None:

@@ -45,10 +45,12 @@ class DataConfig:
     on_unreadable: str = "error"  # one of ON_UNREADABLE
     checks_dir: str = MISSING  # what the image checks found is remembered here
     workers: int | None = None  # processes that check and load images; None: by the number of cores
+    drawn_per_class: int = 0  # drawn cells of each class among those of training, see `wbc.drawn_cells`
+    drawn_dir: str = "data/drawn"  # where they are kept
+    synthetic_seed: int = 0  # of everything drawn
     images_per_class: int = 0  # synthetic only, from here on
     train_labs: list[str] = field(default_factory=list)
     unseen_labs: list[str] = field(default_factory=list)
-    synthetic_seed: int = 0
 
 
 @dataclass
@@ -218,6 +220,14 @@ class Config:
                 self.data.on_unreadable in ON_UNREADABLE,
                 f"data.on_unreadable={self.data.on_unreadable!r}: expected one of {ON_UNREADABLE}",
             ),
+            (
+                self.data.drawn_per_class >= 0,
+                f"data.drawn_per_class={self.data.drawn_per_class}: expected 0 (none) or more",
+            ),
+            (
+                self.data.synthetic_seed >= 0,
+                f"data.synthetic_seed={self.data.synthetic_seed}: expected 0 or more",
+            ),
             (self.cache_views >= 0, f"cache_views={self.cache_views}: expected 0 or more"),
             (self.cache_limit_gb >= 0, f"cache_limit_gb={self.cache_limit_gb}: expected 0 or more"),
             (0 <= self.seed < 2**32, f"seed={self.seed}: expected 0 to 2**32 - 1"),
@@ -350,7 +360,10 @@ def with_absolute_paths(config: Config) -> Config:
         init_from=absolute(config.init_from),
         cache_dir=absolute(config.cache_dir),
         data=replace(
-            config.data, root=absolute(config.data.root), checks_dir=absolute(config.data.checks_dir)
+            config.data,
+            root=absolute(config.data.root),
+            checks_dir=absolute(config.data.checks_dir),
+            drawn_dir=absolute(config.data.drawn_dir),
         ),
         model=replace(config.model, weights=weights if weights in WEIGHTS else absolute(weights)),
     )

@@ -25,6 +25,7 @@ from wbc.splits import split_name
 log = logging.getLogger(__name__)
 
 COLUMNS = ["path", "label", "split", "group", "source", "excluded", "identical_to"]
+DRAWN = "drawn"  # the source of cells that `wbc.drawn_cells` puts among those of training
 
 
 def build_manifest(config: DataConfig, seed: int) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from wbc.answers import ANSWERED, UNCERTAIN, UNKNOWN, AnswerRule
 from wbc.html import Section, table
 from wbc.image_sources import run_manifest
 from wbc.lab_table import with_interval
+from wbc.manifest import DRAWN
 from wbc.morphometry import NAMES
 from wbc.origins import adapted_from
 from wbc.predictor import Predictor
@@ -20,13 +21,17 @@ from wbc.recipe_rows import settings_rows, version_rows
 
 
 def image_counts(manifest: pd.DataFrame) -> dict[str, Any]:
-    """Images by split and class, and by the reason why they are left out, of a whole manifest."""
+    """Images by split and class, and by the reason why they are left out, of a whole manifest.
+
+    Drawn cells are told by themselves.
+    """
     used = manifest[manifest["excluded"] == ""]
+    splits = used["split"].where(used["source"] != DRAWN, used["split"] + f", {DRAWN}")
     reasons = manifest.loc[manifest["excluded"] != "", "excluded"].map(lambda why: why.partition(":")[0])
     return {
         "splits": {
             str(split): {str(name): int(count) for name, count in rows["label"].value_counts().items()}
-            for split, rows in used.groupby("split")
+            for split, rows in used.groupby(splits)
         },
         "left_out": {str(reason): int(count) for reason, count in reasons.value_counts().items()},
     }

@@ -14,8 +14,8 @@ _UNTOLD = (
     "cache_keep",
     "report",
 )  # change no result
-_UNTOLD_OF_DATA = ("checks_dir", "workers")
-_DRAWN_ONLY = ("images_per_class", "train_labs", "unseen_labs", "synthetic_seed")
+_UNTOLD_OF_DATA = ("checks_dir", "workers", "drawn_dir")
+_SYNTHETIC_ONLY = ("images_per_class", "train_labs", "unseen_labs")
 
 
 def phases_that_ran(provenance: Mapping[str, Any]) -> list[str]:
@@ -30,7 +30,10 @@ def settings_rows(provenance: Mapping[str, Any]) -> list[list[str]]:
     provenance: of the model that it made, with its `config`.
     """
     told = {key: value for key, value in provenance["config"].items() if key not in _UNTOLD}
-    untold = _UNTOLD_OF_DATA + (() if told["data"]["source"] == "synthetic" else _DRAWN_ONLY)
+    is_synthetic = told["data"]["source"] == "synthetic"
+    untold = _UNTOLD_OF_DATA + (() if is_synthetic else _SYNTHETIC_ONLY)
+    if not is_synthetic and not told["data"].get("drawn_per_class"):
+        untold += ("synthetic_seed",)
     told["data"] = {key: value for key, value in told["data"].items() if key not in untold}
     told["trainer"] = {key: value for key, value in told.get("trainer", {}).items() if key == "precision"}
     ran = phases_that_ran(provenance)

@@ -11,7 +11,7 @@ import json
 import shutil
 import uuid
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
@@ -26,8 +26,8 @@ from wbc.cores import available_cores
 from wbc.errors import ConfigError
 from wbc.labels import CLASSES
 from wbc.synthetic import draw_cell
-from wbc.synthetic_labs import Lab, lab_named, smear_of
-from wbc.synthetic_plan import SMEARS, Item, planned_items
+from wbc.synthetic_labs import Lab, lab_named, random_lab, smear_of
+from wbc.synthetic_plan import RANDOM_LABS, SMEARS, Item, items_of_random_labs, planned_items
 
 # Part of a data set's key: raise it whenever the same numbers would give other pictures or another layout.
 DRAWING_VERSION = 1
@@ -55,13 +55,40 @@ def write_dataset(
     Raises ConfigError, naming the mend, for a number out of range, an unknown laboratory or one that is
     named twice.
     """
-    _check(images_per_class, train_labs, unseen_labs, seed, size_px)
+    _check(images_per_class, seed, size_px)
+    _check_labs(train_labs, unseen_labs)
     folder = root / dataset_key(images_per_class, train_labs, unseen_labs, seed, size_px)
+    items = planned_items(images_per_class, train_labs, unseen_labs)
+    return _write(folder, items, seed, size_px, workers)
+
+
+def write_random_labs(
+    root: Path,
+    images_per_class: int,
+    classes: Sequence[str],
+    seed: int,
+    size_px: int = 224,
+    workers: int | None = None,
+) -> Path:
+    """The same for training images alone, as many of each of `classes`, each of a lab of its own.
+
+    The labs are `wbc.synthetic_labs.random_lab`'s; the first image of each class comes from the same lab, and
+    so on, so that no lab gives a class away.
+    Raises ConfigError, naming the mend, for a number out of range; KeyError for a class that is not drawn.
+    """
+    _check(images_per_class, seed, size_px)
+    chosen = [label for label in CLASSES if label in classes]
+    digest = hashlib.sha256(json.dumps([DRAWING_VERSION, chosen]).encode()).hexdigest()[:8]
+    name = f"v{DRAWING_VERSION}-random_labs-{images_per_class}_per_class-{size_px}px-seed_{seed}-{digest}"
+    return _write(root / name, items_of_random_labs(images_per_class, chosen), seed, size_px, workers)
+
+
+def _write(folder: Path, planned: Iterable[Item], seed: int, size_px: int, workers: int | None) -> Path:
     manifest = folder / "manifest.csv"
     if manifest.is_file():
         return manifest
-    items = list(planned_items(images_per_class, train_labs, unseen_labs))
-    part = root / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
+    items = list(planned)
+    part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         _make_folders(part, items)
         _draw_all(items, part, seed, size_px, workers)
@@ -82,15 +109,16 @@ def dataset_key(
     return f"v{DRAWING_VERSION}-{images_per_class}_per_class-{size_px}px-seed_{seed}-{digest}"
 
 
-def _check(
-    images_per_class: int, train_labs: Sequence[str], unseen_labs: Sequence[str], seed: int, size_px: int
-) -> None:
+def _check(images_per_class: int, seed: int, size_px: int) -> None:
     if images_per_class < 1:
         raise ConfigError(f"images_per_class is {images_per_class}: set it to 1 or more")
     if size_px < 32:
         raise ConfigError(f"size_px is {size_px}: set it to 32 or more, smaller cells show no nucleus")
     if seed < 0:
         raise ConfigError(f"seed is {seed}: set it to 0 or more")
+
+
+def _check_labs(train_labs: Sequence[str], unseen_labs: Sequence[str]) -> None:
     if not train_labs:
         raise ConfigError("train_labs is empty: name at least one lab, such as lab_a")
     for name in (*train_labs, *unseen_labs):
@@ -136,7 +164,7 @@ def _draw_item(item: Item, folder: Path, seed: int, size_px: int) -> None:
 def _smear(item: Item, seed: int) -> Lab:
     # From the laboratory's name, not its place in a list: a smear looks the same in every data set.
     rng = np.random.default_rng([seed, zlib.crc32(item.lab.encode()), item.smear])
-    return smear_of(lab_named(item.lab), rng)
+    return random_lab(rng) if item.lab == RANDOM_LABS else smear_of(lab_named(item.lab), rng)
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:

@@ -20,6 +20,8 @@ RAABIN_COUNTS = {"Basophil": 212, "Eosinophil": 744, "Lymphocyte": 2427, "Monocy
 # Which smears of a laboratory belong to which split. An unseen laboratory has one split only.
 SMEARS = {"train": range(6), "val": range(6, 8), "test": range(8, 10), "test_other_lab": range(4)}
 
+RANDOM_LABS = "random"  # in place of a laboratory's name: each smear is one of a laboratory of its own
+
 
 class Item(NamedTuple):
     """One image to draw: the `number`-th of its class in its split, from one smear of one laboratory."""
@@ -68,3 +70,10 @@ def planned_items(
             for number in range(count):
                 smear = SMEARS[split][number // len(labs) % len(SMEARS[split])]
                 yield Item(split, label, number, labs[number % len(labs)], smear)
+
+
+def items_of_random_labs(images_per_class: int, classes: Sequence[str]) -> Iterator[Item]:
+    """Training images alone, as many of each class, every class going round the same random laboratories."""
+    for label in classes:
+        for number in range(images_per_class):
+            yield Item("train", label, number, RANDOM_LABS, number)

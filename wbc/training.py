@@ -23,6 +23,7 @@ from wbc.backbone import Backbone
 from wbc.checkpoint import load_network, save_model
 from wbc.config import Config, DataConfig
 from wbc.data import CellData
+from wbc.drawn_cells import drawn_cells, with_drawn_cells
 from wbc.errors import ConfigError
 from wbc.files import read_json, write_json, write_text
 from wbc.manifest import build_manifest, read_manifest, write_manifest
@@ -127,7 +128,10 @@ def _manifest(config: Config, folder: Path) -> pd.DataFrame:
     """The run's table of images: read where it is written already, else made by the first rank."""
     path = folder / run_folder.MANIFEST
     if run_folder.is_first_rank() and not path.exists():
-        write_manifest(build_manifest(_drawn(config.data, config.model.image_size_px), config.seed), path)
+        size_px = config.model.image_size_px
+        cells = drawn_cells(config.data, size_px) if config.data.drawn_per_class else None
+        manifest = build_manifest(_drawn(config.data, size_px), config.seed)
+        write_manifest(manifest if cells is None else with_drawn_cells(manifest, cells), path)
     run_folder.wait_for(path)
     return read_manifest(path)
 

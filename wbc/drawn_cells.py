@@ -1,0 +1,62 @@
+"""Drawn cells among those of training, beside real ones of one lab.
+
+A network that has seen one lab alone takes that lab's look for a part of each class.  Cells drawn as of many
+labs (`wbc.synthetic_labs.random_lab`) have nothing in common but the shapes and granules by which a class is
+told.  They join training alone: what is chosen, promised or measured is so by real images.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from wbc.config import DataConfig, absolute
+from wbc.errors import ConfigError
+from wbc.labels import CLASSES, ClassNames
+from wbc.manifest import DRAWN, read_csv
+from wbc.synthetic_dataset import write_random_labs
+
+log = logging.getLogger(__name__)
+
+_LEAST_PX = 224  # so that a cell is drawn as fine as it is photographed
+
+
+def drawn_cells(config: DataConfig, image_size_px: int) -> pd.DataFrame:
+    """Rows of a manifest, of split `train` and source DRAWN: `config.drawn_per_class` cells of each class.
+
+    They are drawn into `config.drawn_dir`, or found there from before.
+    Raises ConfigError for a class that nobody can draw: the look of a drawing would speak against it.
+    """
+    drawn = _names_of_drawn(config)
+    if undrawn := [name for name in config.classes if name not in drawn.values()]:
+        raise ConfigError(
+            f"data.drawn_per_class={config.drawn_per_class}: no cells can be drawn of {', '.join(undrawn)}, "
+            f"but of {', '.join(CLASSES)} alone; say in data.aliases what your names stand for, or set "
+            "data.drawn_per_class=0"
+        )
+    table = write_random_labs(
+        Path(absolute(config.drawn_dir)),
+        config.drawn_per_class,
+        list(drawn),
+        config.synthetic_seed,
+        max(_LEAST_PX, image_size_px),
+        config.workers,
+    )
+    cells = read_csv(table, ClassNames(CLASSES), DRAWN).assign(source=DRAWN, group="")
+    return cells.assign(label=cells["label"].map(drawn))
+
+
+def with_drawn_cells(manifest: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """The rows of both, none twice: the manifest of an earlier run, read again, has them already."""
+    cells = cells[~cells["path"].isin(manifest["path"])]
+    log.info("train: %d drawn cells beside these images", len(cells))
+    return pd.concat([manifest, cells], ignore_index=True)
+
+
+def _names_of_drawn(config: DataConfig) -> dict[str, str]:
+    """The user's own class for each that can be drawn and is among them, by either's spellings."""
+    usual, own = ClassNames(CLASSES), ClassNames(config.classes, config.aliases)
+    spelled = {label: name for name in config.classes if (label := usual.find(name)) is not None}
+    return spelled | {label: name for label in CLASSES if (name := own.find(label)) is not None}
