@@ -7,12 +7,14 @@ nothing about patients.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from wbc.synthetic_background import draw_background
-from wbc.synthetic_cells import CELL_REACH_UM, DRAWINGS
+from wbc.synthetic_cells import CELL_REACH_UM, DRAWINGS, Drawing
 from wbc.synthetic_labs import LABS, Lab
 from wbc.synthetic_shapes import Sheet
 
@@ -26,17 +28,22 @@ _OFF_CENTRE = 0.07
 
 
 def draw_cell(
-    label: str, lab: Lab, rng: np.random.Generator, size_px: int = 224
+    label: str,
+    lab: Lab,
+    rng: np.random.Generator,
+    size_px: int = 224,
+    drawings: Mapping[str, Drawing] = DRAWINGS,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """One cell of class `label` as `lab` would photograph it.
 
     Returns the image (size_px, size_px, 3) RGB and its mask (size_px, size_px): 0 background,
-    MASK_CYTOPLASM, MASK_NUCLEUS. The same state of `rng` gives the same bytes.
+    MASK_CYTOPLASM, MASK_NUCLEUS. The same state of `rng` gives the same bytes. drawings: how each class is
+    drawn.
     Raises KeyError for a label that is not one of the five classes.
     """
     field_um = lab.field_um * np.exp(rng.uniform(-0.22, 0.22))
     px_per_um = size_px / field_um
-    cell = DRAWINGS[label](Sheet(2 * int(CELL_REACH_UM * px_per_um), px_per_um), rng)
+    cell = drawings[label](Sheet(2 * int(CELL_REACH_UM * px_per_um), px_per_um), rng)
 
     # Spare glass around the image where a cell near the edge would stick out.
     spare_um = max(0.0, CELL_REACH_UM - (0.5 - _OFF_CENTRE) * field_um)

@@ -26,8 +26,10 @@ from wbc.cores import available_cores
 from wbc.errors import ConfigError
 from wbc.labels import CLASSES
 from wbc.synthetic import draw_cell
+from wbc.synthetic_cells import DRAWINGS
 from wbc.synthetic_labs import Lab, lab_named, random_lab, smear_of
 from wbc.synthetic_plan import RANDOM_LABS, SMEARS, Item, items_of_random_labs, planned_items
+from wbc.synthetic_variants import VARIANTS
 
 # Part of a data set's key: raise it whenever the same numbers would give other pictures or another layout.
 DRAWING_VERSION = 1
@@ -72,9 +74,9 @@ def write_random_labs(
 ) -> Path:
     """The same for training images alone, as many of each of `classes`, each of a lab of its own.
 
-    The labs are `wbc.synthetic_labs.random_lab`'s; the first image of each class comes from the same lab, and
-    so on, so that no lab gives a class away.
-    Raises ConfigError, naming the mend, for a number out of range; KeyError for a class that is not drawn.
+    The labs are `wbc.synthetic_labs.random_lab`'s, the cells `wbc.synthetic_variants`'; the first image of
+    each class comes from the same lab, and so on, so that no lab gives a class away.
+    Raises ConfigError, naming the mend, for a number out of range.
     """
     _check(images_per_class, seed, size_px)
     chosen = [label for label in CLASSES if label in classes]
@@ -156,7 +158,8 @@ def _draw_all(items: Sequence[Item], folder: Path, seed: int, size_px: int, work
 def _draw_item(item: Item, folder: Path, seed: int, size_px: int) -> None:
     numbers = [seed, list(SMEARS).index(item.split), CLASSES.index(item.label), item.number]
     rng = np.random.default_rng(numbers)
-    image, mask = draw_cell(item.label, _smear(item, seed), rng, size_px)
+    drawings = VARIANTS if item.lab == RANDOM_LABS else DRAWINGS
+    image, mask = draw_cell(item.label, _smear(item, seed), rng, size_px, drawings)
     _write_png(folder / item.path("images"), image[..., ::-1])
     _write_png(folder / item.path("masks"), mask)
 

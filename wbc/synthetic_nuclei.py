@@ -1,4 +1,4 @@
-"""Nuclei whose shape names the cell: segmented, band and kidney. Each is a layer of coverage."""
+"""Nuclei of other shapes than round: segmented, band, kidney, folded. Each is a layer of coverage."""
 
 from __future__ import annotations
 
@@ -40,6 +40,32 @@ def kidney(sheet: Sheet, rng: np.random.Generator, radius_um: float) -> Layer:
     path *= 1 + between(rng, -0.12, 0.12) * np.sin(3 * along)[:, None]
     widths = radius_um * (0.86 - 0.26 * bend) * (1 + between(rng, -0.06, 0.14) * np.cos(5 * along))
     return _sausage(sheet, turned(path - [0.2 * radius_um, 0.0], rng.uniform(0, 2 * np.pi)), widths)
+
+
+def folded(sheet: Sheet, rng: np.random.Generator, radius_um: float) -> Layer:
+    """A monocyte's that is no kidney: broad, uneven and oval, or two to four bulges grown together."""
+    layer = sheet.blank()
+    size = radius_um * between(rng, 0.60, 0.84)
+    if rng.random() < 0.4:
+        shift = scattered(rng, 1, 0.7 * (radius_um - size))
+        form = blob(rng, size, between(rng, 0.08, 0.18), between(rng, 1.0, 1.4))
+        sheet.fill(layer, shift + form)
+        return layer
+    count = int(rng.integers(2, 5))
+    bulge = size * between(rng, 0.55, 0.75)
+    angles = rng.uniform(0, 2 * np.pi) + np.linspace(0, 2 * np.pi, count, endpoint=False)
+    for centre in arc(size * between(rng, 0.28, 0.42), angles + rng.normal(0.0, 0.3, count)):
+        form = blob(rng, bulge * between(rng, 0.85, 1.15), 0.08, between(rng, 1.0, 1.3))
+        sheet.fill(layer, centre + form)
+    return layer
+
+
+def notched(sheet: Sheet, rng: np.random.Generator, nucleus: Layer, radius_um: float) -> Layer:
+    """`nucleus`, of about `radius_um`, with a dent in its edge."""
+    place = arc(radius_um * between(rng, 0.85, 1.10), rng.uniform(0, 2 * np.pi, 1))
+    dent = sheet.blank()
+    sheet.fill(dent, place + blob(rng, radius_um * between(rng, 0.12, 0.30), 0.1, between(rng, 1.0, 1.5)))
+    return np.minimum(nucleus, 255 - dent)
 
 
 def _sausage(sheet: Sheet, path: Points, widths_um: NDArray) -> Layer:
