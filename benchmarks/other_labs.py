@@ -5,13 +5,15 @@
 Rows are cumulative: each has one ingredient more than the row above it, or one in place of that row's where
 it begins with "or".  Settings as for train.py.
 `--images` trains on that many images, drawn stratified and anew for each seed, and validates on half as
-many, `--epochs` so long in each phase, so that the whole study takes an hour or two.  Rows that differ only
-in how answers are made, test-time views and second opinion, share one training.  Every model is measured on
-the set `test` (the fold `val` of PBC, by which nothing is chosen), on each `--lab`, and on the drawn labs
-that data=synthetic keeps for tests.  Runs go side by side, one on each core, each with one thread.  Prints
-Markdown tables, mean and standard deviation over the seeds, and writes outputs/benchmarks/other_labs.json;
-finished runs are kept beside it, and not repeated while recipe, images and sets stay the same; after a change
-of the code that trains, delete them.
+many, `--epochs` so long in each phase, so that the study takes an hour or two; `--drawn` is the number of
+drawn cells of each class in the row that has them, so that there are no more to a real one than in the
+experiment.  Rows that differ only in how answers are made, test-time views and second opinion, share one
+training.  Every model is measured on the set `test` (the fold `val` of PBC, by which nothing is chosen), on
+each `--lab`, and on the drawn labs that data=synthetic keeps for tests, which tell little of the row with
+drawn cells: all are drawn by the same rules.  Runs go side by side, one on each core, each with one thread.
+Prints Markdown tables, mean and standard deviation over the seeds, and writes
+outputs/benchmarks/other_labs.json; finished runs are kept beside it, and not repeated while recipe, images
+and sets stay the same; after a change of the code that trains, delete them.
 """
 
 from __future__ import annotations
@@ -72,6 +74,7 @@ INGREDIENTS: dict[str, list[str]] = {
     "+ averaged over flips, two scales": ["model.test_time={flips: false, scales: [1.0], draws: 0}"],
     "or over draws of the augmentation": ["model.test_time={flips: true, scales: [0.9, 1.1], draws: 0}"],
     "+ second opinion by measurements": ["model.second_opinion=0"],
+    "+ drawn cells in training": ["data.drawn_per_class=0"],
 }
 ANSWERING = ("model.test_time", "model.second_opinion")  # what says how answers are made of a trained network
 COLUMNS = {
@@ -102,10 +105,11 @@ def write_fewer(settings: list[str], images: int, seed: int, table: Path) -> Non
     rows.drop(val.index.difference(fewer.index)).to_csv(table, index=False)
 
 
-def settings_of(row: str, seed: int, overrides: list[str], table: Path) -> list[str]:
-    """What a row stands for."""
-    settings = ["experiment=other_labs", *leaving_out(row), *overrides, "data=manifest", "data.name=pbc"]
-    return [*settings, f"data.root={table}", f"seed={seed}", "report=false"]
+def settings_of(row: str, seed: int, drawn: int, overrides: list[str], table: Path) -> list[str]:
+    """What a row stands for.  drawn: cells of each class, in the rows that have them."""
+    settings = ["experiment=other_labs", f"data.drawn_per_class={drawn}", *leaving_out(row), *overrides]
+    settings += ["data=manifest", "data.name=pbc", f"data.root={table}", f"seed={seed}", "report=false"]
+    return settings
 
 
 def for_training(settings: list[str]) -> list[str]:
@@ -216,6 +220,7 @@ def arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--images", type=int, default=600)
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--drawn", type=int, default=35)
     return parser.parse_known_args()
 
 
@@ -235,7 +240,7 @@ def main() -> None:
     for core in sorted(os.sched_getaffinity(0)):
         cores.put(core)
     every = list(itertools.product(options.rows, options.seeds))
-    settings = {one: settings_of(*one, overrides, tables[one[1]]) for one in every}
+    settings = {one: settings_of(*one, options.drawn, overrides, tables[one[1]]) for one in every}
     configs = {one: composed(settings[one]) for one in every}
     places: dict[Path, list[tuple[str, int]]] = {}  # of each training: the rows and seeds it serves
     kept: dict[tuple[str, int], Path] = {}

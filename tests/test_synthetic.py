@@ -17,8 +17,10 @@ from wbc.synthetic_background import draw_background
 from wbc.synthetic_cells import CELL_REACH_UM, DRAWINGS
 from wbc.synthetic_dataset import dataset_key, write_dataset, write_random_labs
 from wbc.synthetic_labs import TRAIN_LABS, random_lab, smear_of
+from wbc.synthetic_nuclei import notched
 from wbc.synthetic_plan import RAABIN_COUNTS, class_counts, items_of_random_labs
 from wbc.synthetic_shapes import Sheet
+from wbc.synthetic_variants import VARIANTS
 
 SMALL = {"images_per_class": 6, "train_labs": ["lab_a", "lab_b"], "unseen_labs": ["lab_e"], "size_px": 48}
 
@@ -28,16 +30,24 @@ def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("synthetic"), **SMALL, seed=0)
 
 
-def sheets_of_cells(label: str, count: int = 60) -> list:
+def sheets_of_cells(label: str, count: int = 60, drawings: dict = DRAWINGS) -> list:
     sheet = Sheet(2 * int(CELL_REACH_UM * 5), 5.0)
-    return [DRAWINGS[label](sheet, np.random.default_rng(number)) for number in range(count)]
+    return [drawings[label](sheet, np.random.default_rng(number)) for number in range(count)]
 
 
-def areas_um2(label: str) -> np.ndarray:
+def areas_um2(label: str, drawings: dict = DRAWINGS) -> np.ndarray:
     """(N, 2) areas of cell and nucleus."""
-    return np.array(
-        [[(c.body > 127).sum() / 25, (c.nucleus > 127).sum() / 25] for c in sheets_of_cells(label)]
-    )
+    cells = sheets_of_cells(label, drawings=drawings)
+    return np.array([[(cell.body > 127).sum() / 25, (cell.nucleus > 127).sum() / 25] for cell in cells])
+
+
+def solidities(label: str, drawings: dict = DRAWINGS) -> np.ndarray:
+    """(N,) of nuclei, area over convex hull by OpenCV: 1 where nothing bends inwards."""
+    values = []
+    for cell in sheets_of_cells(label, drawings=drawings):
+        points = cv2.findNonZero((cell.nucleus > 127).astype(np.uint8))
+        values.append(len(points) / cv2.contourArea(cv2.convexHull(points)))
+    return np.array(values)
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -109,19 +119,41 @@ def test_nuclei_lie_in_their_cells_and_classes_differ_as_they_should() -> None:
 
 
 def test_nuclei_have_their_shape_whatever_the_colour() -> None:
-    """Solidity (area over convex hull) by OpenCV: lymphocytes convex, neutrophils and monocytes bent."""
-
-    def solidity(label: str) -> float:
-        values = []
-        for cell in sheets_of_cells(label):
-            points = cv2.findNonZero((cell.nucleus > 127).astype(np.uint8))
-            values.append(len(points) / cv2.contourArea(cv2.convexHull(points)))
-        return float(np.mean(values))
-
-    lymphocyte, monocyte, neutrophil = (solidity(c) for c in ("Lymphocyte", "Monocyte", "Neutrophil"))
+    """Lymphocytes convex, neutrophils and monocytes bent."""
+    lymphocyte, monocyte, neutrophil = (
+        solidities(label).mean() for label in ("Lymphocyte", "Monocyte", "Neutrophil")
+    )
     assert lymphocyte > 0.97
     assert neutrophil < monocyte < lymphocyte - 0.03
     assert neutrophil < 0.85
+
+
+@pytest.mark.parametrize("label", ["Lymphocyte", "Monocyte"])
+def test_variants_have_whole_nuclei_and_more_sizes(label: str) -> None:
+    cells = sheets_of_cells(label, drawings=VARIANTS)
+    assert all((cell.nucleus <= cell.body).all() for cell in cells)
+    usual, wider = areas_um2(label), areas_um2(label, VARIANTS)
+    assert (wider[:, 1] > 0.2 * wider[:, 0]).all()
+    assert (np.log(wider).std(axis=0) > 1.05 * np.log(usual).std(axis=0)).all()  # of cell and nucleus
+
+
+def test_variants_have_more_forms() -> None:
+    """Lymphocytes with a bend in the nucleus, monocytes that it fills nearly as it does a lymphocyte."""
+    assert solidities("Lymphocyte", VARIANTS).std() > 2 * solidities("Lymphocyte").std()
+    usual, wider = (areas_um2("Monocyte", drawings) for drawings in (DRAWINGS, VARIANTS))
+    assert (wider[:, 1] / wider[:, 0]).max() > (usual[:, 1] / usual[:, 0]).max() + 0.2
+
+
+def test_a_notch_takes_a_dent_out_of_the_edge() -> None:
+    sheet = Sheet(120, 6.0)
+    nucleus = sheet.blank()
+    sheet.discs(nucleus, np.zeros((1, 2)), np.array([5.0]))
+    for number in range(20):
+        dented = notched(sheet, np.random.default_rng(number), nucleus, 5.0)
+        lost = ((nucleus > 127) & (dented <= 127)).sum() / (nucleus > 127).sum()
+        assert 0.002 < lost < 0.12
+        assert (dented <= nucleus).all()
+        assert dented[60, 60] == 255
 
 
 def test_basophil_granules_lie_over_the_nucleus_and_eosinophil_granules_do_not() -> None:
