@@ -20,7 +20,7 @@ from wbc.network import Network
 from wbc.predictor import Predictor
 from wbc.prepare import Prepare
 from wbc.results import write_predictions
-from wbc.run_report import write_run_report
+from wbc.run_report import final_outputs, output_metrics, write_run_report
 from wbc.test_time import AveragedViews
 
 CLASSES = ["Basophil", "Monocyte"]
@@ -61,7 +61,8 @@ def test_the_last_phases_figures_and_its_answers_are_of_the_same_views(tmp_path,
         write_json(tmp_path / "logs" / phase / "result.json", {"precision": "bf16-mixed"})
     save_model(network, tmp_path / "model.ckpt", {}, predictor.rule)
     data = CellData(manifest, CLASSES, Prepare(64), 4, Augment([]), 0, 0)
-    write_run_report(tmp_path, "run", ["head", "finetune"], predictor, manifest, data)
+    outputs = final_outputs(predictor, manifest, data)
+    write_run_report(tmp_path, "run", ["head", "finetune"], predictor, manifest, data, outputs)
     (report,) = reports
     plain = report.results[0].plain
     torch.testing.assert_close(
@@ -71,3 +72,4 @@ def test_the_last_phases_figures_and_its_answers_are_of_the_same_views(tmp_path,
     assert said in report.remark
     written = json.loads((tmp_path / "evaluation.json").read_text())["sets"]["test"]
     assert written["accuracy"] == (averaged.argmax(dim=1) == torch.arange(8) % 2).float().mean()
+    assert output_metrics(manifest, outputs, CLASSES)["test"]["accuracy"] == written["accuracy"]

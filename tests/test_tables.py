@@ -89,6 +89,12 @@ def test_a_single_phase_has_a_single_column() -> None:
     assert re.findall(r"with\w* fine-tuning", header) == ["with fine-tuning"]
 
 
+def test_what_it_answers_has_the_last_column() -> None:
+    one = record([0, 2], [0, 2])
+    header = comparison_table({"answers": {"val": one}, "finetune": {"val": one}}).splitlines()[2]
+    assert re.findall(r"\w[\w -]+\w", header) == ["with fine-tuning", "as it answers"]
+
+
 def test_absent_classes_are_named_and_unmeasured() -> None:
     tests = {"TestA": record([0, 1, 2], [0, 1, 2]), "TestB": record([2, 2], [2, 2])}
     first, second = comparison_table({"head": tests}).split("**TestB**")

@@ -116,6 +116,7 @@ def test_metrics_per_phase_and_set(run):
         assert 1 <= phase["best_epoch"] <= 2
         assert phase["seconds"] > 0
     assert objective(metrics) == finetune["sets"]["val"]["macro_f1"]
+    assert "answers" not in metrics  # they are those of the last phase
 
 
 def test_predictions_are_those_of_the_saved_model_and_make_the_metrics(run):
@@ -330,6 +331,15 @@ def test_a_second_opinion_is_fitted_on_training_cells_and_its_answers_by_those_o
     assert predictor.rule.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
     right = (logits.argmax(dim=1) == labels).float().mean()
     assert right > metrics["phases"]["head"]["sets"]["val"]["accuracy"] + 0.1  # of an untrained network
+    answers = metrics["answers"]
+    assert "second opinion" in answers["of"]
+    assert set(answers["sets"]) == {"val", "test", "test_other_lab"}
+    assert answers["sets"]["val"]["accuracy"] == pytest.approx(float(right))
+    assert objective(metrics) == answers["sets"]["val"]["macro_f1"]
+    headers = re.findall(r"^\| +\| (.*) \|$", (tmp_path / "results.md").read_text(), re.MULTILINE)
+    assert [re.split(r" +\| +", header) for header in headers] == [
+        ["without fine-tuning", "as it answers"]
+    ] * 2
     started = _starting_network(
         composed(*SMALL, f"init_from={tmp_path / 'model.ckpt'}"), tmp_path / "new", ["finetune"], Augment([])
     )

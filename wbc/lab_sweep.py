@@ -40,10 +40,11 @@ class LabSweep(Callback):
         settings = [one for one in job_return.overrides or [] if not _is_of_the_grid(one)]
         job: dict[str, Any] = {"lab": str(lab), "seed": config.seed, "settings": settings, "metrics": None}
         if job_return.status == JobStatus.COMPLETED:
-            from wbc.labs import lab_test_set  # imports pandas: a wrong key should not wait for it
+            # They import pandas and torch: a wrong key should not wait for it.
+            from wbc.labs import lab_test_set
+            from wbc.results import final_sets
 
-            metrics = read_json(Path(config.hydra.runtime.output_dir) / METRICS)
-            sets = list(metrics["phases"].values())[-1]["sets"]
+            sets = final_sets(read_json(Path(config.hydra.runtime.output_dir) / METRICS))
             job["metrics"] = sets[lab_test_set(job["lab"])]
             job["val_macro_f1"] = sets["val"]["macro_f1"]
         self.jobs.append(job)

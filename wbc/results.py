@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from wbc.figures import save_figure
 from wbc.files import replacing, write_text
 from wbc.image_page import image_page_figure
 from wbc.metrics import classification_metrics
-from wbc.tables import comparison_table
+from wbc.tables import ANSWERS, comparison_table
 from wbc.training_figure import training_curves_figure
 from wbc.views import View
 
@@ -50,14 +51,22 @@ def read_predictions(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype=text, keep_default_na=False)
 
 
+def final_sets(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Metrics of each set by the model as it answers; where the last phase is no other, of that."""
+    last = metrics.get(ANSWERS) or list(metrics["phases"].values())[-1]
+    return last["sets"]
+
+
 def held_out_sets(phase_record: dict[str, Any]) -> dict[str, Any]:
     """The sets of a phase's record that neither trained nor chose the model."""
     return {name: metrics for name, metrics in phase_record["sets"].items() if name.startswith("test")}
 
 
-def results_table(phases: dict[str, Any]) -> str:
-    """The "without / with fine-tuning" table of every test set, in Markdown.  phases: as in metrics.json."""
-    held_out = {phase: held_out_sets(record) for phase, record in phases.items()}
+def results_table(metrics: Mapping[str, Any]) -> str:
+    """The "without / with fine-tuning" table of every test set, in Markdown.  metrics: as in metrics.json."""
+    held_out = {phase: held_out_sets(record) for phase, record in metrics["phases"].items()}
+    if ANSWERS in metrics:
+        held_out[ANSWERS] = held_out_sets(metrics[ANSWERS])
     if not any(held_out.values()):
         return "There is no test set; metrics.json has the figures of the validation images."
     return comparison_table(held_out)

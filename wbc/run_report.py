@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
 
+from wbc.answers import Answers
 from wbc.checkpoint import load_provenance
 from wbc.data import CellData
 from wbc.evaluation import SetResult, model_outputs
 from wbc.evaluation_record import evaluation_record
 from wbc.files import read_json, write_json
 from wbc.labelled_sets import LabelledSet, own_sets
+from wbc.metrics import classification_metrics
 from wbc.network import Network
 from wbc.phases import log_folder
 from wbc.predictor import Predictor
@@ -34,6 +37,27 @@ _TRAINING = {
 }
 
 
+def final_outputs(
+    predictor: Predictor, manifest: pd.DataFrame, data: CellData
+) -> dict[str, tuple[Tensor, Answers]]:
+    """Of each of a run's own sets (see `own_sets`): what `model_outputs` finds, as predict.py would."""
+    return {
+        one.name: model_outputs(predictor, one.rows["path"].tolist(), data.batch_size, data.workers, one.name)
+        for one in own_sets(manifest)
+    }
+
+
+def output_metrics(
+    manifest: pd.DataFrame, outputs: Mapping[str, tuple[Tensor, Answers]], classes: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """The metrics of each set of `final_outputs`, of the probabilities before calibration."""
+    metrics = {}
+    for one in own_sets(manifest):
+        labels = torch.tensor([classes.index(label) for label in one.rows["label"]])
+        metrics[one.name] = classification_metrics(outputs[one.name][0], labels, classes)
+    return metrics
+
+
 def write_run_report(
     folder: Path,
     title: str,
@@ -41,21 +65,20 @@ def write_run_report(
     predictor: Predictor,
     manifest: pd.DataFrame,
     data: CellData,
+    outputs: Mapping[str, tuple[Tensor, Answers]],
 ) -> None:
     """report.html and evaluation.json of a run whose phases have left their predictions.
 
     Probabilities are those that each phase's metrics were made of, so that page and metrics.json agree; the
-    final model looks at the images once more for its answers, as predict.py would.  Where these are
-    of more than the network and the image as it is, so are the probabilities of the last phase, or its
-    calibration would compare the two.
+    answers are those of `outputs`.  Where these are of more than the network and the image as it is, so are
+    the probabilities of the last phase, or its calibration would compare the two.
     """
     figures = folder / "figures"
     tables = {phase: read_predictions(log_folder(folder, phase) / "predictions.csv") for phase in phases}
     results = []
     for one in own_sets(manifest):
         plain = {PHASE_TITLES[phase]: _probabilities(tables[phase], one, data.classes) for phase in phases}
-        paths = one.rows["path"].tolist()
-        averaged, answers = model_outputs(predictor, paths, data.batch_size, data.workers, one.name)
+        averaged, answers = outputs[one.name]
         if predictor.network.answered_by:
             plain[PHASE_TITLES[phases[-1]]] = averaged
         results.append(SetResult(one, data.classes, plain, answers))
@@ -92,8 +115,8 @@ def _remark(precision: str, network: Network, last: str) -> str:
         )
     return (
         f"Results {last} are of {network.answered_by}, in float32, as those of predict.py and evaluate.py; "
-        "those of a phase before, and metrics.json and results.md, are of the network and the image as it "
-        f"is, in the training run's precision, {precision}. So are explanations, in float32."
+        "those of a phase, in metrics.json and results.md too, are of the network and the image as it is, in "
+        f"the training run's precision, {precision}. So are explanations, in float32."
     )
 
 

@@ -8,6 +8,8 @@ NOT_MEASURED = "–"
 NUMBER = re.compile(rf"[-+]?[\d,]*\.?\d+(e[-+]?\d+)?( ?%)?|{NOT_MEASURED}")
 
 PHASE_TITLES = {"head": "without fine-tuning", "finetune": "with fine-tuning"}
+ANSWERS = "answers"  # beside the phases: the final model with what it answers by beyond network and image
+_TITLES = PHASE_TITLES | {ANSWERS: "as it answers"}
 
 
 def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -42,15 +44,16 @@ def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> 
 def comparison_table(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """The results of a run as the paper shows them: per test set, without and with fine-tuning.
 
-    results: phase ("head", "finetune"), then test set, then the record of `classification_metrics`.
+    results: phase ("head", "finetune", or ANSWERS), then test set, then the record of
+    `classification_metrics`.
     Returns one captioned Markdown table a test set, with a column for each phase in `results`. "–" stands
     where there is nothing to measure, such as the recall of a class without images.
     Raises ValueError for no results, an unknown phase, and phases tested on different images.
     """
-    phases = [phase for phase in PHASE_TITLES if phase in results]
+    phases = [phase for phase in _TITLES if phase in results]
     unknown = sorted(set(results) - set(phases))
     if unknown or not phases:
-        raise ValueError(f"results of phases {unknown or 'none'}: expected {' and/or '.join(PHASE_TITLES)}")
+        raise ValueError(f"results of phases {unknown or 'none'}: expected {' and/or '.join(_TITLES)}")
     test_sets = list(dict.fromkeys(name for phase in phases for name in results[phase]))
     if not test_sets:
         raise ValueError(f"no test set in the results of {' and '.join(phases)}: there is nothing to compare")
@@ -95,7 +98,7 @@ def _test_set_table(name: str, by_phase: Mapping[str, Mapping[str, Any]], phases
     caption = f"**{name}**: {sum(support.values()):,} images"
     if absent:
         caption += f"; none of {', '.join(absent)}, which the macro averages leave out"
-    return f"{caption}\n\n{markdown_table(['', *(PHASE_TITLES[phase] for phase in phases)], rows)}"
+    return f"{caption}\n\n{markdown_table(['', *(_TITLES[phase] for phase in phases)], rows)}"
 
 
 def _cell(value: object) -> str:

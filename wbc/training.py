@@ -34,6 +34,7 @@ from wbc.precision import faster_precision, forward_ms, resolve_precision
 from wbc.predictor import Predictor
 from wbc.prepare import Prepare
 from wbc.results import (
+    final_sets,
     results_table,
     set_metrics,
     write_augmented_page,
@@ -41,9 +42,10 @@ from wbc.results import (
     write_results_page,
     write_training_curves,
 )
-from wbc.run_report import REPORT, write_run_report
+from wbc.run_report import REPORT, final_outputs, output_metrics, write_run_report
 from wbc.second_opinion import fit_second_opinion
 from wbc.synthetic_dataset import write_dataset
+from wbc.tables import ANSWERS
 from wbc.test_time import AveragedViews
 from wbc.views import View
 from wbc.weights import load_pretrained
@@ -91,7 +93,8 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         run_folder.wait_for(result)
         records[phase] = read_json(result)
     if run_folder.is_first_rank():
-        predictor = _write_model(folder, config, network, data, manifest)
+        predictor, val = _write_model(folder, config, network, data, manifest)
+        outputs = final_outputs(predictor, manifest, data) if config.report or network.answered_by else {}
     if not config.cache_keep:
         data.delete_caches()
         shutil.rmtree(folder / "cache", ignore_errors=True)  # of an interrupted part
@@ -104,17 +107,20 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         "phases": records,
     }
     if run_folder.is_first_rank():
+        if network.answered_by:
+            sets = {"val": val} | output_metrics(manifest, outputs, data.classes)
+            metrics[ANSWERS] = {"of": network.answered_by, "sets": sets}
         _write_run(folder, metrics)
         if config.report:
             title = f"{config.name}, seed {config.seed}"
-            write_run_report(folder, title, list(records), predictor, manifest, data)
+            write_run_report(folder, title, list(records), predictor, manifest, data, outputs)
             log.info("report: %s; model, metrics and predictions lie beside it", folder / REPORT)
     return metrics
 
 
 def objective(metrics: dict[str, Any]) -> float:
-    """What a sweep compares: the last phase's macro-F1 on the validation images, never on a test set."""
-    return list(metrics["phases"].values())[-1]["sets"]["val"]["macro_f1"]
+    """What a sweep compares: the model's macro-F1 on the validation images, never on a test set."""
+    return final_sets(metrics)["val"]["macro_f1"]
 
 
 def _augment(config: Config) -> Augment:
@@ -237,8 +243,8 @@ def _write_phase(folder: Path, phase: str, outcome: PhaseOutcome, data: CellData
 
 def _write_model(
     folder: Path, config: Config, network: Network, data: CellData, manifest: pd.DataFrame
-) -> Predictor:
-    """The final network, and the rule of its answers by the validation images."""
+) -> tuple[Predictor, dict[str, Any]]:
+    """The final network, and the rule of its answers by the validation images; the metrics of these."""
     if config.model.second_opinion:
         network.second_opinion = fit_second_opinion(
             data.cells("train"), config.model.second_opinion, data.workers, config.seed
@@ -252,10 +258,7 @@ def _write_model(
     rule = fit_rule(features, logits, torch.tensor(cells.labels), config.abstain)
     log.info("answers: temperature %.3f, from a probability of %.4f", rule.temperature, rule.threshold)
     if network.answered_by:
-        log.info(
-            "answers are of %s; the tables below are of the network and the image as it is",
-            network.answered_by,
-        )
+        log.info("answers are of %s", network.answered_by)
     provenance = {
         "config": config.as_plain(),
         "versions": run_folder.versions(),
@@ -264,7 +267,7 @@ def _write_model(
         "images": image_counts(manifest),
     }
     save_model(network, folder / run_folder.MODEL, provenance, rule)
-    return Predictor(network, rule)
+    return Predictor(network, rule), set_metrics(data.rows["val"], logits, data.classes)
 
 
 def _write_run(folder: Path, metrics: dict[str, Any]) -> None:
@@ -274,7 +277,7 @@ def _write_run(folder: Path, metrics: dict[str, Any]) -> None:
     write_text(folder / "predictions.csv", predictions.read_text(encoding="utf-8"))
     history = pd.concat([pd.read_csv(log_folder(folder, phase) / "history.csv") for phase in phases])
     write_training_curves(folder / "figures", history)
-    table = results_table(metrics["phases"])
+    table = results_table(metrics)
     write_results_page(folder, f"{metrics['name']}, seed {metrics['seed']}", table)
     log.info("results\n\n%s\n", table)
     log.info("tables: %s; model, metrics and predictions lie beside it", folder / "results.md")
