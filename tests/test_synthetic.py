@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from wbc import synthetic_dataset
-from wbc.errors import ConfigError
+from wbc.errors import ConfigError, DataError
 from wbc.labels import CLASSES
 from wbc.synthetic import LABS, MASK_CYTOPLASM, MASK_NUCLEUS, draw_cell
 from wbc.synthetic_background import draw_background
@@ -318,6 +318,12 @@ def test_a_failed_build_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(ZeroDivisionError):
         write_dataset(tmp_path, 1, ["lab_a"], [], seed=0, size_px=32)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"drawn cells cannot be kept in .*file \(Not a directory\)"):
+        write_random_labs(tmp_path / "file", 1, CLASSES, seed=0, size_px=32)
 
 
 def test_a_set_that_another_process_finished_first_is_kept(small_set: Path, tmp_path: Path) -> None:

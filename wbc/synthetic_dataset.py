@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from wbc.cores import available_cores
-from wbc.errors import ConfigError
+from wbc.errors import ConfigError, DataError
 from wbc.labels import CLASSES
 from wbc.synthetic import draw_cell
 from wbc.synthetic_cells import DRAWINGS
@@ -55,7 +55,7 @@ def write_dataset(
     never taken for a data set. The pictures do not depend on `workers`, the number of processes (None:
     one a core, fewer for a small set).
     Raises ConfigError, naming the mend, for a number out of range, an unknown laboratory or one that is
-    named twice.
+    named twice; DataError where nothing can be written.
     """
     _check(images_per_class, seed, size_px)
     _check_labs(train_labs, unseen_labs)
@@ -76,7 +76,7 @@ def write_random_labs(
 
     The labs are `wbc.synthetic_labs.random_lab`'s, the cells `wbc.synthetic_variants`'; the first image of
     each class comes from the same lab, and so on, so that no lab gives a class away.
-    Raises ConfigError, naming the mend, for a number out of range.
+    Raises ConfigError, naming the mend, for a number out of range; DataError where nothing can be written.
     """
     _check(images_per_class, seed, size_px)
     chosen = [label for label in CLASSES if label in classes]
@@ -96,6 +96,10 @@ def _write(folder: Path, planned: Iterable[Item], seed: int, size_px: int, worke
         _draw_all(items, part, seed, size_px, workers)
         _write_manifest(part / manifest.name, items)
         _move_into_place(part, folder)
+    except OSError as problem:
+        raise DataError(
+            f"drawn cells cannot be kept in {folder.parent} ({problem.strerror}); give another folder, or room"
+        ) from problem
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return manifest
