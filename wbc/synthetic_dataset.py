@@ -98,7 +98,7 @@ def _write(folder: Path, planned: Iterable[Item], seed: int, size_px: int, worke
         _move_into_place(part, folder)
     except OSError as problem:
         raise DataError(
-            f"drawn cells cannot be kept in {folder.parent} ({problem.strerror}); give another folder, or room"
+            f"drawn cells cannot be kept in {folder.parent} ({problem.strerror}); give another place, or room"
         ) from problem
     finally:
         shutil.rmtree(part, ignore_errors=True)
