@@ -72,7 +72,7 @@ def write_random_labs(
     size_px: int = 224,
     workers: int | None = None,
 ) -> Path:
-    """The same for training images alone, as many of each of `classes`, each of a lab of its own.
+    """The same for training images of `classes` alone, each of a lab of its own.
 
     The labs are `wbc.synthetic_labs.random_lab`'s, the cells `wbc.synthetic_variants`'; the first image of
     each class comes from the same lab, and so on, so that no lab gives a class away.

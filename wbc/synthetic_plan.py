@@ -73,7 +73,11 @@ def planned_items(
 
 
 def items_of_random_labs(images_per_class: int, classes: Sequence[str]) -> Iterator[Item]:
-    """Training images alone, as many of each class, every class going round the same random laboratories."""
+    """Training images alone, each of a random laboratory, the first of every class of the same, and so on.
+
+    How many of each class: as in `planned_items`.
+    """
+    counts = class_counts(images_per_class, max(4, images_per_class // 4))
     for label in classes:
-        for number in range(images_per_class):
+        for number in range(counts[label]):
             yield Item("train", label, number, RANDOM_LABS, number)

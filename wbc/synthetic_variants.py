@@ -1,7 +1,7 @@
 """Cells as far apart as those of one class may be, to train beside real ones: see `wbc.drawn_cells`.
 
-Nuclei of monocytes and lymphocytes have more shapes than the schematic ones of `wbc.synthetic_cells`; a
-network that met those alone would take every other for the other class.  Ranges were chosen by eye.
+Real cells have more shapes and tints than the schematic ones of `wbc.synthetic_cells`; a network that met
+those alone would take every other for another class.  Ranges were chosen by eye.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from wbc.synthetic_cells import DRAWINGS
-from wbc.synthetic_nuclei import folded, kidney, notched
+from wbc.synthetic_nuclei import band, folded, kidney, lobes, notched
 from wbc.synthetic_parts import DrawnCell, assembled, dyed, fraction, granular, outline
 from wbc.synthetic_shapes import Sheet, between, blob, scattered
 
@@ -52,4 +52,50 @@ def any_monocyte(sheet: Sheet, rng: np.random.Generator) -> DrawnCell:
     return assembled(sheet, rng, body, nucleus, cytoplasm, radius, density=(0.50, 1.15), clump=clump)
 
 
-VARIANTS = DRAWINGS | {"Lymphocyte": any_lymphocyte, "Monocyte": any_monocyte}
+def any_neutrophil(sheet: Sheet, rng: np.random.Generator) -> DrawnCell:
+    """As `wbc.synthetic_cells.neutrophil`, with a cytoplasm from clear to as pink as a red cell."""
+    radius = between(rng, 5.4, 7.7)
+    body = outline(sheet, rng, radius, wobble=0.05)
+    is_band = rng.random() < 0.25
+    nucleus = (
+        band(sheet, rng, radius) if is_band else lobes(sheet, rng, radius, rng.choice([2, 2, 3, 3, 4, 5]))
+    )
+    fine = np.maximum(sheet.grain(rng, 0.28), 0) * between(rng, 0.03, 0.25)
+    tint = (between(rng, 0.0, 0.25), between(rng, 0.05, 0.60), between(rng, 0.0, 0.28))
+    cytoplasm = dyed(body, tint)
+    cytoplasm[0] += fine * fraction(body)
+    cytoplasm[1] += fine * fraction(body)
+    if rng.random() < 0.3:  # toxic granulation
+        toxic = granular(sheet, rng, radius, count=90, radius_um=(0.15, 0.28))
+        cytoplasm[0] += toxic * fraction(body) * between(rng, 0.2, 0.6)
+    clump = (between(rng, 0.7, 1.2), between(rng, 0.10, 0.22))
+    return assembled(sheet, rng, body, nucleus, cytoplasm, radius, density=(0.65, 1.25), clump=clump)
+
+
+def any_eosinophil(sheet: Sheet, rng: np.random.Generator) -> DrawnCell:
+    """As `wbc.synthetic_cells.eosinophil`, with granules that run together or lie over the nucleus too."""
+    radius = between(rng, 5.8, 8.0)
+    body = outline(sheet, rng, radius, wobble=0.04)
+    is_band = rng.random() < 0.12
+    nucleus = (
+        band(sheet, rng, radius) if is_band else lobes(sheet, rng, radius, 3 if rng.random() < 0.2 else 2)
+    )
+    tint = (between(rng, 0.0, 0.22), between(rng, 0.20, 0.80), between(rng, 0.0, 0.20))
+    cytoplasm = dyed(body, tint)
+    sizes = (between(rng, 0.26, 0.40), between(rng, 0.42, 0.62))
+    granules = granular(sheet, rng, radius, count=int(rng.integers(140, 320)), radius_um=sizes)
+    granules *= fraction(body)
+    cytoplasm[1] += granules * between(rng, 0.34, 0.95)
+    cytoplasm[0] += granules * between(rng, 0.0, 0.25)
+    cell = assembled(sheet, rng, body, nucleus, cytoplasm, radius, density=(0.50, 1.10), clump=(0.9, 0.15))
+    if rng.random() < 0.5:
+        cell.dyes[1] += granules * fraction(cell.nucleus) * between(rng, 0.1, 0.5)
+    return cell
+
+
+VARIANTS = DRAWINGS | {
+    "Eosinophil": any_eosinophil,
+    "Lymphocyte": any_lymphocyte,
+    "Monocyte": any_monocyte,
+    "Neutrophil": any_neutrophil,
+}
