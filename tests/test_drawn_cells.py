@@ -13,6 +13,7 @@ from wbc.drawn_cells import drawn_cells, with_drawn_cells
 from wbc.errors import ConfigError
 from wbc.labels import CLASSES
 from wbc.manifest import DRAWN, build_manifest, read_manifest
+from wbc.synthetic_plan import class_counts
 from wbc.training import train
 
 
@@ -27,10 +28,10 @@ def drawing(tmp_path, **settings):
 
 
 def test_they_join_training_alone(tmp_path, real):
-    both = with_drawn_cells(real, drawn_cells(drawing(tmp_path, drawn_per_class=3), 64))
+    both = with_drawn_cells(real, drawn_cells(drawing(tmp_path, drawn_per_class=8), 64))
     pd.testing.assert_frame_equal(both[: len(real)], real)
     drawn = both[len(real) :]
-    assert drawn["label"].value_counts().to_dict() == dict.fromkeys(CLASSES, 3)
+    assert drawn["label"].value_counts().to_dict() == class_counts(8, 4)
     assert (set(drawn["split"]), set(drawn["source"]), set(drawn["excluded"])) == ({"train"}, {DRAWN}, {""})
     assert all(Path(path).is_absolute() and Path(path).is_file() for path in drawn["path"])
 
@@ -47,7 +48,7 @@ def test_they_have_the_names_of_your_classes(tmp_path):
         tmp_path, drawn_per_class=2, classes=["Granulocyte", "lymphocytes", "Monocyte"], aliases=granulocytes
     )
     drawn = drawn_cells(config, 64)
-    assert drawn["label"].value_counts().to_dict() == {"Granulocyte": 6, "lymphocytes": 2, "Monocyte": 2}
+    assert drawn["label"].value_counts().to_dict() == {"Granulocyte": 12, "lymphocytes": 4, "Monocyte": 4}
 
 
 def test_a_class_that_cannot_be_drawn_is_refused(tmp_path):
@@ -70,10 +71,10 @@ def test_a_run_trains_on_them_and_tells(tmp_path):
     train(config, tmp_path / "run")
     manifest = read_manifest(tmp_path / "run" / "manifest.csv")
     drawn = manifest["source"] == DRAWN
-    assert drawn.sum() == 10
+    assert drawn.sum() == 20  # no class has fewer than four
     assert set(manifest.loc[drawn, "split"]) == {"train"}
     measured = pd.read_csv(tmp_path / "run" / "predictions.csv")
     assert set(measured["path"]) == set(manifest.loc[manifest["split"] != "train", "path"])
     counts = load_provenance(tmp_path / "run" / "model.ckpt")["images"]["splits"]
-    assert counts["train, drawn"] == dict.fromkeys(CLASSES, 2)
-    assert sum(counts["train"].values()) == (manifest["split"] == "train").sum() - 10
+    assert counts["train, drawn"] == dict.fromkeys(CLASSES, 4)
+    assert sum(counts["train"].values()) == (manifest["split"] == "train").sum() - 20

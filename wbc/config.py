@@ -45,7 +45,7 @@ class DataConfig:
     on_unreadable: str = "error"  # one of ON_UNREADABLE
     checks_dir: str = MISSING  # what the image checks found is remembered here
     workers: int | None = None  # processes that check and load images; None: by the number of cores
-    drawn_per_class: int = 0  # drawn cells of each class among those of training, see `wbc.drawn_cells`
+    drawn_per_class: int = 0  # drawn cells among those of training, mean over classes; see `wbc.drawn_cells`
     drawn_dir: str = "data/drawn"  # where they are kept
     synthetic_seed: int = 0  # of everything drawn
     images_per_class: int = 0  # synthetic only, from here on

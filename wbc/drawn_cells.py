@@ -24,7 +24,7 @@ _LEAST_PX = 224  # so that a cell is drawn as fine as it is photographed
 
 
 def drawn_cells(config: DataConfig, image_size_px: int) -> pd.DataFrame:
-    """Rows of a manifest, of split `train` and source DRAWN: `config.drawn_per_class` cells of each class.
+    """Rows of split `train` and source DRAWN for a manifest: `config.drawn_per_class` a class on average.
 
     They are drawn into `config.drawn_dir`, or found there from before.
     Raises ConfigError for a class that nobody can draw: the look of a drawing would speak against it.
