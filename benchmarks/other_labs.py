@@ -6,7 +6,7 @@ Rows are cumulative: each has one ingredient more than the row above it, or one 
 it begins with "or".  Settings as for train.py.
 `--images` trains on that many images, drawn stratified and anew for each seed, and validates on half as
 many, `--epochs` so long in each phase, so that the study takes an hour or two; `--drawn` is the number of
-drawn cells of each class in the row that has them, so that there are no more to a real one than in the
+drawn cells a class in the row that has them, so that there are no more to a real one than in the
 experiment.  Rows that differ only in how answers are made, test-time views and second opinion, share one
 training.  Every model is measured on the set `test` (the fold `val` of PBC, by which nothing is chosen), on
 each `--lab`, and on the drawn labs that data=synthetic keeps for tests, which tell little of the row with
@@ -220,7 +220,7 @@ def arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--images", type=int, default=600)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--drawn", type=int, default=35)
+    parser.add_argument("--drawn", type=int, default=18)
     return parser.parse_known_args()
 
 
