@@ -106,7 +106,7 @@ def write_fewer(settings: list[str], images: int, seed: int, table: Path) -> Non
 
 
 def settings_of(row: str, seed: int, drawn: int, overrides: list[str], table: Path) -> list[str]:
-    """What a row stands for.  drawn: cells of each class, in the rows that have them."""
+    """What a row stands for.  drawn: cells a class, in the rows that have them."""
     settings = ["experiment=other_labs", f"data.drawn_per_class={drawn}", *leaving_out(row), *overrides]
     settings += ["data=manifest", "data.name=pbc", f"data.root={table}", f"seed={seed}", "report=false"]
     return settings
