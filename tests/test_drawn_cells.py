@@ -1,5 +1,7 @@
 """Drawn cells join training alone, once, under the names of the user's own classes."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,9 +12,9 @@ from trees import data_config, write_splits
 
 from wbc.checkpoint import load_provenance
 from wbc.drawn_cells import drawn_cells, with_drawn_cells
-from wbc.errors import ConfigError
+from wbc.errors import ConfigError, DataError
 from wbc.labels import CLASSES
-from wbc.manifest import DRAWN, build_manifest, read_manifest
+from wbc.manifest import DRAWN, build_manifest, read_manifest, write_manifest
 from wbc.synthetic_plan import class_counts
 from wbc.training import train
 
@@ -36,10 +38,24 @@ def test_they_join_training_alone(tmp_path, real):
     assert all(Path(path).is_absolute() and Path(path).is_file() for path in drawn["path"])
 
 
-def test_a_manifest_that_has_them_does_not_get_them_twice(tmp_path, real):
-    cells = drawn_cells(drawing(tmp_path, drawn_per_class=2), 64)
-    both = with_drawn_cells(real, cells)
-    pd.testing.assert_frame_equal(with_drawn_cells(both, cells), both)
+@pytest.mark.parametrize("source", ["manifest", "labs"])
+def test_those_of_an_earlier_run_are_not_read_as_images(tmp_path, real, source):
+    """They would be split, and left out as a lab; with other settings there would be two kinds."""
+    both = with_drawn_cells(real, drawn_cells(drawing(tmp_path, drawn_per_class=2), 64))
+    table = tmp_path / "manifest.csv"
+    write_manifest(both, table)
+    given = {"root": str(table)} if source == "manifest" else {"root": ".", "labs": {"tree": str(table)}}
+    again = build_manifest(replace(data_config(tmp_path), source=source, **given), seed=0)
+    assert again["path"].tolist() == real["path"].tolist()
+    write_manifest(both[len(real) :], table)
+    with pytest.raises(DataError, match="holds drawn cells alone"):
+        build_manifest(replace(data_config(tmp_path), source=source, **given), seed=0)
+
+
+def test_aliases_in_usual_spellings_say_what_classes_stand_for(tmp_path):
+    aliases = {"neu": "Poly", "eos": "Poly", "baso": "Poly", "lympho": "Mono nuclear", "mono": "Mono nuclear"}
+    config = drawing(tmp_path, drawn_per_class=2, classes=["Poly", "Mono nuclear"], aliases=aliases)
+    assert drawn_cells(config, 64)["label"].value_counts().to_dict() == {"Poly": 12, "Mono nuclear": 8}
 
 
 def test_they_have_the_names_of_your_classes(tmp_path):
@@ -71,10 +87,14 @@ def test_a_run_trains_on_them_and_tells(tmp_path):
     train(config, tmp_path / "run")
     manifest = read_manifest(tmp_path / "run" / "manifest.csv")
     drawn = manifest["source"] == DRAWN
+    shutil.rmtree(tmp_path / "drawn")
+    (tmp_path / "run" / "logs" / "head" / "result.json").unlink()  # as if it had been killed, then cleaned up
+    train(config, tmp_path / "run")
+    assert all(map(Path.is_file, map(Path, manifest.loc[drawn, "path"])))
     assert drawn.sum() == 20  # no class has fewer than four
     assert set(manifest.loc[drawn, "split"]) == {"train"}
     measured = pd.read_csv(tmp_path / "run" / "predictions.csv")
     assert set(measured["path"]) == set(manifest.loc[manifest["split"] != "train", "path"])
     counts = load_provenance(tmp_path / "run" / "model.ckpt")["images"]["splits"]
-    assert counts["train, drawn"] == dict.fromkeys(CLASSES, 4)
+    assert counts[f"train, {DRAWN}"] == dict.fromkeys(CLASSES, 4)
     assert sum(counts["train"].values()) == (manifest["split"] == "train").sum() - 20

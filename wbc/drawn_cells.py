@@ -24,7 +24,7 @@ _LEAST_PX = 224  # so that a cell is drawn as fine as it is photographed
 
 
 def drawn_cells(config: DataConfig, image_size_px: int) -> pd.DataFrame:
-    """Rows of split `train` and source DRAWN for a manifest: `config.drawn_per_class` a class on average.
+    """Rows of split `train` and source DRAWN: `config.drawn_per_class`, the mean over CLASSES.
 
     They are drawn into `config.drawn_dir`, or found there from before.
     Raises ConfigError for a class that nobody can draw: the look of a drawing would speak against it.
@@ -49,8 +49,7 @@ def drawn_cells(config: DataConfig, image_size_px: int) -> pd.DataFrame:
 
 
 def with_drawn_cells(manifest: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    """The rows of both, none twice: the manifest of an earlier run, read again, has them already."""
-    cells = cells[~cells["path"].isin(manifest["path"])]
+    """The rows of both."""
     log.info("train: %d drawn cells beside these images", len(cells))
     return pd.concat([manifest, cells], ignore_index=True)
 
@@ -58,5 +57,6 @@ def with_drawn_cells(manifest: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFram
 def _names_of_drawn(config: DataConfig) -> dict[str, str]:
     """The user's own class for each that can be drawn and is among them, by either's spellings."""
     usual, own = ClassNames(CLASSES), ClassNames(config.classes, config.aliases)
-    spelled = {label: name for name in config.classes if (label := usual.find(name)) is not None}
+    meant = {name: name for name in config.classes} | dict(config.aliases)
+    spelled = {label: name for word, name in meant.items() if (label := usual.find(word)) is not None}
     return spelled | {label: name for label in CLASSES if (name := own.find(label)) is not None}

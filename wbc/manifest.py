@@ -25,7 +25,7 @@ from wbc.splits import split_name
 log = logging.getLogger(__name__)
 
 COLUMNS = ["path", "label", "split", "group", "source", "excluded", "identical_to"]
-DRAWN = "drawn"  # the source of cells that `wbc.drawn_cells` puts among those of training
+DRAWN = "drawn by wbc"  # the source of what `wbc.drawn_cells` puts among training images; no lab's name
 
 
 def build_manifest(config: DataConfig, seed: int) -> pd.DataFrame:
@@ -62,7 +62,7 @@ def _read(config: DataConfig, names: ClassNames) -> pd.DataFrame:
         refuse_foreign_names(image.path for image in found)
         return pd.DataFrame(found).assign(group="", source=config.name, excluded="", identical_to="")
     if config.source == "manifest":
-        return read_csv(config.root, names, config.name)
+        return _without_drawn(read_csv(config.root, names, config.name), config.root)
     if config.source != "labs":
         raise ConfigError(f"data.source = {config.source!r}: images are read by folder, manifest or labs")
     frames = []
@@ -115,6 +115,16 @@ def read_csv(file: str | Path, names: ClassNames, source: str) -> pd.DataFrame:
             "with test, or leave the whole column out"
         )
     return frame.assign(label=labels, split=splits)
+
+
+def _without_drawn(frame: pd.DataFrame, file: str) -> pd.DataFrame:
+    """An earlier run's manifest without drawn cells: none may be split, and they are joined anew if asked."""
+    is_drawn = frame["source"] == DRAWN
+    if is_drawn.all():
+        raise DataError(f"{file} holds drawn cells alone; give a table of images, or take data=synthetic")
+    if is_drawn.any():
+        log.info("%s: its %d drawn cells are left to data.drawn_per_class", file, int(is_drawn.sum()))
+    return frame[~is_drawn].reset_index(drop=True)
 
 
 def used_rows(frame: pd.DataFrame) -> pd.DataFrame:

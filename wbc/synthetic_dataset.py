@@ -72,10 +72,10 @@ def write_random_labs(
     size_px: int = 224,
     workers: int | None = None,
 ) -> Path:
-    """The same for training images of `classes` alone, each of a lab of its own.
+    """The same for training images of `classes` alone, each of its class from another lab.
 
     The labs are `wbc.synthetic_labs.random_lab`'s, the cells `wbc.synthetic_variants`'; the first image of
-    each class comes from the same lab, and so on, so that no lab gives a class away.
+    each class comes from the same lab, and so on, as far as the class goes.
     Raises ConfigError, naming the mend, for a number out of range; DataError where nothing can be written.
     """
     _check(images_per_class, seed, size_px)

@@ -133,11 +133,13 @@ def _augment(config: Config) -> Augment:
 def _manifest(config: Config, folder: Path) -> pd.DataFrame:
     """The run's table of images: read where it is written already, else made by the first rank."""
     path = folder / run_folder.MANIFEST
-    if run_folder.is_first_rank() and not path.exists():
+    if run_folder.is_first_rank():
         size_px = config.model.image_size_px
+        # Also where there is a manifest: its drawn cells may have been deleted since.
         cells = drawn_cells(config.data, size_px) if config.data.drawn_per_class else None
-        manifest = build_manifest(_drawn(config.data, size_px), config.seed)
-        write_manifest(manifest if cells is None else with_drawn_cells(manifest, cells), path)
+        if not path.exists():
+            manifest = build_manifest(_drawn(config.data, size_px), config.seed)
+            write_manifest(manifest if cells is None else with_drawn_cells(manifest, cells), path)
     run_folder.wait_for(path)
     return read_manifest(path)
 
