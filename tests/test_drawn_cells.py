@@ -74,8 +74,19 @@ def test_a_class_that_cannot_be_drawn_is_refused(tmp_path):
     assert not (tmp_path / "drawn").exists()
 
 
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:100])])
+def test_a_kept_drawing_that_is_gone_or_damaged_is_named(tmp_path, damage):
+    config = drawing(tmp_path, drawn_per_class=2)
+    path = Path(drawn_cells(config, 64)["path"].iloc[3])
+    damage(path)
+    with pytest.raises(
+        DataError, match=rf"{path.name}: .*1 such drawn cells.*; delete .*, and all are drawn"
+    ):
+        drawn_cells(config, 64)
+
+
 def test_a_run_trains_on_them_and_tells(tmp_path):
-    """Validation and test sets stay as they are without them."""
+    """None of them is measured, and those deleted since are drawn again by a run that goes on."""
     config = composed(
         *SMALL,
         f"data.root={tmp_path}",

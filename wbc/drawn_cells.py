@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from wbc.checks import examine_images
 from wbc.config import DataConfig, absolute
-from wbc.errors import ConfigError
+from wbc.errors import ConfigError, DataError
 from wbc.labels import CLASSES, ClassNames
 from wbc.manifest import DRAWN, read_csv
 from wbc.synthetic_dataset import write_random_labs
@@ -27,7 +28,8 @@ def drawn_cells(config: DataConfig, image_size_px: int) -> pd.DataFrame:
     """Rows of split `train` and source DRAWN: `config.drawn_per_class`, the mean over CLASSES.
 
     They are drawn into `config.drawn_dir`, or found there from before.
-    Raises ConfigError for a class that nobody can draw: the look of a drawing would speak against it.
+    Raises ConfigError for a class that nobody can draw, since the look of a drawing would speak against it;
+    DataError for a kept drawing that is gone or damaged.
     """
     drawn = _names_of_drawn(config)
     if undrawn := [name for name in config.classes if name not in drawn.values()]:
@@ -45,6 +47,13 @@ def drawn_cells(config: DataConfig, image_size_px: int) -> pd.DataFrame:
         config.workers,
     )
     cells = read_csv(table, ClassNames(CLASSES), DRAWN).assign(source=DRAWN, group="")
+    reasons = examine_images(cells["path"].tolist(), config.checks_dir, config.workers).reasons
+    if reasons:
+        path, reason = next(iter(reasons.items()))
+        raise DataError(
+            f"{path}: {reason} ({len(reasons)} such drawn cells); "
+            f"delete {table.parent}, and all are drawn again"
+        )
     return cells.assign(label=cells["label"].map(drawn))
 
 
