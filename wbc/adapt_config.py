@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass, field, replace
 
@@ -22,7 +21,7 @@ class AdaptConfig:
     data: str = MISSING
     per_class: int | None = None
     measure_rest: bool = MISSING
-    strengths: list[float] = MISSING
+    strength: float = MISSING
     views: int = MISSING  # one of VIEWS
     folds: int = MISSING
     abstain: AbstainConfig = field(default_factory=AbstainConfig)
@@ -43,14 +42,7 @@ class AdaptConfig:
                 self.per_class is not None or not self.measure_rest,
                 "measure_rest=true, but per_class=null leaves no cell over: give per_class",
             ),
-            (
-                bool(self.strengths) and all(0 < one < math.inf for one in self.strengths),
-                f"strengths={self.strengths}: expected numbers above 0",
-            ),
-            (
-                all(firm > loose for firm, loose in itertools.pairwise(self.strengths)),
-                f"strengths={self.strengths}: expected falling ones, each once",
-            ),
+            (0 < self.strength < math.inf, f"strength={self.strength}: expected a number above 0"),
             (self.views in VIEWS, f"views={self.views}: expected one of {', '.join(map(str, VIEWS))}"),
             (self.folds >= 2, f"folds={self.folds}: expected 2 or more"),
             *self.abstain.checks(of_model=True),

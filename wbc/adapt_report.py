@@ -19,7 +19,7 @@ from wbc.answers import UNCERTAIN, AnswerRule
 from wbc.files import write_json, write_text
 from wbc.intervals import Interval, bootstrap_interval
 from wbc.metrics import classification_metrics
-from wbc.refit_validation import Settled, cell_losses
+from wbc.refit_validation import cell_losses
 from wbc.tables import markdown_table
 
 log = logging.getLogger(__name__)
@@ -36,15 +36,17 @@ class Comparison(NamedTuple):
     classes: list[str]
 
     def helps(self) -> bool:
-        """Whether accuracy rises and the loss, each head's at its own temperature, falls.
+        """Whether accuracy rises, or stays and the loss, each head's at its own temperature, falls.
 
         The better head is taken, however slightly; how sure that is, the intervals tell.  To ask for more
         than the standard error of forty cells refused a head that had a fifth more of the lab's other cells
         right.  Macro F1 is not asked: a class of one cell, judged by a head that saw none, would decide.
         """
-        losses = [cell_losses(logits, self.labels).mean() for logits in (self.before, self.after)]
-        right = [self._right(logits).mean() for logits in (self.before, self.after)]
-        return bool(losses[1] < losses[0] and right[1] > right[0])
+        before, after = (self._right(logits).mean() for logits in (self.before, self.after))
+        if before != after:
+            return bool(after > before)
+        loss_before, loss_after = (cell_losses(one, self.labels).mean() for one in (self.before, self.after))
+        return bool(loss_after < loss_before)
 
     def record(self) -> dict[str, Any]:
         """As metrics.json holds it: every metric before and after; accuracy and macro F1 with intervals."""
@@ -92,7 +94,6 @@ def write_report(
     config: AdaptConfig,
     folder: Path,
     comparison: Comparison,
-    settled: Settled,
     rule: AnswerRule,
     helps: bool,
     on_rest: Comparison | None,
@@ -106,8 +107,6 @@ def write_report(
         "data": config.data,
         "verdict": verdict,
         "cells": cells,
-        "strength": _finite(settled.strength),  # null: the old head as it is
-        "strength_by_fold": [_finite(one) for one in settled.chosen],
         "cross_validation": comparison.record(),
         "rest": None if on_rest is None else on_rest.record(),
     }
@@ -117,11 +116,11 @@ def write_report(
         tables.append(_table("The cells that were not drawn (rest.csv), by the model written", on_rest))
     for table in tables:
         log.info("%s\n", table)
-    log.info("%s (strength %s; by fold %s)", verdict, *_strengths(settled))
+    log.info("refitting the head %s", verdict)
     unkept = list(_not_promised(rule))
     for sentence in unkept:
         log.warning("%s", sentence)
-    page = _page(config, settled, verdict, cells, tables, unkept)
+    page = _page(config, verdict, cells, tables, unkept)
     write_text(folder / "report.md", "\n\n".join(page) + "\n")
 
 
@@ -143,24 +142,21 @@ def _not_promised(rule: AnswerRule) -> Iterator[str]:
 
 def _page(
     config: AdaptConfig,
-    settled: Settled,
     verdict: str,
     cells: dict[str, int],
     tables: list[str],
     unkept: list[str],
 ) -> list[str]:
-    strength, by_fold = _strengths(settled)
     return [
         "# Settling into a new lab",
         f"Model: `{config.checkpoint}`  \nCells: `{config.data}`",
         f"**Refitting the head {verdict}.**",
         markdown_table(["class", "cells"], list(cells.items())),
         *tables,
-        "Before: the model as it was. After: each cell by a head that was refitted without its fold, at a "
-        "strength chosen without it. Intervals: 95 %, bootstrap over cells; a gain whose interval holds 0 "
-        "may be chance. Refitting helps where accuracy rises and the loss falls.",
-        f"Strength with which the head is held to the old one: {strength}; chosen in each fold: {by_fold}. "
-        "The network's features are as they were. What an answer promises was fitted on these cells, each "
+        "Before: the model as it was. After: each cell by a head that was refitted without its fold. "
+        "Intervals: 95 %, bootstrap over cells; a gain whose interval holds 0 may be chance. Refitting helps "
+        "where accuracy rises, or stays and the loss falls.",
+        f"Strength with which the head is held to the old one: {config.strength:g}. The network's features are as they were. What an answer promises was fitted on these cells, each "
         "by a head that had not learnt from it. The model is made for this lab: in its own it may do worse.",
         *unkept,
     ]
@@ -177,13 +173,6 @@ def _table(title: str, comparison: Comparison) -> str:
 
 def _percent(one: Interval) -> str:
     return f"{100 * one.estimate:.1f} % ({100 * one.low:.1f} to {100 * one.high:.1f})"
-
-
-def _strengths(settled: Settled) -> tuple[str, str]:
-    def write(strength: float) -> str:
-        return f"{strength:g}" if math.isfinite(strength) else "infinite"
-
-    return write(settled.strength), ", ".join(map(write, settled.chosen))
 
 
 def _finite(value: float) -> float | None:

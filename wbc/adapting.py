@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from wbc.labels import names_of_model
 from wbc.manifest import used_rows, write_manifest
 from wbc.network import Head
 from wbc.predictor import Predictor
-from wbc.refit_validation import LabCells, Settled, refitted, settle
+from wbc.refit_validation import LabCells, out_of_fold, refitted
 from wbc.results import predictions_table
 
 log = logging.getLogger(__name__)
@@ -59,23 +58,23 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     old = copy.deepcopy(network.head).cpu().requires_grad_(False)
     try:
         with one_thread():
-            settled = settle(old, cells, config.strengths, config.folds, config.seed)
+            honest = out_of_fold(old, cells, config.strength, config.folds, config.seed)
     except ValueError as error:
         raise CheckpointError(f"{config.checkpoint}: {error}") from error
-    comparison = Comparison(cells.logits(old), settled.honest, cells.labels, classes)
-    helps = comparison.helps() and math.isfinite(settled.strength)
+    comparison = Comparison(cells.logits(old), honest, cells.labels, classes)
+    helps = comparison.helps()
     with one_thread():
-        new = refitted(old, cells, settled.strength) if helps else old
-    logits = settled.logits if helps else comparison.before
+        new = refitted(old, cells, config.strength) if helps else old
+    logits = comparison.after if helps else comparison.before
     rule = fit_rule(cells.views[:, 0], logits, cells.labels, config.abstain)
     with replacing(folder / "out_of_fold.csv") as beside:
-        _out_of_fold(rows, comparison, rule.temperature, classes).to_csv(
+        _cell_table(rows, comparison, rule.temperature, classes).to_csv(
             beside, index=False, float_format="%.6g"
         )
     on_rest = _on_rest(rest, predictor, old, new, config) if config.measure_rest and len(rest) else None
-    write_report(config, folder, comparison, settled, rule, helps, on_rest)
+    write_report(config, folder, comparison, rule, helps, on_rest)
     network.head = new
-    made = _provenance(provenance, config, rows, settled, helps)
+    made = _provenance(provenance, config, rows, helps)
     save_model(network, folder / run_folder.MODEL, made, rule)
     log.info("model: %s", folder / run_folder.MODEL)
     return int(manifest["excluded"].str.startswith("unreadable").sum())
@@ -86,7 +85,7 @@ def _cells(rows: pd.DataFrame, predictor: Predictor, views: int, batch_size: int
     return lab_cells(predictor, rows["path"].tolist(), labels, views, batch_size)
 
 
-def _out_of_fold(
+def _cell_table(
     rows: pd.DataFrame, comparison: Comparison, temperature: float, classes: list[str]
 ) -> pd.DataFrame:
     """A row a cell: what the old head said, and what a head says that did not learn from it."""
@@ -104,13 +103,13 @@ def _on_rest(
 
 
 def _provenance(
-    old: dict[str, Any], config: AdaptConfig, rows: pd.DataFrame, settled: Settled, helps: bool
+    old: dict[str, Any], config: AdaptConfig, rows: pd.DataFrame, helps: bool
 ) -> dict[str, Any]:
     """That of the `old` model, and what was done to it; what was done before is kept inside."""
     adapted = {
         "from": config.checkpoint,
         "helped": helps,
-        "strength": settled.strength if helps else None,
+        "strength": config.strength if helps else None,
         "cells": rows[["path", "label"]].to_dict("list"),
         "config": as_plain(config),
         "versions": run_folder.versions(),
