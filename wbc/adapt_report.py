@@ -156,8 +156,9 @@ def _page(
         "Before: the model as it was. After: each cell by a head that was refitted without its fold. "
         "Intervals: 95 %, bootstrap over cells; a gain whose interval holds 0 may be chance. Refitting helps "
         "where accuracy rises, or stays and the loss falls.",
-        f"Strength with which the head is held to the old one: {config.strength:g}. The network's features are as they were. What an answer promises was fitted on these cells, each "
-        "by a head that had not learnt from it. The model is made for this lab: in its own it may do worse.",
+        f"Strength with which the head is held to the old one: {config.strength:g}. The network's features "
+        "are as they were. What an answer promises was fitted on these cells, each by a head that had not "
+        "learnt from it. The model is made for this lab: in its own it may do worse.",
         *unkept,
     ]
 

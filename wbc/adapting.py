@@ -102,9 +102,7 @@ def _on_rest(
     return Comparison(cells.logits(old), cells.logits(new), cells.labels, predictor.classes)
 
 
-def _provenance(
-    old: dict[str, Any], config: AdaptConfig, rows: pd.DataFrame, helps: bool
-) -> dict[str, Any]:
+def _provenance(old: dict[str, Any], config: AdaptConfig, rows: pd.DataFrame, helps: bool) -> dict[str, Any]:
     """That of the `old` model, and what was done to it; what was done before is kept inside."""
     adapted = {
         "from": config.checkpoint,
