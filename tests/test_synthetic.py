@@ -14,13 +14,14 @@ from wbc.errors import ConfigError, DataError
 from wbc.labels import CLASSES
 from wbc.synthetic import LABS, MASK_CYTOPLASM, MASK_NUCLEUS, draw_cell
 from wbc.synthetic_background import draw_background
-from wbc.synthetic_cells import CELL_REACH_UM, DRAWINGS
+from wbc.synthetic_cells import CELL_REACH_UM, DRAWINGS, Drawing
 from wbc.synthetic_dataset import dataset_key, write_dataset, write_random_labs
+from wbc.synthetic_details import DETAILED
 from wbc.synthetic_labs import TRAIN_LABS, random_lab, smear_of
 from wbc.synthetic_nuclei import notched
 from wbc.synthetic_plan import RAABIN_COUNTS, class_counts, items_of_random_labs
 from wbc.synthetic_shapes import Sheet
-from wbc.synthetic_variants import VARIANTS
+from wbc.synthetic_variants import SMOOTH, VARIANTS
 
 SMALL = {"images_per_class": 6, "train_labs": ["lab_a", "lab_b"], "unseen_labs": ["lab_e"], "size_px": 48}
 
@@ -129,19 +130,61 @@ def test_nuclei_have_their_shape_whatever_the_colour() -> None:
 
 
 @pytest.mark.parametrize("label", ["Eosinophil", "Lymphocyte", "Monocyte", "Neutrophil"])
-def test_variants_have_whole_nuclei_and_more_sizes(label: str) -> None:
-    cells = sheets_of_cells(label, drawings=VARIANTS)
+def test_smooth_variants_have_whole_nuclei_and_more_sizes(label: str) -> None:
+    cells = sheets_of_cells(label, drawings=SMOOTH)
     assert all((cell.nucleus <= cell.body).all() for cell in cells)
-    usual, wider = areas_um2(label), areas_um2(label, VARIANTS)
+    usual, wider = areas_um2(label), areas_um2(label, SMOOTH)
     assert (wider[:, 1] > 0.2 * wider[:, 0]).all()
     assert (np.log(wider).std(axis=0) > 1.05 * np.log(usual).std(axis=0)).all()  # of cell and nucleus
 
 
-def test_variants_have_more_forms() -> None:
+@pytest.mark.parametrize("drawings", [SMOOTH, DETAILED])
+def test_variants_have_more_forms(drawings: dict[str, Drawing]) -> None:
     """Lymphocytes with a bend in the nucleus, monocytes that it fills nearly as it does a lymphocyte."""
-    assert solidities("Lymphocyte", VARIANTS).std() > 2 * solidities("Lymphocyte").std()
-    usual, wider = (areas_um2("Monocyte", drawings) for drawings in (DRAWINGS, VARIANTS))
+    assert solidities("Lymphocyte", drawings).std() > 2 * solidities("Lymphocyte").std()
+    usual, wider = (areas_um2("Monocyte", one) for one in (DRAWINGS, drawings))
     assert (wider[:, 1] / wider[:, 0]).max() > (usual[:, 1] / usual[:, 0]).max() + 0.2
+
+
+@pytest.mark.parametrize("label", CLASSES)
+def test_detailed_cells_lie_whole_on_their_sheet_with_their_nucleus_inside(label: str) -> None:
+    for cell in sheets_of_cells(label, 60, DETAILED):
+        assert cell.nucleus.any()
+        assert (cell.nucleus <= cell.body).all()
+        assert (cell.dyes >= 0).all()
+        edges = cell.body.copy()
+        edges[1:-1, 1:-1] = 0
+        assert not edges.any()
+
+
+def test_detailed_cells_keep_the_marks_of_their_class() -> None:
+    nuclei = {label: solidities(label, DETAILED).mean() for label in ("Lymphocyte", "Monocyte", "Neutrophil")}
+    assert nuclei["Lymphocyte"] > 0.95
+    assert nuclei["Neutrophil"] < nuclei["Monocyte"] < nuclei["Lymphocyte"]
+    red = {
+        label: np.mean(
+            [
+                cell.dyes[1][(cell.body > 250) & (cell.nucleus == 0)].mean()
+                for cell in sheets_of_cells(label, 60, DETAILED)
+            ]
+        )
+        for label in ("Eosinophil", "Neutrophil")
+    }
+    assert red["Eosinophil"] > 2 * red["Neutrophil"]
+
+
+def test_every_class_is_drawn_smooth_and_in_detail() -> None:
+    for label in CLASSES:
+        kinds = set()
+        for seed in range(20):
+            sheet = Sheet(120, 6.0)
+            one = VARIANTS[label](sheet, np.random.default_rng(seed))
+            for kind, drawings in (("smooth", SMOOTH), ("detailed", DETAILED)):
+                rng = np.random.default_rng(seed)
+                rng.random()  # the coin
+                if np.array_equal(drawings[label](sheet, rng).dyes, one.dyes):
+                    kinds.add(kind)
+        assert kinds == {"smooth", "detailed"}, label
 
 
 def test_a_notch_takes_a_dent_out_of_the_edge() -> None:

@@ -23,6 +23,38 @@ def lobes(sheet: Sheet, rng: np.random.Generator, radius_um: float, count: int) 
     return layer
 
 
+def uneven_lobes(sheet: Sheet, rng: np.random.Generator, radius_um: float, count: int) -> Layer:
+    """As `lobes`, but of all sizes and forms, at times in a heap or on broad strands."""
+    lobe = radius_um * (between(rng, 0.28, 0.50) / count) ** 0.5
+    ring = radius_um * between(rng, 0.32, 0.54)
+    step = 2 * lobe / ring * rng.uniform(0.75, 1.25, count)
+    centres = arc(ring, rng.uniform(0, 2 * np.pi) + np.cumsum(step))
+    centres += rng.normal(0.0, 0.08 * radius_um, (count, 2)) + scattered(rng, 1, 0.1 * radius_um)
+    layer = sheet.blank()
+    sheet.line(layer, centres, between(rng, 0.3, 1.4))
+    for centre in centres:
+        size = lobe * between(rng, 0.75, 1.2)
+        sheet.fill(layer, centre + blob(rng, size, between(rng, 0.08, 0.2), between(rng, 1.0, 1.8)))
+    return layer
+
+
+def pinched(sheet: Sheet, rng: np.random.Generator, radius_um: float, count: int) -> Layer:
+    """A horseshoe or S that narrows between its `count` lobes."""
+    along = np.linspace(-1.0, 1.0, 40)
+    path = arc(radius_um * between(rng, 0.38, 0.54), along * between(rng, 1.2, 2.6))
+    if rng.random() < 0.3:  # the second half of the horseshoe turned about its middle
+        path[:20] = 2 * path[20] - path[20:][::-1]
+        path -= path.mean(axis=0)
+    else:
+        path -= [0.12 * radius_um, 0.0]
+    waves = [np.sin(np.pi * along * between(rng, 1, 3) + between(rng, 0, 6)) for _ in range(2)]
+    path += 0.06 * radius_um * np.stack(waves, axis=1)
+    depth = between(rng, 0.15, 0.42)
+    widths = 1 - depth + depth * np.cos(np.pi * count * along + np.pi * (count - 1))
+    widths *= radius_um * between(rng, 0.36, 0.56)
+    return _sausage(sheet, turned(path, rng.uniform(0, 2 * np.pi)), np.maximum(widths, 0.35))
+
+
 def band(sheet: Sheet, rng: np.random.Generator, radius_um: float) -> Layer:
     """A horseshoe or S of even width that has not yet split into lobes."""
     along = np.linspace(-1.0, 1.0, 24)

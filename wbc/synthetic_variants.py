@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from wbc.synthetic_cells import DRAWINGS
+from wbc.synthetic_cells import DRAWINGS, Drawing
+from wbc.synthetic_details import DETAILED
 from wbc.synthetic_nuclei import band, folded, kidney, lobes, notched
 from wbc.synthetic_parts import DrawnCell, assembled, dyed, fraction, granular, outline
 from wbc.synthetic_shapes import Sheet, between, blob, scattered
@@ -93,9 +94,17 @@ def any_eosinophil(sheet: Sheet, rng: np.random.Generator) -> DrawnCell:
     return cell
 
 
-VARIANTS = DRAWINGS | {
+def _smooth_or_detailed(label: str, smooth: Drawing) -> Drawing:
+    def draw(sheet: Sheet, rng: np.random.Generator) -> DrawnCell:
+        return (DETAILED[label] if rng.random() < 0.5 else smooth)(sheet, rng)
+
+    return draw
+
+
+SMOOTH = DRAWINGS | {
     "Eosinophil": any_eosinophil,
     "Lymphocyte": any_lymphocyte,
     "Monocyte": any_monocyte,
     "Neutrophil": any_neutrophil,
 }
+VARIANTS = {label: _smooth_or_detailed(label, drawing) for label, drawing in SMOOTH.items()}
