@@ -208,8 +208,8 @@ class Config:
             ),
             (
                 self.data.source != "labs" or self.data.split_folders is None,
-                "data.split_folders is for one folder; of data.labs the usual spellings are found, and any "
-                "other layout is told by a table",
+                "data.split_folders is for one folder; set data.split_folders=null: of data.labs the usual "
+                "spellings are found, and any other layout is told by a table",
             ),
             (len(self.data.classes) >= 2, f"data.classes={self.data.classes}: name at least two classes"),
             (
