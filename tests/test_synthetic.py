@@ -396,6 +396,15 @@ def test_the_key_changes_with_every_parameter(monkeypatch: pytest.MonkeyPatch) -
     assert len({*before, *keys()}) == 2 * len(before)
 
 
+@pytest.mark.parametrize("version", ["DRAWING_VERSION", "RANDOM_LABS_VERSION"])
+def test_cells_of_random_labs_are_drawn_again_when_the_drawing_changes(
+    tmp_path, monkeypatch, version
+) -> None:
+    before = write_random_labs(tmp_path, 1, CLASSES, seed=0, size_px=32)
+    monkeypatch.setattr(synthetic_dataset, version, -1)
+    assert write_random_labs(tmp_path, 1, CLASSES, seed=0, size_px=32) != before
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -42,7 +42,7 @@ class AdaptConfig:
                 self.per_class is not None or not self.measure_rest,
                 "measure_rest=true, but per_class=null leaves no cell over: give per_class",
             ),
-            (0 < self.strength < math.inf, f"strength={self.strength}: expected a number above 0"),
+            (0 < self.strength < math.inf, f"strength={self.strength}: expected a finite number above 0"),
             (self.views in VIEWS, f"views={self.views}: expected one of {', '.join(map(str, VIEWS))}"),
             (self.folds >= 2, f"folds={self.folds}: expected 2 or more"),
             *self.abstain.checks(of_model=True),

@@ -36,7 +36,7 @@ class Comparison(NamedTuple):
     classes: list[str]
 
     def helps(self) -> bool:
-        """Whether accuracy rises, or stays and the loss, each head's at its own temperature, falls.
+        """Whether accuracy rises, or stays below 1 and the loss, each at its own temperature, falls.
 
         The better head is taken, however slightly; how sure that is, the intervals tell.  To ask for more
         than the standard error of forty cells refused a head that had a fifth more of the lab's other cells
@@ -45,6 +45,8 @@ class Comparison(NamedTuple):
         before, after = (self._right(logits).mean() for logits in (self.before, self.after))
         if before != after:
             return bool(after > before)
+        if before == 1:  # nothing to gain; each is the better calibrated the surer it is
+            return False
         loss_before, loss_after = (cell_losses(one, self.labels).mean() for one in (self.before, self.after))
         return bool(loss_after < loss_before)
 
@@ -106,6 +108,7 @@ def write_report(
         "model": config.checkpoint,
         "data": config.data,
         "verdict": verdict,
+        "strength": config.strength if helps else None,
         "cells": cells,
         "cross_validation": comparison.record(),
         "rest": None if on_rest is None else on_rest.record(),
@@ -120,7 +123,7 @@ def write_report(
     unkept = list(_not_promised(rule))
     for sentence in unkept:
         log.warning("%s", sentence)
-    page = _page(config, verdict, cells, tables, unkept)
+    page = _page(config, verdict, helps, cells, tables, unkept)
     write_text(folder / "report.md", "\n\n".join(page) + "\n")
 
 
@@ -143,6 +146,7 @@ def _not_promised(rule: AnswerRule) -> Iterator[str]:
 def _page(
     config: AdaptConfig,
     verdict: str,
+    helps: bool,
     cells: dict[str, int],
     tables: list[str],
     unkept: list[str],
@@ -156,9 +160,10 @@ def _page(
         "Before: the model as it was. After: each cell by a head that was refitted without its fold. "
         "Intervals: 95 %, bootstrap over cells; a gain whose interval holds 0 may be chance. Refitting helps "
         "where accuracy rises, or stays and the loss falls.",
-        f"Strength with which the head is held to the old one: {config.strength:g}. The network's features "
-        "are as they were. What an answer promises was fitted on these cells, each by a head that had not "
-        "learnt from it. The model is made for this lab: in its own it may do worse.",
+        f"The head tried was held to the old one with a strength of {config.strength:g}. The network's "
+        "features are as they were. What an answer promises was fitted on these cells, each by a head that "
+        "had not learnt from it."
+        + (" The model is made for this lab: in its own it may do worse." if helps else ""),
         *unkept,
     ]
 

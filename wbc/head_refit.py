@@ -22,14 +22,14 @@ def refit(head: Head, features: Tensor, labels: Tensor, strength: float, added: 
     others aside; for classes without cells the penalty alone speaks (L2-SP, Li 2018).  Dropout is off.
     Full batch L-BFGS from the old head, in float32: equal input gives an equal head.
 
-    features (N, D) float32, labels (N,) int64; strength above 0; added (N, C): to its logits,
+    features (N, D) float32, labels (N,) int64; strength above 0 and finite; added (N, C): to its logits,
     whichever the head.
     Raises ValueError for no cells, for a strength that does not shrink, and where the loss is not finite.
     """
     if len(features) == 0 or features.shape[:1] != labels.shape:
         raise ValueError(f"{len(features)} rows of features, {len(labels)} labels: expected as many")
     if not 0 < strength < math.inf:
-        raise ValueError(f"strength {strength}: expected a number above 0")
+        raise ValueError(f"strength {strength}: expected a finite number above 0")
     new = copy.deepcopy(head).eval().requires_grad_(False)
     first, *others = new
     assert isinstance(first, nn.Linear)

@@ -37,7 +37,7 @@ def out_of_fold(head: Head, cells: LabCells, strength: float, count: int, seed: 
     """(N, C) logits of each cell by a `head` that was refitted without it.
 
     count: of folds, fewer where no class has as many cells.
-    Raises ValueError where no class has two cells.
+    Raises ValueError where no class has two cells, and as `refit`.
     """
     count = min(count, int(torch.bincount(cells.labels).max()))
     if count < 2:

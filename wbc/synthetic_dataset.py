@@ -33,7 +33,7 @@ from wbc.synthetic_variants import VARIANTS
 
 # Part of a data set's key: raise it whenever the same numbers would give other pictures or another layout.
 DRAWING_VERSION = 1
-RANDOM_LABS_VERSION = 2  # the same for `write_random_labs`, whose cells have more forms
+RANDOM_LABS_VERSION = 2  # likewise, for what `write_random_labs` alone draws
 
 # Below this many images, starting processes takes longer than drawing.
 _IMAGES_WORTH_A_PROCESS = 300
@@ -81,7 +81,7 @@ def write_random_labs(
     """
     _check(images_per_class, seed, size_px)
     chosen = [label for label in CLASSES if label in classes]
-    digest = hashlib.sha256(json.dumps(chosen).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(json.dumps([DRAWING_VERSION, chosen]).encode()).hexdigest()[:8]
     name = f"v{RANDOM_LABS_VERSION}-random_labs-{images_per_class}_per_class-{size_px}px-seed_{seed}-{digest}"
     return _write(root / name, items_of_random_labs(images_per_class, chosen), seed, size_px, workers)
 

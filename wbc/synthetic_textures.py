@@ -13,7 +13,7 @@ from wbc.synthetic_shapes import Field, Layer, Sheet, arc, between, blob
 def ragged(
     sheet: Sheet, rng: np.random.Generator, radius_um: float, wobble: float = 0.045, feet: float = 0.06
 ) -> Layer:
-    """The body of a cell, from smooth to ragged or hairy.
+    """The body of a cell, from smooth to ragged or hairy; a bleb may have come off.
 
     wobble: see `wbc.synthetic_shapes.blob`; feet: how often the cell puts out some.
     """

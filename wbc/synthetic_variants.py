@@ -1,7 +1,8 @@
 """Cells as far apart as those of one class may be, to train beside real ones: see `wbc.drawn_cells`.
 
 Real cells have more shapes and tints than the schematic ones of `wbc.synthetic_cells`; a network that met
-those alone would take every other for another class.  Ranges were chosen by eye.
+those alone would take every other for another class.  Half are drawn smooth, as here, and half
+in detail, as in `wbc.synthetic_details`.  Ranges were chosen by eye.
 """
 
 from __future__ import annotations
