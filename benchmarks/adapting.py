@@ -2,8 +2,8 @@
 
     python benchmarks/adapting.py <run folder> [<another seed's>] --labs test <jtsc>/images drawn.csv
 
-Of each of `--labs`, given as to adapt.py, that draws `--per-class` cells of each class with `--draws` seeds;
-the head is refitted to them and measured on the lab's other cells:
+Of each of `--labs`, given as to adapt.py and drawn from as there, `--per-class` cells of each class are taken
+with each of `--draws` seeds; the head is refitted to them and measured on the lab's other cells:
   as it is          the old head
   a number          the refitted head of that strength
   chosen by folds   that of these, or the old head, whose loss on cells held out is least

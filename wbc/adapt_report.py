@@ -159,7 +159,7 @@ def _page(
         *tables,
         "Before: the model as it was. After: each cell by a head that was refitted without its fold. "
         "Intervals: 95 %, bootstrap over cells; a gain whose interval holds 0 may be chance. Refitting helps "
-        "where accuracy rises, or stays and the loss falls.",
+        "where accuracy rises, or where some cells are wrong, stays and the loss falls.",
         f"The head tried was held to the old one with a strength of {config.strength:g}. The network's "
         "features are as they were. What an answer promises was fitted on these cells, each by a head that "
         "had not learnt from it."

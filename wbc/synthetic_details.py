@@ -2,8 +2,7 @@
 
 The third kind of drawing, beside `wbc.synthetic_cells` and the smooth ones of `wbc.synthetic_variants`.  What
 says nothing about the class, as how coarse the chromatin is or how dark a rim, is drawn from the same ranges
-for all.  Ranges were chosen by eye beside cells of PBC, of which a network that has seen only smooth drawings
-tells few.
+for all.  Ranges were chosen by eye beside cells of PBC, which the smooth drawings look little like.
 """
 
 from __future__ import annotations

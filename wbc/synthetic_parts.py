@@ -48,6 +48,12 @@ def granular(
     return fraction(layer)
 
 
+def clumped(sheet: Sheet, rng: np.random.Generator, size_um: float, depth: float) -> Field:
+    """Chromatin (side, side) with a mean of about 1, its clumps `size_um` across and so deep."""
+    clumps = np.clip(sheet.grain(rng, size_um) + 0.5 * sheet.grain(rng, size_um / 2), -2, 2)
+    return np.asarray(1 + depth * clumps, np.float32)
+
+
 def assembled(
     sheet: Sheet,
     rng: np.random.Generator,
@@ -64,9 +70,7 @@ def assembled(
     """
     nucleus = np.minimum(nucleus, body)
     covered = fraction(nucleus)
-    size_um, depth = clump
-    chromatin = 1 + depth * np.clip(sheet.grain(rng, size_um) + 0.5 * sheet.grain(rng, size_um / 2), -2, 2)
-    azure = covered * chromatin * between(rng, *density)
+    azure = covered * clumped(sheet, rng, *clump) * between(rng, *density)
     dyes = cytoplasm * (1 - covered)
     dyes[0] += azure
     dyes[2] += azure * between(rng, 0.0, 0.25)

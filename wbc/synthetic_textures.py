@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wbc.synthetic_parts import DrawnCell, fraction, granular
+from wbc.synthetic_parts import DrawnCell, clumped, fraction, granular
 from wbc.synthetic_shapes import Field, Layer, Sheet, arc, between, blob
 
 
@@ -62,7 +62,7 @@ def with_chromatin(
     covered = fraction(nucleus)
     size_um = float(np.exp(between(rng, np.log(0.3), np.log(1.6))))
     depth = between(rng, 0.04, 0.28)
-    chromatin = 1 + depth * np.clip(sheet.grain(rng, size_um) + 0.5 * sheet.grain(rng, size_um / 2), -2, 2)
+    chromatin = clumped(sheet, rng, size_um, depth)
     if rng.random() < 0.5:
         size = between(rng, 0.10, 0.30)
         specks = granular(sheet, rng, radius_um, int(rng.integers(40, 260)), (0.7 * size, 1.3 * size))
