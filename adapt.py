@@ -10,11 +10,11 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from wbc import run_folder
-from wbc.adapt_config import AdaptConfig, with_absolute_paths
-from wbc.config import parse_as
 from wbc.errors import WbcError
-from wbc.memory import keep_freed_memory
+from wbc.settings import run_folder
+from wbc.settings.adapt import AdaptConfig, with_absolute_paths
+from wbc.settings.train import parse_as
+from wbc.utils.memory import keep_freed_memory
 
 log = logging.getLogger("adapt")
 
@@ -27,7 +27,7 @@ def main(composed: DictConfig) -> None:
     try:
         config = with_absolute_paths(parse_as(AdaptConfig, composed))
         run_folder.start(config, folder, run_folder.MODEL)
-        from wbc.adapting import adapt  # torch takes seconds to import; a wrong setting should not
+        from wbc.adapting.job import adapt  # torch takes seconds to import; a wrong setting should not
 
         unreadable = adapt(config, folder)
     except (WbcError, OSError) as error:

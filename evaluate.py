@@ -10,11 +10,11 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from wbc import run_folder
-from wbc.config import parse_as
 from wbc.errors import WbcError
-from wbc.evaluate_config import EvaluateConfig, with_absolute_paths
-from wbc.memory import keep_freed_memory
+from wbc.settings import run_folder
+from wbc.settings.evaluate import EvaluateConfig, with_absolute_paths
+from wbc.settings.train import parse_as
+from wbc.utils.memory import keep_freed_memory
 
 log = logging.getLogger("evaluate")
 
@@ -28,7 +28,7 @@ def main(composed: DictConfig) -> None:
     try:
         config = with_absolute_paths(parse_as(EvaluateConfig, composed))
         run_folder.start(config, folder, run_folder.METRICS)
-        from wbc.evaluating import evaluate  # torch takes seconds to import; a wrong setting should not
+        from wbc.evaluating.job import evaluate  # torch takes seconds to import; a wrong setting should not
 
         unreadable = evaluate(config, folder)
     except (WbcError, OSError) as error:

@@ -10,11 +10,11 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from wbc import run_folder
-from wbc.config import parse_as
 from wbc.errors import ConfigError, WbcError
-from wbc.explain_config import ExplainConfig, with_absolute_paths
-from wbc.memory import keep_freed_memory
+from wbc.settings import run_folder
+from wbc.settings.explain import ExplainConfig, with_absolute_paths
+from wbc.settings.train import parse_as
+from wbc.utils.memory import keep_freed_memory
 
 log = logging.getLogger("explain")
 OmegaConf.register_new_resolver("wbc.first", lambda first, second: first or second)
@@ -24,7 +24,7 @@ OmegaConf.register_new_resolver("wbc.first", lambda first, second: first or seco
 def main(composed: DictConfig) -> None:
     """One run; exit code 1 where an image could not be read or the job could not be done."""
     keep_freed_memory()
-    from wbc.explaining import explain  # torch takes seconds to import; a wrong key should not
+    from wbc.explaining.job import explain  # torch takes seconds to import; a wrong key should not
 
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:

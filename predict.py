@@ -9,11 +9,11 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from wbc import run_folder
-from wbc.config import parse_as
 from wbc.errors import ConfigError, WbcError
-from wbc.memory import keep_freed_memory
-from wbc.predict_config import PredictConfig, with_absolute_paths
+from wbc.settings import run_folder
+from wbc.settings.predict import PredictConfig, with_absolute_paths
+from wbc.settings.train import parse_as
+from wbc.utils.memory import keep_freed_memory
 
 log = logging.getLogger("predict")
 
@@ -24,7 +24,7 @@ def main(composed: DictConfig) -> None:
     keep_freed_memory()
     try:
         config = _settings(composed)
-        from wbc.predicting import predict  # torch takes seconds to import; a wrong setting should not
+        from wbc.predicting.job import predict  # torch takes seconds to import; a wrong setting should not
 
         unreadable = predict(config, Path(config.output))
     except WbcError as error:

@@ -11,10 +11,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from wbc import run_folder
-from wbc.config import Config, parse, with_absolute_paths
 from wbc.errors import ConfigError, WbcError
-from wbc.memory import keep_freed_memory
+from wbc.settings import run_folder
+from wbc.settings.train import Config, parse, with_absolute_paths
+from wbc.utils.memory import keep_freed_memory
 
 log = logging.getLogger("train")
 OmegaConf.register_new_resolver("wbc.first", lambda first, second: first or second)
@@ -24,7 +24,7 @@ OmegaConf.register_new_resolver("wbc.first", lambda first, second: first or seco
 def main(composed: DictConfig) -> float:
     """One run, or one job of a sweep; returns the validation macro-F1."""
     keep_freed_memory()
-    from wbc.training import objective, train  # torch takes seconds to import; a wrong key should not
+    from wbc.training.job import objective, train  # torch takes seconds to import; a wrong key should not
 
     try:
         config, folder = _open_run(composed)

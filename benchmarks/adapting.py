@@ -28,21 +28,21 @@ from torch import Tensor
 from tqdm import tqdm
 
 import wbc
-from wbc.adapt_cells import USED, cells_manifest, different_views, lab_cells
-from wbc.adapt_config import AdaptConfig
-from wbc.adapt_report import Comparison
-from wbc.checkpoint import load_provenance
-from wbc.config import parse_as
-from wbc.device import one_thread
-from wbc.files import write_json
+from wbc.adapting.cross_validation import LabCells, cell_losses, out_of_fold, refitted
+from wbc.adapting.lab_cells import USED, cells_manifest, different_views, lab_cells
+from wbc.adapting.report import Comparison
+from wbc.answers.checkpoint import load_provenance
+from wbc.answers.predictor import Predictor
+from wbc.datasets.manifest import used_rows
 from wbc.labels import names_of_model
-from wbc.manifest import used_rows
-from wbc.memory import keep_freed_memory
-from wbc.network import Head
-from wbc.predictor import Predictor
-from wbc.refit_validation import LabCells, cell_losses, out_of_fold, refitted
-from wbc.run_folder import MODEL, versions
-from wbc.tables import markdown_table
+from wbc.network.device import one_thread
+from wbc.network.network import Head
+from wbc.settings.adapt import AdaptConfig
+from wbc.settings.run_folder import MODEL, versions
+from wbc.settings.train import parse_as
+from wbc.utils.files import write_json
+from wbc.utils.memory import keep_freed_memory
+from wbc.utils.text_tables import markdown_table
 
 OUTPUT = Path("outputs/benchmarks/adapting.json")
 STRENGTHS = 1.0, 0.1, 0.01, 0.001, 0.0001

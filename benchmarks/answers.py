@@ -22,19 +22,19 @@ from torchmetrics.functional.classification import binary_auroc
 from tqdm import tqdm
 
 import wbc
-from wbc.answers import ANSWERED, UNKNOWN, AnswerRule, fit_rule
-from wbc.calibration import expected_calibration_error
-from wbc.config import AbstainConfig
-from wbc.figures import line_style, save_figure
-from wbc.files import write_json
-from wbc.image_sources import find_images
-from wbc.images import decode
+from wbc.answers.outliers import METHODS
+from wbc.answers.predictor import Predictor
+from wbc.answers.rule import ANSWERED, UNKNOWN, AnswerRule, fit_rule
+from wbc.datasets.find_images import find_images
+from wbc.images.decode import decode
 from wbc.labels import ClassNames
-from wbc.metrics import classification_metrics
-from wbc.outliers import METHODS
-from wbc.predictor import Predictor
-from wbc.run_folder import MODEL, versions
-from wbc.tables import markdown_table
+from wbc.metrics.calibration import expected_calibration_error
+from wbc.metrics.classification import classification_metrics
+from wbc.pages.figure_style import line_style, save_figure
+from wbc.settings.run_folder import MODEL, versions
+from wbc.settings.train import AbstainConfig
+from wbc.utils.files import write_json
+from wbc.utils.text_tables import markdown_table
 
 OUTPUT = Path("outputs/benchmarks")
 SPLITS = 20

@@ -30,11 +30,11 @@ from our_step import CONF
 from sklearn.model_selection import train_test_split
 from tqdm import tqdm
 
-from wbc.config import parse
-from wbc.files import read_json, write_json
-from wbc.manifest import build_manifest, used_rows
-from wbc.run_folder import METRICS, versions
-from wbc.tables import markdown_table
+from wbc.datasets.manifest import build_manifest, used_rows
+from wbc.settings.run_folder import METRICS, versions
+from wbc.settings.train import parse
+from wbc.utils.files import read_json, write_json
+from wbc.utils.text_tables import markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = Path("outputs/benchmarks/cache_views.json")

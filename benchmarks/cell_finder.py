@@ -21,16 +21,16 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from wbc.cell_finder import find_cell
-from wbc.cell_masks import mask_path, read_mask
-from wbc.files import write_json
-from wbc.images import decode, resize
+from wbc.datasets.class_folders import image_files
+from wbc.images.cell_finder import find_cell
+from wbc.images.decode import decode, resize
+from wbc.images.masks import MASK_NUCLEUS, mask_path, read_mask
+from wbc.images.standard_view import standard_view
 from wbc.labels import CLASSES
-from wbc.run_folder import versions
-from wbc.scan import image_files
-from wbc.standard_view import standard_view
-from wbc.synthetic import LABS, MASK_NUCLEUS, draw_cell
-from wbc.tables import markdown_table
+from wbc.settings.run_folder import versions
+from wbc.synthetic.draw import LABS, draw_cell
+from wbc.utils.files import write_json
+from wbc.utils.text_tables import markdown_table
 
 OUTPUT = Path("outputs/benchmarks/cell_finder.json")
 DRAWN = 8  # a lab and class

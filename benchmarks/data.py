@@ -31,22 +31,22 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.types import STEP_OUTPUT
 from tqdm import tqdm
 
-from wbc.augment import Augment
-from wbc.cells import Batch
-from wbc.config import PHASES, Config, FitConfig, parse
-from wbc.cores import available_cores
-from wbc.data import CellData, default_workers
-from wbc.decoded import DecodedImages
-from wbc.files import write_json
-from wbc.freeze import FreezeBackbone
-from wbc.images import decode
-from wbc.manifest import build_manifest
-from wbc.precision import faster_precision, forward_ms, resolve_precision
-from wbc.prepare import Prepare
-from wbc.run_folder import versions
-from wbc.synthetic_dataset import write_dataset
-from wbc.tables import markdown_table
-from wbc.views import View
+from wbc.datasets.manifest import build_manifest
+from wbc.images.decode import decode
+from wbc.images.prepare import Prepare
+from wbc.loading.augment import Augment
+from wbc.loading.datamodule import CellData
+from wbc.loading.decoded import DecodedImages
+from wbc.loading.epoch_sampler import View
+from wbc.loading.labelled_images import Batch
+from wbc.settings.run_folder import versions
+from wbc.settings.train import PHASES, Config, FitConfig, parse
+from wbc.synthetic.dataset import write_dataset
+from wbc.training.freeze import FreezeBackbone
+from wbc.training.precision import faster_precision, forward_ms, resolve_precision
+from wbc.utils.files import write_json
+from wbc.utils.machine import available_cores, default_workers
+from wbc.utils.text_tables import markdown_table
 
 OUTPUT = Path("outputs/benchmarks/data.json")
 WARM_UP_STEPS = 3

@@ -4,7 +4,7 @@
 
 The shapes are those of EfficientNet-lite0 and EfficientNetV2-L, 16 images each.  Prints a Markdown table of
 milliseconds, medians of alternating runs, and writes outputs/benchmarks/depthwise.json.  It is why
-`wbc.precision` trains some of them in float32.
+`wbc.training.precision` trains some of them in float32.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from statistics import median
 import torch
 from tqdm import tqdm
 
-from wbc.files import write_json
-from wbc.run_folder import versions
-from wbc.tables import markdown_table
+from wbc.settings.run_folder import versions
+from wbc.utils.files import write_json
+from wbc.utils.text_tables import markdown_table
 
 IMAGES = 16
 ROUNDS = 7

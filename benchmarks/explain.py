@@ -25,18 +25,18 @@ from our_step import CONF
 from PIL import Image
 from tqdm import tqdm
 
-from wbc.backbone import Backbone
-from wbc.cams import ClassActivationMap
-from wbc.checkpoint import save_model
-from wbc.config import parse_as
-from wbc.explain_config import ExplainConfig
-from wbc.explaining import explain
-from wbc.files import write_json
+from wbc.answers.checkpoint import save_model
+from wbc.explaining.job import explain
+from wbc.heat.cams import ClassActivationMap
+from wbc.heat.lime import Lime
 from wbc.labels import CLASSES
-from wbc.lime import Lime
-from wbc.network import Network
-from wbc.run_folder import versions
-from wbc.tables import markdown_table
+from wbc.network.backbone import Backbone
+from wbc.network.network import Network
+from wbc.settings.explain import ExplainConfig
+from wbc.settings.run_folder import versions
+from wbc.settings.train import parse_as
+from wbc.utils.files import write_json
+from wbc.utils.text_tables import markdown_table
 
 OUTPUT = Path("outputs/benchmarks/explain.json")
 SIDE = 224

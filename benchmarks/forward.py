@@ -4,7 +4,7 @@
 
 EfficientNet-lite0 and EfficientNetV2-L at 224 px on the device that training takes, frozen; compiling folds
 batch-norm into the convolutions ("freezing").  Medians of alternating passes.  It is why a run measures its
-precision (`wbc.precision`), and why nothing is compiled.  Prints a Markdown table, writes
+precision (`wbc.training.precision`), and why nothing is compiled.  Prints a Markdown table, writes
 outputs/benchmarks/forward.json.
 """
 
@@ -20,11 +20,11 @@ import torch
 from tqdm import tqdm
 from train_step import machine
 
-from wbc.backbone import Backbone
-from wbc.files import write_json
-from wbc.network import Network
-from wbc.run_folder import versions
-from wbc.tables import markdown_table
+from wbc.network.backbone import Backbone
+from wbc.network.network import Network
+from wbc.settings.run_folder import versions
+from wbc.utils.files import write_json
+from wbc.utils.text_tables import markdown_table
 
 NETWORKS = {"tf_efficientnet_lite0": 32, "tf_efficientnetv2_l": 8}  # with their batch sizes
 PASSES = {

@@ -42,19 +42,19 @@ from our_step import CONF
 from tqdm import tqdm
 
 import wbc
-from wbc.answers import fit_rule
-from wbc.augment import Augment
-from wbc.config import Config, parse
-from wbc.files import read_json, write_json
+from wbc.answers.averaged_views import AveragedViews
+from wbc.answers.rule import fit_rule
+from wbc.answers.second_opinion import SecondOpinion
+from wbc.datasets.manifest import read_csv
+from wbc.images.standard_view import VERSION
 from wbc.labels import ClassNames
-from wbc.manifest import read_csv
-from wbc.memory import keep_freed_memory
-from wbc.run_folder import MODEL, versions
-from wbc.second_opinion import SecondOpinion
-from wbc.standard_view import VERSION
-from wbc.synthetic_dataset import write_dataset
-from wbc.tables import markdown_table
-from wbc.test_time import AveragedViews
+from wbc.loading.augment import Augment
+from wbc.settings.run_folder import MODEL, versions
+from wbc.settings.train import Config, parse
+from wbc.synthetic.dataset import write_dataset
+from wbc.utils.files import read_json, write_json
+from wbc.utils.memory import keep_freed_memory
+from wbc.utils.text_tables import markdown_table
 
 OUTPUT = Path("outputs/benchmarks/other_labs.json")
 DRAWN = "drawn labs"

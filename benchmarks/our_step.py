@@ -20,13 +20,13 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.types import STEP_OUTPUT
 from step_child import Requests, peak_memory_mib
 
-from wbc.backbone import Backbone
-from wbc.cells import Batch
-from wbc.classifier import Classifier
-from wbc.config import Config, FitConfig, parse
-from wbc.freeze import FreezeBackbone
-from wbc.network import Network
-from wbc.precision import resolve_precision
+from wbc.loading.labelled_images import Batch
+from wbc.network.backbone import Backbone
+from wbc.network.network import Network
+from wbc.settings.train import Config, FitConfig, parse
+from wbc.training.classifier import Classifier
+from wbc.training.freeze import FreezeBackbone
+from wbc.training.precision import resolve_precision
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 

@@ -27,20 +27,20 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from wbc.answers import fit_rule
-from wbc.backbone import Backbone
-from wbc.checkpoint import save_model
-from wbc.config import AbstainConfig
-from wbc.files import write_json
+from wbc.answers.checkpoint import save_model
+from wbc.answers.predictor import Predictor
+from wbc.answers.rule import fit_rule
+from wbc.datasets.class_folders import image_files
 from wbc.labels import CLASSES
-from wbc.memory import keep_freed_memory
-from wbc.network import Network
-from wbc.predict_config import PredictConfig
-from wbc.predicting import predict
-from wbc.predictor import Predictor
-from wbc.run_folder import versions
-from wbc.scan import image_files
-from wbc.tables import markdown_table
+from wbc.network.backbone import Backbone
+from wbc.network.network import Network
+from wbc.predicting.job import predict
+from wbc.settings.predict import PredictConfig
+from wbc.settings.run_folder import versions
+from wbc.settings.train import AbstainConfig
+from wbc.utils.files import write_json
+from wbc.utils.memory import keep_freed_memory
+from wbc.utils.text_tables import markdown_table
 
 OUTPUT = Path("outputs/benchmarks/predict.json")
 BATCH_SIZE = 32

@@ -25,10 +25,10 @@ import pandas as pd
 from keras_environment import KerasUnavailableError, keras_python
 from tqdm import tqdm
 
-from wbc.files import read_json, write_json
-from wbc.run_folder import versions
-from wbc.synthetic_dataset import write_dataset
-from wbc.tables import markdown_table
+from wbc.settings.run_folder import versions
+from wbc.synthetic.dataset import write_dataset
+from wbc.utils.files import read_json, write_json
+from wbc.utils.text_tables import markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
 EPOCHS = {"head": 15, "finetune": 30}  # of the recipe

@@ -24,14 +24,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from wbc.files import write_json
-from wbc.images import decode
+from wbc.datasets.manifest import read_csv
+from wbc.images.decode import decode
 from wbc.labels import CLASSES, ClassNames
-from wbc.manifest import read_csv
-from wbc.run_folder import versions
-from wbc.synthetic import LABS, draw_cell
-from wbc.synthetic_dataset import write_dataset
-from wbc.tables import markdown_table
+from wbc.settings.run_folder import versions
+from wbc.synthetic.dataset import write_dataset
+from wbc.synthetic.draw import LABS, draw_cell
+from wbc.utils.files import write_json
+from wbc.utils.text_tables import markdown_table
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 OUTPUT = Path("outputs/benchmarks/synthetic.json")

@@ -27,10 +27,10 @@ from keras_environment import KerasUnavailableError, keras_python
 from step_child import StepChild, child_command
 from tqdm import tqdm
 
-from wbc.files import write_json
-from wbc.precision import resolve_precision
-from wbc.run_folder import versions
-from wbc.tables import NOT_MEASURED, markdown_table
+from wbc.settings.run_folder import versions
+from wbc.training.precision import resolve_precision
+from wbc.utils.files import write_json
+from wbc.utils.text_tables import NOT_MEASURED, markdown_table
 
 PHASES = ("head", "finetune")
 KERAS = "Keras"

@@ -29,17 +29,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 import wbc
-from wbc import standard_view
-from wbc.cell_finder import FoundCell, find_cell
-from wbc.files import write_json
-from wbc.image_sources import find_images
-from wbc.images import decode
+from wbc.answers.averaged_views import AveragedViews
+from wbc.answers.predictor import Predictor
+from wbc.datasets.find_images import find_images
+from wbc.images import standard_view
+from wbc.images.cell_finder import FoundCell, find_cell
+from wbc.images.decode import decode
 from wbc.labels import ClassNames
-from wbc.memory import keep_freed_memory
-from wbc.predictor import Predictor
-from wbc.run_folder import MODEL, versions
-from wbc.tables import markdown_table
-from wbc.test_time import AveragedViews
+from wbc.settings.run_folder import MODEL, versions
+from wbc.utils.files import write_json
+from wbc.utils.memory import keep_freed_memory
+from wbc.utils.text_tables import markdown_table
 
 OUTPUT = Path("outputs/benchmarks/unlabelled.json")
 SHARES = 0.1, 0.3, 1.0

@@ -4,8 +4,9 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; inherited by the subprocesses
 
-import browser
 import pytest
+
+from tests.helpers import browser
 
 
 @pytest.fixture

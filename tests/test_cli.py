@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from small_runs import SMALL
 
-ROOT = Path(__file__).parent.parent
+from tests.helpers.places import ROOT
+from tests.helpers.small_runs import SMALL
 
 
 @pytest.fixture(scope="module")

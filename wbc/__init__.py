@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wbc.predictor import Predictor
+    from wbc.answers.predictor import Predictor
 
 __all__ = ["load"]
 
 
 def load(path: str | Path) -> Predictor:
     """The predictor in a run's `model.ckpt`: `wbc.load(path).predict(["cell.png"])`."""
-    from wbc.predictor import load as load_predictor  # torch takes seconds to import; image checks need none
+    from wbc.answers.predictor import (
+        load as load_predictor,  # torch takes seconds to import; image checks need none
+    )
 
     return load_predictor(path)

@@ -1,0 +1,80 @@
+"""The promise of a confidence threshold: bounds against closed forms and scipy, and by simulation."""
+
+import math
+
+import numpy as np
+import pytest
+
+from wbc.answers.abstention import confidence_threshold, error_upper_bound, fewest_images
+from wbc.metrics.intervals import exact_interval
+
+
+def test_exact_interval_against_published_values() -> None:
+    # Clopper-Pearson for 5 of 10 and 0 of 20, as in Brown, Cai & DasGupta 2001 and the rule of three.
+    assert exact_interval(5, 10) == pytest.approx((0.5, 0.1871, 0.8129), abs=1e-4)
+    assert exact_interval(0, 20) == pytest.approx((0, 0, 1 - 0.025 ** (1 / 20)), abs=1e-9)
+    estimate, low, high = exact_interval(0, 0)
+    assert math.isnan(estimate)
+    assert (low, high) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("answered", "bound"), [(1, 0.95), (10, 1 - 0.05**0.1), (299, 1 - 0.05 ** (1 / 299))]
+)
+def test_bound_without_errors_has_a_closed_form(answered: int, bound: float) -> None:
+    assert error_upper_bound(0, answered, 0.95) == pytest.approx(bound)
+
+
+def test_bounds_at_the_ends() -> None:
+    assert error_upper_bound(0, 0, 0.95) == error_upper_bound(3, 3, 0.95) == 1
+    assert error_upper_bound(0, 299, 0.95) <= 0.01 < error_upper_bound(0, 298, 0.95)  # the usual figure
+    assert fewest_images(0.01) == 368  # for two starts at 97.5 % each
+    assert error_upper_bound(0, 368, 0.975) <= 0.01 < error_upper_bound(0, 367, 0.975)
+
+
+def test_all_right_answers_everything_and_too_few_nothing() -> None:
+    confidences = np.linspace(0.5, 1, 368)
+    assert confidence_threshold(confidences, np.ones(368, bool), 0.01) == 0.5
+    assert confidence_threshold(confidences[1:], np.ones(367, bool), 0.01) == math.inf
+    assert confidence_threshold(confidences, np.zeros(368, bool), 0.01) == math.inf
+
+
+def test_one_confident_error_costs_little() -> None:
+    right = np.ones(900, bool)
+    right[-1] = False  # the most confident of all
+    assert confidence_threshold(np.linspace(0, 1, 900), right, 0.01) == 0
+
+
+def test_where_nine_tenths_fail_half_is_tried() -> None:
+    right = np.ones(900, bool)
+    right[:200] = False
+    threshold = confidence_threshold(np.arange(900.0), right, 0.01)
+    assert 190 <= threshold <= 210
+
+
+def test_equal_confidences_stand_together() -> None:
+    right = np.ones(500, bool)
+    right[400:] = False
+    assert confidence_threshold(np.ones(500), right, 0.01) == math.inf
+
+
+def test_other_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match="3 confidences beside 2"):
+        confidence_threshold(np.ones(3), np.ones(2, bool), 0.01)
+
+
+def test_the_promise_is_kept_in_19_of_20_draws() -> None:
+    """Errors grow as confidence falls; the true error rate above a threshold is known."""
+    rng = np.random.default_rng(0)
+    max_error, broken, answering = 0.05, 0, 0
+    for _ in range(1000):
+        confidences = rng.random(500)
+        right = rng.random(500) < 1 - 0.2 * (1 - confidences) ** 2
+        threshold = confidence_threshold(confidences, right, max_error)
+        if math.isinf(threshold):
+            continue
+        answering += 1
+        true_error = 0.2 / 3 * (1 - threshold) ** 2  # mean of 0.2 (1 - c)^2 over c in [threshold, 1]
+        broken += true_error > max_error
+    assert answering > 500
+    assert broken / 1000 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 1000)

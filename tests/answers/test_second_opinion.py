@@ -1,0 +1,157 @@
+"""A forest on measurements beside the network: what it adds, where it travels, and what is refused."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import wbc
+from wbc.answers.checkpoint import load_network, save_model
+from wbc.answers.predictor import Predictor
+from wbc.answers.second_opinion import SecondOpinion
+from wbc.errors import CheckpointError
+from wbc.images.standard_view import standard_view
+from wbc.labels import CLASSES
+from wbc.loading.augment import Augment
+from wbc.loading.labelled_images import Cells
+from wbc.network.backbone import Backbone
+from wbc.network.network import Network
+from wbc.synthetic.draw import LABS, draw_cell
+from wbc.training.fit_second_opinion import _chosen, fit_second_opinion
+
+SIDE = 96
+
+
+def pictures(count, seed, lab=0):
+    rng = np.random.default_rng(seed)
+    drawn = [draw_cell(name, list(LABS.values())[lab], rng)[0] for name in CLASSES for _ in range(count)]
+    labels = [name for name in CLASSES for _ in range(count)]
+    return [standard_view(picture, SIDE, stain=True).pixels for picture in drawn], labels
+
+
+def stacked(images):
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+
+
+@pytest.fixture(scope="module")
+def opinion():
+    return fit_second_opinion(Cells(*pictures(30, 0), CLASSES, Augment([])), 2.0, 0, seed=0)
+
+
+@pytest.fixture
+def network(opinion):
+    torch.manual_seed(0)
+    network = Network(Backbone("tf_efficientnet_lite0", SIDE), CLASSES, [8]).eval()
+    network.second_opinion = opinion
+    return network
+
+
+@pytest.mark.parametrize(("lab", "least"), [(0, 0.8), (1, 0.5), (2, 0.5)])
+def test_it_knows_cells_that_it_has_not_seen_in_other_labs_too(opinion, lab, least):
+    """Chance is 0.2."""
+    images, labels = pictures(8, 1, lab)
+    logits = opinion.logits(stacked(images))
+    assert (logits <= 0).all()
+    right = [CLASSES[index] == label for index, label in zip(logits.argmax(dim=1), labels, strict=True)]
+    assert np.mean(right) >= least
+
+
+def test_the_weight_is_that_of_its_smoothed_log_probabilities(opinion):
+    pixels = stacked(pictures(2, 2)[0])
+    probabilities = (opinion.logits(pixels) / 2).exp()
+    torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(10))
+    assert probabilities.min() >= 0.1 / 5 - 1e-6
+    heavier = SecondOpinion(6.0, opinion.forest)
+    torch.testing.assert_close(heavier.logits(pixels), 3 * opinion.logits(pixels))
+
+
+def test_without_a_cell_all_classes_lose_alike(opinion):
+    images, _ = pictures(1, 3)
+    images[2] = np.full_like(images[2], 240)
+    logits = opinion.logits(stacked(images))
+    torch.testing.assert_close(logits[2], torch.full((5,), 2 * np.log(0.2), dtype=torch.float32))
+    torch.testing.assert_close(logits[1], opinion.logits(stacked(images[1:2]))[0])
+
+
+def test_answers_join_both_and_the_network_alone_stays_as_it_is(network, opinion):
+    images, _ = pictures(1, 4)
+    pixels = stacked(images)
+    predictor = Predictor(network)
+    with torch.inference_mode():
+        alone = network(pixels)
+    features, logits = predictor.outputs(pixels)
+    torch.testing.assert_close(logits, alone + opinion.logits(pixels))
+    torch.testing.assert_close(features, network.features(pixels).detach())
+    answers = predictor.predict(images)
+    np.testing.assert_allclose(answers.probabilities, logits.softmax(dim=1), atol=1e-6)
+    assert network.answered_by == "a second opinion by measurements of the cell"
+    network.second_opinion = None
+    assert network.answered_by == ""
+    torch.testing.assert_close(predictor.outputs(pixels)[1], alone)
+
+
+def test_it_travels_with_the_model(network, tmp_path):
+    save_model(network, tmp_path / "model.ckpt", {})
+    images, _ = pictures(1, 5)
+    np.testing.assert_allclose(
+        wbc.load(tmp_path / "model.ckpt").predict(images).probabilities,
+        Predictor(network).predict(images).probabilities,
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (lambda told: told["second_opinion"].pop("weight"), "weight"),
+        (lambda told: told["second_opinion"].update(weight=float("nan")), "weight nan"),
+        (lambda told: told["second_opinion"].update(weight=10**400), "weight 1000"),
+        (lambda told: told["second_opinion"].update(forest=3), "of another version"),
+        (lambda told: told["second_opinion"]["forest"].update(feature=3), "whose feature is not"),
+        (lambda told: told["second_opinion"]["forest"]["left"].zero_(), "paths that do not end"),
+        (lambda told: told.update(view_version="0"), "version 0 of model.standardise"),
+    ],
+)
+def test_a_file_with_another_is_refused(network, tmp_path, changed, named):
+    save_model(network, tmp_path / "model.ckpt", {})
+    content = torch.load(tmp_path / "model.ckpt", weights_only=True)
+    changed(content["wbc"])
+    torch.save(content, tmp_path / "model.ckpt")
+    with pytest.raises(CheckpointError, match=re.escape(named)):
+        load_network(tmp_path / "model.ckpt")
+
+
+def test_a_model_from_before_has_none(network, tmp_path):
+    save_model(network, tmp_path / "model.ckpt", {})
+    content = torch.load(tmp_path / "model.ckpt", weights_only=True)
+    del content["wbc"]["second_opinion"]
+    torch.save(content, tmp_path / "model.ckpt")
+    assert load_network(tmp_path / "model.ckpt").second_opinion is None
+
+
+def test_training_pictures_without_cells_give_none_and_this_is_said(caplog):
+    empty = [np.full((SIDE, SIDE, 3), 240, np.uint8)] * 6
+    cells = Cells(empty, ["Basophil", "Monocyte"] * 3, CLASSES)
+    assert fit_second_opinion(cells, 1.0, 0, seed=0) is None
+    assert "no training picture of Basophil, Monocyte has a cell" in caplog.text
+
+
+def test_of_many_cells_those_of_rare_classes_are_all_measured(monkeypatch):
+    monkeypatch.setattr("wbc.training.fit_second_opinion._IMAGES", 20)
+    labels = torch.tensor([0] * 50 + [1] * 4 + [2] * 30)
+    chosen = _chosen(labels, seed=0)
+    assert torch.bincount(labels[chosen]).tolist() == [8, 4, 8]
+    assert len(set(chosen)) == 20
+    assert sorted(_chosen(labels[:15], seed=0)) == list(range(15))
+    assert (
+        _chosen(labels[:15], seed=0)
+        == torch.randperm(15, generator=torch.Generator().manual_seed(0)).tolist()
+    )
+
+
+def test_it_is_the_same_however_many_processes_measure():
+    cells = Cells(*pictures(6, 6), CLASSES, Augment([]))
+    alone, helped = (fit_second_opinion(cells, 1.0, workers, seed=3).forest for workers in (0, 2))
+    for one, other in zip(alone.state().values(), helped.state().values(), strict=True):
+        assert torch.equal(one, other)

@@ -1,0 +1,90 @@
+"""The list of images on disk: every way to name them, and memory that does not grow."""
+
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from wbc.datasets.image_list import ImageList, Listed, write_list
+from wbc.errors import DataError
+
+
+@pytest.fixture
+def tree(tmp_path) -> Path:
+    for name in ("b/2.png", "a/1.JPG", "a/deep/3.tif", "a/.hidden.png", ".cache/4.png", "a/notes.txt"):
+        (tmp_path / "cells" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cells" / name).touch()
+    return tmp_path / "cells"
+
+
+def listed(given: str | Path, tmp_path: Path, group: str | None = None) -> list[Listed]:
+    file = tmp_path / "list.jsonl"
+    write_list(str(given), group, file)
+    images = ImageList(file, 2)
+    found = [image for number in range(len(images)) for image in images.batch(number)]
+    assert len(found) == images.images
+    return found
+
+
+def test_a_folder_in_order_without_hidden_files(tree, tmp_path):
+    expected = [("a/1.JPG", "a"), ("a/deep/3.tif", "a/deep"), ("b/2.png", "b")]
+    assert listed(tree, tmp_path, "folder") == [Listed(f"{tree}/{name}", group) for name, group in expected]
+
+
+def test_a_pattern_an_image_and_lists_name_the_same(tree, tmp_path):
+    one = Listed(f"{tree}/a/1.JPG", "")
+    assert listed(f"{tree}/**/1.*", tmp_path) == [one]
+    assert listed(tree / "a/1.JPG", tmp_path) == [one]
+    (tree / "list.txt").write_text("\ufeffa/1.JPG\n\n")
+    assert listed(tree / "list.txt", tmp_path) == [one]
+    (tree / "list.csv").write_text("slide,path\nS 7,a/1.JPG\n")
+    assert listed(tree / "list.csv", tmp_path) == [one]
+    assert listed(tree / "list.csv", tmp_path, "slide") == [Listed(one.path, "S 7")]
+    assert listed(tree / "list.csv", tmp_path, "folder") == [Listed(one.path, "a")]
+
+
+def test_names_of_any_bytes_and_line_breaks_survive(tmp_path):
+    folder = tmp_path / "cells"
+    folder.mkdir()
+    names = [b"line\nbreak.png", b"\xff\xfe.png", "Zelle ä.png".encode()]
+    for name in names:
+        (Path(str(folder)) / name.decode(errors="surrogateescape")).touch()
+    found = listed(folder, tmp_path)
+    assert {Path(image.path).name.encode(errors="surrogateescape") for image in found} == set(names)
+
+
+@pytest.mark.parametrize(
+    ("given", "content", "group", "message"),
+    [
+        ("nothing", None, None, "no such file or folder"),
+        ("empty/", None, None, "nothing that ends in"),
+        ("list.csv", "file\na.png\n", None, "lacks the column path; its header is 'file'"),
+        ("list.csv", "path\na.png\n", "slide", "lacks the column slide"),
+        ("list.csv", "path,slide\na.png,1\n ,1\n", None, "line 3: no path"),
+        ("list.txt", "a.png\n", "slide", "only a list in a .csv has columns"),
+        ("list.txt", "\n", None, "nothing that ends in"),
+    ],
+)
+def test_what_cannot_be_used_is_named(tmp_path, given, content, group, message):
+    if given == "empty/":
+        (tmp_path / given).mkdir()
+    elif content is not None:
+        (tmp_path / given).write_text(content)
+    with pytest.raises(DataError, match=message):
+        write_list(str(tmp_path / given), group, tmp_path / "list.jsonl")
+    assert not (tmp_path / "list.jsonl").exists()
+
+
+def test_memory_does_not_hold_the_names(tmp_path):
+    count = 50_000
+    names = (f"a_rather_long_folder/{number:06d}.png\n" for number in range(count))
+    (tmp_path / "list.txt").write_text("".join(names))
+    tracemalloc.start()
+    write_list(str(tmp_path / "list.txt"), None, tmp_path / "list.jsonl")
+    images = ImageList(tmp_path / "list.jsonl", 32)
+    last = images.batch(len(images) - 1)[-1]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert images.images == count
+    assert last.path.endswith(f"{count - 1:06d}.png")
+    assert peak < count * 20  # bytes; the names alone are twice as long

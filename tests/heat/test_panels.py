@@ -1,0 +1,213 @@
+"""Panels and contact sheets: what is drawn where, what is said of empty maps, and that names fit."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from wbc.heat.panels import ContactSheet, Decision, panel, write_picture
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+RIGHT = Decision("Monocyte", 0.9, "Monocyte")
+WRONG = Decision("Monocyte", 0.9, "Lymphocyte")
+LONG = "Immature granulocyte (promyelocyte, myelocyte, metamyelocyte) of uncertain kind, toxic form"
+
+
+def spot(row: int, column: int, side: int = 40) -> np.ndarray:
+    rows, columns = np.mgrid[:side, :side]
+    return np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 30).astype(np.float32)
+
+
+def tile(drawn: np.ndarray, index: int) -> np.ndarray:
+    left, top = 8 + index * 232, drawn.shape[0] - 8 - 224
+    return drawn[top : top + 224, left : left + 224].astype(int)
+
+
+def colourfulness(pixels: np.ndarray) -> np.ndarray:
+    return pixels.max(axis=-1) - pixels.min(axis=-1)
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """All texts drawn, in order."""
+    texts, inside = [], []
+    draw = ImageDraw.ImageDraw.text
+
+    def record(self, place, text, *rest, **options):
+        if not inside:  # some releases of Pillow draw several lines by calling this for each
+            texts.append(text)
+        inside.append(text)
+        draw(self, place, text, *rest, **options)
+        inside.pop()
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", record)
+    return texts
+
+
+def test_a_panel_holds_the_image_and_its_heat_where_it_is():
+    drawn = panel(IMAGE, {"Grad-CAM": spot(10, 30), "other": spot(30, 10)}, RIGHT)
+    assert drawn.dtype == np.uint8
+    large = np.asarray(Image.fromarray(IMAGE).resize((224, 224), Image.Resampling.BILINEAR), int)
+    assert np.abs(tile(drawn, 0) - large).mean() < 2
+    for index, (row, column) in {1: (10, 30), 2: (30, 10)}.items():
+        colour = colourfulness(tile(drawn, index)).astype(float)
+        hottest = np.unravel_index(colour.argmax(), colour.shape)
+        assert np.abs(np.array(hottest) - (np.array([row, column]) + 0.5) * 5.6).max() < 12
+        assert colourfulness(tile(drawn, index))[-30:, -30:].max() <= 2, "the image is grey without heat"
+
+
+def test_the_strength_of_a_map_does_not_matter_only_its_shape():
+    weak, strong = (panel(IMAGE, {"a": factor * spot(20, 20)}, RIGHT) for factor in (1e-20, 1e20))
+    assert np.abs(weak.astype(int) - strong).max() <= 2
+
+
+def test_the_size_of_a_panel_depends_on_the_number_of_maps_alone():
+    small = panel(IMAGE, {"a": spot(3, 3), "b": "no memory"}, WRONG)
+    large = panel(
+        np.zeros((480, 480, 3), np.uint8),
+        {"a": spot(3, 3, 480), "b": spot(9, 9, 480)},
+        Decision(LONG, 0.4, target="B"),
+    )
+    assert small.shape == large.shape
+
+
+@pytest.mark.parametrize(
+    ("heat", "message"),
+    [
+        (np.zeros((40, 40), np.float32), "no positive heat"),
+        (np.full((40, 40), np.nan, np.float32), "failed: the heat is not finite"),
+        (np.where(spot(20, 20) == 1, np.inf, 0).astype(np.float32), "failed: the heat is not finite"),
+        ("out of memory", "failed: out of memory"),
+    ],
+)
+def test_a_map_with_nothing_to_see_says_so_over_the_dimmed_image(written, heat, message):
+    drawn = panel(IMAGE, {"Grad-CAM": spot(20, 20), "Score-CAM": heat}, RIGHT)
+    assert [text.replace("\n", " ") for text in written if "heat" in text or "failed" in text] == [message]
+    empty = tile(drawn, 2)
+    assert empty[:80].min() > 170, "dimmed"
+    assert empty[:80].std() > 5, "yet the cell is still seen"
+    assert empty[90:130].min() < 60, "and the message stands in the middle"
+    assert tile(drawn, 1)[:80].min() < 60
+
+
+def test_a_panel_names_the_decision_and_marks_a_wrong_one_in_words_and_by_a_frame(written):
+    right, wrong = panel(IMAGE, {"a": spot(9, 9)}, RIGHT), panel(IMAGE, {"a": spot(9, 9)}, WRONG)
+    assert written[:4] == ["RIGHT", "predicted Monocyte  90.0 %", "true class Monocyte", "image"]
+    assert "WRONG" in written
+    assert "true class Lymphocyte" in written
+    for drawn, brightness in ((right, 255), (wrong, 0)):
+        edges = [drawn[:3, :, 2], drawn[-3:, :, 2], drawn[:, :3, 2], drawn[:, -3:, 2]]
+        assert all((edge == brightness).all() for edge in edges)
+
+
+def test_an_unknown_true_class_is_neither_right_nor_wrong_and_another_target_is_named(written):
+    panel(IMAGE, {"a": spot(9, 9)}, Decision("Monocyte", 0.9, target="Monocyte"))
+    assert written[:2] == ["predicted Monocyte  90.0 %", "true class not known"]
+    written.clear()
+    panel(IMAGE, {"a": spot(9, 9)}, Decision("Monocyte", 0.9, target="Basophil"))
+    assert written[1] == "true class not known   ·   heat shown for Basophil"
+
+
+@pytest.mark.parametrize(
+    ("probability", "text"), [(1.0, "100.0 %"), (0.99951, ">99.9 %"), (0.9994, "99.9 %"), (0.2, "20.0 %")]
+)
+def test_a_probability_is_not_rounded_to_certainty(probability, text):
+    assert Decision("Monocyte", probability).percent == text
+
+
+def test_names_of_any_length_stay_in_their_place(written):
+    decision = Decision(LONG, 0.612, f"{LONG} 2", f"{LONG} 3")
+    drawn = panel(IMAGE, {LONG: spot(9, 9), f"{LONG} 2": "W" * 500}, decision)
+    assert any(text.endswith("form  61.2 %") for text in written), "the end of a name tells classes apart"
+    assert any("heat shown for Imm" in text and text.endswith("3") for text in written)
+    title, headings = drawn[4:48], drawn[52:70]
+    assert (title[:, -8:-4] == 255).all(), "nothing runs out at the right"
+    for left in (232, 464):
+        assert (headings[:, left + 1 : left + 7] == 255).all(), "headings keep apart"
+    assert (tile(drawn, 2)[:, :3] > 170).all(), "the message stays inside"
+
+
+def test_line_breaks_in_a_name_do_not_make_lines(written):
+    panel(IMAGE, {"a": spot(9, 9)}, Decision("two\nlines", 0.5))
+    assert "predicted two lines  50.0 %" in written
+
+
+@pytest.mark.parametrize(
+    ("image", "maps", "message"),
+    [
+        (IMAGE, {}, "at least one map"),
+        (IMAGE[..., 0], {"a": spot(9, 9)}, r"uint8 \(40, 40\)"),
+        (IMAGE / 255, {"a": spot(9, 9)}, "float64"),
+        (IMAGE, {"a": spot(9, 9, 20)}, r"a: the map is \(20, 20\) over an image of \(40, 40\)"),
+        (IMAGE, {"a": spot(9, 9) - 0.5}, r"a: negative heat \(-0.5\)"),
+    ],
+)
+def test_what_is_no_explained_image_is_refused(image, maps, message):
+    with pytest.raises(ValueError, match=message):
+        panel(image, maps, RIGHT)
+
+
+def sheet(decisions, **options) -> ContactSheet:
+    made = ContactSheet("TestA", "Grad-CAM", **options)
+    for decision in decisions:
+        made.add(decision, lambda: (IMAGE, spot(9, 9)))
+    return made
+
+
+def test_a_sheet_groups_by_true_class_errors_first_and_counts_all(written):
+    stream = [RIGHT] * 5 + [WRONG] + [Decision("Basophil", 0.7, "Monocyte")] + [Decision("Eosinophil", 0.6)]
+    sheet(stream, each=3).draw()
+    assert written[2:] == [
+        "true class Lymphocyte: 1 of 1, 1 wrong",
+        "✗ Monocyte 90.0 %",
+        "true class Monocyte: 3 of 6, 1 wrong",
+        "✗ Basophil 70.0 %",
+        "Monocyte 90.0 %",
+        "Monocyte 90.0 %",
+        "true class not known, predicted Eosinophil: 1 of 1",
+        "Eosinophil 60.0 %",
+    ]
+
+
+def test_a_sheet_keeps_few_thumbnails_however_many_images_come():
+    few, many = sheet([RIGHT] * 8), sheet([RIGHT] * 800)
+    assert few.draw().shape == many.draw().shape
+    assert sum(len(thumbs) for group in many._groups.values() for thumbs in group.kept.values()) == 8
+
+
+def test_a_sheet_says_which_class_the_heat_is_for_and_where_there_is_none(written):
+    made = sheet([Decision("Monocyte", 0.5, "Monocyte", "Basophil")])
+    made.add(RIGHT, lambda: (IMAGE, np.zeros((40, 40), np.float32)))
+    made.draw()
+    assert written.count("heat for Basophil") == 1
+    assert written.count("no positive\nheat") == 1
+
+
+def test_long_names_keep_inside_their_column_of_the_sheet():
+    drawn = sheet([Decision(LONG, 0.5, LONG, f"{LONG} 2")] * 8).draw()
+    bottom = drawn[-60:]
+    for gap in range(12, drawn.shape[1], 206):
+        assert (bottom[-40:, gap - 10 : gap - 1] == 255).all()
+
+
+def test_heat_is_asked_for_only_where_it_may_be_shown():
+    made, looks = ContactSheet("TestA", "Grad-CAM", each=2), []
+    for number in range(9):
+        made.add(RIGHT, lambda number=number: looks.append(number) or (IMAGE, spot(9, 9)))
+    assert looks == [0, 1]
+
+
+def test_an_empty_sheet_is_refused():
+    with pytest.raises(ValueError, match="empty"):
+        ContactSheet("TestA", "Grad-CAM").draw()
+
+
+def test_pictures_are_written_whole_and_without_loss(tmp_path):
+    path = tmp_path / "panels" / "a.png"
+    write_picture(path, IMAGE)
+    with Image.open(path) as image:
+        assert np.array_equal(np.asarray(image), IMAGE)
+    made = sheet([RIGHT, WRONG])
+    made.write(tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as image:
+        assert np.array_equal(np.asarray(image), made.draw())
+    assert sorted(entry.name for entry in tmp_path.rglob("*")) == ["a.png", "panels", "sheet.png"]

@@ -1,0 +1,259 @@
+import pickle
+import struct
+import subprocess
+import sys
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers.trees import picture
+from wbc.images.decode import ImageError, decode, examine, pixel_hash, resize
+
+RGB = picture(1, 12)[:, :9]  # 12 x 9, so that swapped sides show
+GREY = RGB[..., 0]
+DEEP = np.random.default_rng(2).integers(0, 65536, (12, 9, 3), dtype=np.uint16)
+ALPHA = np.where(np.arange(9) < 4, 0, 255).astype(np.uint8) * np.ones((12, 1), np.uint8)
+OVER_WHITE = np.where(ALPHA[..., None] == 0, 255, RGB)
+
+
+def grey_to_rgb(grey):
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def save(path, array, mode=None, **options):
+    Image.fromarray(array).convert(mode).save(path, **options)
+
+
+COLOURS = RGB[:4].reshape(-1, 3)
+INDICES = (np.arange(108).reshape(12, 9) % 36).astype(np.uint8)
+
+
+def palette(path):
+    image = Image.fromarray(INDICES)
+    image.putpalette(COLOURS.tobytes())
+    image.save(path)
+
+
+def deep(path, *options):
+    """16-bit colour as OpenCV writes it, which has a coder of its own."""
+    cv2.imwrite(str(path), DEEP[..., ::-1], list(options))
+
+
+LOSSLESS = {
+    "rgb.png": (lambda path: save(path, RGB), RGB),
+    "rgb.bmp": (lambda path: save(path, RGB), RGB),
+    "rgb.tif": (lambda path: save(path, RGB), RGB),
+    "lzw.TIFF": (lambda path: save(path, RGB, compression="tiff_lzw"), RGB),
+    "grey.png": (lambda path: save(path, GREY), grey_to_rgb(GREY)),
+    "grey.bmp": (lambda path: save(path, GREY), grey_to_rgb(GREY)),
+    "grey.tif": (lambda path: save(path, GREY), grey_to_rgb(GREY)),
+    "bits.png": (lambda path: save(path, GREY // 128 * 255, "1"), grey_to_rgb(GREY // 128 * 255)),
+    "palette.png": (palette, COLOURS[INDICES]),
+    "palette.bmp": (palette, COLOURS[INDICES]),
+    "alpha.png": (lambda path: save(path, np.dstack([RGB, ALPHA])), OVER_WHITE),
+    "alpha.tif": (lambda path: save(path, np.dstack([RGB, ALPHA])), OVER_WHITE),
+    "grey_alpha.png": (
+        lambda path: save(path, np.dstack([GREY, ALPHA])),
+        np.where(ALPHA[..., None] == 0, 255, grey_to_rgb(GREY)),
+    ),
+    "cmyk.tif": (lambda path: Image.fromarray(np.dstack([255 - RGB, GREY * 0]), "CMYK").save(path), RGB),
+    "deep_grey.png": (lambda path: save(path, DEEP[..., 0]), grey_to_rgb(DEEP[..., 0] >> 8)),
+    "deep_grey.tif": (lambda path: save(path, DEEP[..., 0]), grey_to_rgb(DEEP[..., 0] >> 8)),
+    "deep.png": (deep, DEEP >> 8),
+    "deep_lzw.tif": (lambda path: deep(path, cv2.IMWRITE_TIFF_COMPRESSION, 5), DEEP >> 8),
+    "deep.tif": (lambda path: deep(path, cv2.IMWRITE_TIFF_COMPRESSION, 1), DEEP >> 8),
+}
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_lossless_formats_give_the_very_pixels(tmp_path, name):
+    write, expected = LOSSLESS[name]
+    write(tmp_path / name)
+    rgb = decode(tmp_path / name)
+    assert rgb.dtype == np.uint8
+    np.testing.assert_array_equal(rgb, expected)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_jpeg(tmp_path, mode):
+    smooth = np.linspace([200, 90, 160], [240, 200, 250], 64 * 48).reshape(64, 48, 3).astype(np.uint8)
+    Image.fromarray(smooth).convert(mode).save(tmp_path / "cell.JPG", quality=100)
+    expected = np.asarray(Image.fromarray(smooth).convert(mode).convert("RGB")).astype(int)
+    assert np.abs(decode(tmp_path / "cell.JPG") - expected).max() <= 3
+
+
+def test_half_transparent_pixels_mix_with_white(tmp_path):
+    save(tmp_path / "half.png", np.dstack([RGB, np.full((12, 9), 128, np.uint8)]))
+    expected = RGB * (128 / 255) + 255 * (127 / 255)
+    assert np.abs(decode(tmp_path / "half.png") - expected).max() <= 1
+
+
+def test_white_is_zero_in_16_bit_grey(tmp_path):
+    tags = {262: 0}
+    Image.fromarray(DEEP[..., 0]).save(tmp_path / "inverse.tif", tiffinfo=tags)
+    with Image.open(tmp_path / "inverse.tif") as image:
+        assert image.tag_v2[262] == 0
+    np.testing.assert_array_equal(decode(tmp_path / "inverse.tif"), grey_to_rgb(255 - (DEEP[..., 0] >> 8)))
+
+
+# EXIF 2.3, orientation: what turns the stored picture upright.
+UPRIGHT = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("stored", [RGB, GREY, DEEP[..., 0]], ids=["rgb", "grey", "deep"])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_rotation_is_applied(tmp_path, stored, suffix, orientation):
+    """Pillow 13 scrambles grey TIFF files with a rotation of 90 degrees that it opens by path."""
+    image = Image.fromarray(stored)
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / f"turned.{suffix}", exif=exif)
+    eight_bit = (stored >> 8).astype(np.uint8) if stored.dtype == np.uint16 else stored
+    expected = UPRIGHT[orientation](eight_bit)
+    rgb = decode(tmp_path / f"turned.{suffix}")
+    np.testing.assert_array_equal(rgb, expected if expected.ndim == 3 else grey_to_rgb(expected))
+
+
+def test_a_phones_jpeg_with_a_preview_is_its_first_picture(tmp_path):
+    first, preview = Image.new("RGB", (32, 32), "red"), Image.new("RGB", (8, 8), "blue")
+    first.save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=[preview])
+    rgb = decode(tmp_path / "phone.jpg")
+    assert rgb.shape == (32, 32, 3)
+    assert rgb[0, 0, 0] > 200 > rgb[0, 0, 2]
+
+
+def _png_bomb(path):
+    """A valid header of 100,000 x 100,000 pixels and next to nothing behind it."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")))
+
+
+def _truncated(path, **options):
+    save(path, picture(3, 64), **options)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+
+
+def _planes(path):
+    """16-bit colour in separate planes: three strips, one each."""
+    planes = [DEEP[..., i].astype("<u2").tobytes() for i in range(3)]
+    start = 8 + 2 + 10 * 12 + 4
+    bits, offsets, counts = start, start + 6, start + 18
+    data = start + 30
+    at = [data + i * len(planes[0]) for i in range(3)]
+    tags = [
+        *[(256, 3, 1, 9), (257, 3, 1, 12), (258, 3, 3, bits), (259, 3, 1, 1), (262, 3, 1, 2)],
+        *[(273, 4, 3, offsets), (277, 3, 1, 3), (278, 3, 1, 12), (279, 4, 3, counts), (284, 3, 1, 2)],
+    ]
+    path.write_bytes(
+        b"II*\0" + struct.pack("<IH", 8, 10) + b"".join(struct.pack("<HHII", *tag) for tag in tags)
+        + struct.pack("<I", 0) + struct.pack("<3H", 16, 16, 16) + struct.pack("<3I", *at)
+        + struct.pack("<3I", *[len(plane) for plane in planes]) + b"".join(planes)
+    )  # fmt: skip
+
+
+def _pages(path):
+    pages = [Image.fromarray(RGB), Image.fromarray(RGB)]
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+
+
+BAD = {
+    "missing.png": (lambda path: None, "No such file"),
+    "folder.png": (lambda path: path.mkdir(), "Is a directory"),
+    "empty.jpg": (lambda path: path.write_bytes(b""), "empty"),
+    "text.png": (lambda path: path.write_text("no image at all"), "no JPEG, PNG, BMP or TIFF"),
+    "gif.png": (lambda path: save(path, GREY, format="GIF"), "no JPEG, PNG, BMP or TIFF"),
+    "cut.jpg": (_truncated, "damaged"),
+    "cut.png": (_truncated, "damaged"),
+    "cut.bmp": (_truncated, "damaged"),
+    "cut_lzw.tif": (lambda path: _truncated(path, compression="tiff_lzw"), "copy it again"),
+    "cut.tif": (_truncated, "copy it again"),
+    "bomb.png": (_png_bomb, "too large"),
+    "pages.tif": (_pages, "holds 2 pages"),
+    "pages.png": (_pages, "holds 2 pages"),
+    "float.tif": (lambda path: save(path, GREY.astype(np.float32)), "32 bits a sample"),
+    "int.tif": (lambda path: save(path, GREY.astype(np.int32)), "32 bits a sample"),
+    "planes.tif": (_planes, "separate planes"),
+    "clear.png": (lambda path: save(path, np.dstack([RGB, GREY * 0])), "wholly transparent"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_bad_files_are_refused_with_path_and_reason(tmp_path, name):
+    write, reason = BAD[name]
+    write(tmp_path / name)
+    with pytest.raises(ImageError, match=reason) as caught:
+        decode(tmp_path / name)
+    assert str(caught.value).startswith(f"{tmp_path / name}: ")
+    assert ";" in caught.value.reason  # what; the mend
+    assert examine(str(tmp_path / name)) == ("", caught.value.reason)
+
+
+def test_the_size_limit_holds_from_the_header_on(tmp_path, monkeypatch):
+    save(tmp_path / "cell.png", RGB)
+    monkeypatch.setattr("wbc.images.decode.MAX_PIXELS", RGB[..., 0].size)
+    decode(tmp_path / "cell.png")
+    monkeypatch.setattr("wbc.images.decode.MAX_PIXELS", RGB[..., 0].size - 1)
+    with pytest.raises(ImageError, match="9 x 12 pixels, more than the 107 accepted"):
+        decode(tmp_path / "cell.png")
+
+
+def test_an_image_error_survives_the_way_between_processes():
+    problem = pickle.loads(pickle.dumps(ImageError("a.png", "damaged")))
+    assert (problem.path, problem.reason, str(problem)) == ("a.png", "damaged", "a.png: damaged")
+
+
+def test_shrinking_averages_areas():
+    rgb = picture(4, 24)
+    expected = rgb.reshape(8, 3, 8, 3, 3).mean(axis=(1, 3))
+    assert np.abs(resize(rgb, 8) - expected).max() <= 0.5 + 1e-6
+
+
+@pytest.mark.parametrize("shape", [(363, 360), (10, 50), (50, 10), (1, 1), (32, 32)])
+def test_resize_squashes_any_shape(shape):
+    rgb = np.full((*shape, 3), (10, 120, 250), np.uint8)
+    small = resize(rgb, 32)
+    assert small.shape == (32, 32, 3)
+    assert (small == (10, 120, 250)).all()
+
+
+def test_enlarging_does_not_overshoot():
+    edge = np.zeros((8, 8, 3), np.uint8)
+    edge[:, 4:], edge[:, :4] = 200, 100
+    large = resize(edge, 32)
+    assert (large.min(), large.max()) == (100, 200)
+
+
+def test_resize_leaves_the_right_size_alone():
+    np.testing.assert_array_equal(resize(picture(5, 16), 16), picture(5, 16))
+
+
+def test_pixel_hash_tells_pixels_and_shape_only(tmp_path):
+    save(tmp_path / "a.png", RGB)
+    save(tmp_path / "b.tif", RGB)
+    assert pixel_hash(decode(tmp_path / "a.png")) == pixel_hash(decode(tmp_path / "b.tif")) == pixel_hash(RGB)
+    other = RGB.copy()
+    other[0, 0, 0] ^= 1
+    assert len({pixel_hash(RGB), pixel_hash(other), pixel_hash(RGB.reshape(9, 12, 3))}) == 3
+
+
+def test_worker_processes_need_not_import_torch_or_pandas():
+    code = "import sys, wbc.images.decode; print({'torch', 'pandas'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"

@@ -1,0 +1,227 @@
+"""predict.py: every file has its row or its reason, however the run was cut up."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+import wbc
+from tests.helpers.places import ROOT
+from wbc.answers.checkpoint import save_model
+from wbc.answers.rule import ANSWERED, UNCERTAIN, UNKNOWN, fit_rule
+from wbc.errors import ConfigError
+from wbc.network.backbone import Backbone
+from wbc.network.network import Network
+from wbc.predicting.job import predict
+from wbc.settings.predict import PredictConfig
+from wbc.settings.train import AbstainConfig
+from wbc.synthetic.draw import LABS, draw_cell
+
+CLASSES = ["Basophil", "Monocyte", "Neutrophil"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A model, 70 images on two slides, and three files that are none."""
+    folder = tmp_path_factory.mktemp("place")
+    torch.manual_seed(0)
+    network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES).eval()
+    rng = np.random.default_rng(0)
+    for number in range(70):
+        path = folder / "images" / f"slide_{number % 2}" / f"{number:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8)).resize((48, 48)).save(path)
+    (folder / "images" / "slide_0" / "broken.png").write_bytes(b"no picture")
+    (folder / "images" / "slide_1" / "empty.jpg").touch()
+    (folder / "images" / "slide_1" / "notes.txt").write_text("not an image, and not taken for one")
+    predictor = wbc.answers.predictor.Predictor(network)
+    noise = torch.from_numpy(rng.integers(0, 256, (40, 3, 64, 64), np.uint8))
+    features, logits = predictor.outputs(noise)
+    rule = fit_rule(features, logits, logits.argmax(dim=1), AbstainConfig(0.2, 0.9, "knn", 0.95))
+    save_model(network, folder / "model.ckpt", {}, rule)
+    return folder
+
+
+def settings(place: Path, output: Path, **changed) -> PredictConfig:
+    values = {
+        "checkpoint": str(place / "model.ckpt"),
+        "images": str(place / "images"),
+        "output": str(output),
+        "table": "predictions.csv",
+        "group": "folder",
+        "batch_size": 2,
+        "workers": 0,
+        "accelerator": "cpu",
+        "devices": 1,
+        "num_nodes": 1,
+    }
+    return PredictConfig(**values | changed)
+
+
+@pytest.fixture(scope="module")
+def run(place, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    assert predict(settings(place, folder), folder) == 2
+    return folder
+
+
+def test_every_file_has_a_row_or_a_reason(place, run):
+    table = pd.read_csv(run / "predictions.csv")
+    with (run / "errors.csv").open() as file:
+        errors = {Path(row["path"]).name: row["reason"] for row in csv.DictReader(file)}
+    assert set(errors) == {"broken.png", "empty.jpg"}
+    assert "empty" in errors["empty.jpg"]
+    files = sorted(str(path) for path in (place / "images").rglob("*.png") if path.name != "broken.png")
+    assert table["path"].tolist() == files
+    assert not (run / "parts").exists()
+
+
+def test_rows_are_what_the_predictor_answers(place, run):
+    table = pd.read_csv(run / "predictions.csv")
+    answers = wbc.load(place / "model.ckpt").predict(table["path"].tolist())
+    assert table["prediction"].tolist() == answers.labels
+    assert table["status"].tolist() == answers.status
+    assert table["set"].tolist() == [" | ".join(names) for names in answers.sets]
+    np.testing.assert_allclose(table[CLASSES], answers.probabilities, atol=1e-5)
+    np.testing.assert_allclose(table["score"], answers.scores, rtol=1e-4)
+    assert table["cell_found"].isna().all()  # this model looks for none
+    assert answers.cell_found == [None] * len(table)
+
+
+def test_a_model_that_standardises_says_where_it_found_no_cell(tmp_path):
+    network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES, standardise=["size", "field"]).eval()
+    save_model(network, tmp_path / "model.ckpt", {})
+    (tmp_path / "images").mkdir()
+    cell = draw_cell("Monocyte", LABS["lab_a"], np.random.default_rng(0), 96)[0]
+    for name, pixels in (("a_cell", cell), ("b_empty", np.full((96, 96, 3), 230, np.uint8))):
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{name}.png")
+    (tmp_path / "images" / "c_broken.png").write_bytes(b"no picture")
+    folder = tmp_path / "run"
+    assert predict(settings(tmp_path, folder, group=None), folder) == 1
+    table = pd.read_csv(folder / "predictions.csv")
+    assert table["cell_found"].tolist() == ["yes", "no"]
+    answers = wbc.load(tmp_path / "model.ckpt").predict(table["path"].tolist())
+    assert answers.cell_found == [True, False]
+    np.testing.assert_allclose(table[CLASSES], answers.probabilities, atol=1e-5)
+
+
+def test_the_differential_counts_each_slide(run):
+    table = pd.read_csv(run / "predictions.csv")
+    record = json.loads((run / "differential.json").read_text())
+    assert list(record["groups"]) == ["slide_0", "slide_1"]
+    for name, rows in table.groupby("group"):
+        one = record["groups"][name]
+        assert one["images"] == len(rows) + 1
+        assert one["status"] == rows["status"].value_counts().to_dict()
+        found = {label: shares["count"] for label, shares in one["all"]["classes"].items()}
+        assert found == rows["prediction"].value_counts().reindex(CLASSES, fill_value=0).to_dict()
+    answered = record["total"]["answered"]
+    assert answered["images"] == (table["status"] == ANSWERED).sum()
+    assert set(record["total"]["status"]) <= {ANSWERED, UNCERTAIN, UNKNOWN}
+
+
+@pytest.mark.parametrize("batches", [1, 17])
+def test_an_interrupted_run_goes_on_without_repeating_or_losing_a_row(
+    place, run, tmp_path, monkeypatch, batches
+):
+    answer, calls = wbc.answers.predictor.Predictor.answer, []
+
+    def stop_in_the_middle(self, pixels, found):
+        if len(calls) == batches:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return answer(self, pixels, found)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wbc.answers.predictor.Predictor, "answer", stop_in_the_middle)
+        with pytest.raises(KeyboardInterrupt):
+            predict(settings(place, tmp_path), tmp_path)
+    assert not (tmp_path / "predictions.csv").exists()
+    assert predict(settings(place, tmp_path), tmp_path) == 2
+    for name in ("predictions.csv", "errors.csv"):
+        assert (tmp_path / name).read_bytes() == (run / name).read_bytes()
+    monkeypatch.setattr("wbc.predicting.job.load_model", None)  # a finished run computes nothing
+    assert predict(settings(place, tmp_path), tmp_path) == 2
+
+
+def test_parquet_holds_the_same_rows(place, run, tmp_path):
+    predict(settings(place, tmp_path, table="predictions.parquet", workers=1), tmp_path)
+    expected = pd.read_csv(run / "predictions.csv", dtype={"cell_found": str}).fillna({"cell_found": ""})
+    found = pd.read_parquet(tmp_path / "predictions.parquet")
+    assert found.columns.tolist() == expected.columns.tolist()
+    for column in expected:
+        if column in (*CLASSES, "score"):
+            np.testing.assert_allclose(found[column], expected[column], rtol=1e-5)
+        else:
+            assert found[column].tolist() == expected[column].tolist()
+
+
+def command(place: Path, output: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    given = [f"checkpoint={place / 'model.ckpt'}", f"output={output}", "accelerator=cpu", "batch_size=2"]
+    return subprocess.run(
+        [sys.executable, "predict.py", *given, *overrides],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def test_two_processes_give_the_rows_of_one(place, run, tmp_path):
+    output = tmp_path / "out"
+    result = command(place, output, f"images={place / 'images'}", "group=folder", "devices=2")
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "2 images could not be read" in result.stdout
+    for name in ("predictions.csv", "errors.csv"):
+        assert (output / name).read_bytes() == (run / name).read_bytes()
+    left = {path.name for path in output.iterdir() if path.suffix != ".log"}
+    results = {"differential.json", "errors.csv", "predictions.csv"}
+    assert left == results | {"config.yaml", "versions.json"}
+    again = command(place, output, f"images={place / 'images'}", "group=folder")
+    assert again.returncode == 1
+    assert "finished before" in again.stdout
+    other = command(place, output, "images=elsewhere", "group=folder")
+    assert other.returncode == 1
+    assert "holds a run with images=" in other.stdout
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["images=gone"], "no such file or folder"),
+        (["images=wbc"], "nothing that ends in"),
+        (["images=tests", "table=answers.xlsx"], "expected a file name that ends in"),
+        (["images=tests", "colour=red"], "colour"),
+        (["images=tests", "checkpoint=README.md"], "cannot be read as weights"),
+    ],
+)
+def test_bad_input_is_named_and_leaves_no_result(place, tmp_path, overrides, message):
+    result = command(place, tmp_path / "out", *overrides)
+    assert result.returncode == 1
+    assert message in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "out" / "predictions.csv").exists()
+
+
+def test_a_training_checkpoint_answers_but_promises_nothing(place, tmp_path, caplog):
+    save_model(Network(Backbone("tf_efficientnet_lite0", 64), CLASSES), tmp_path / "best.ckpt", {})
+    config = settings(
+        place, tmp_path, checkpoint=str(tmp_path / "best.ckpt"), images=f"{place}/images/slide_1/00*.png"
+    )
+    assert predict(config, tmp_path) == 0
+    assert "no rule of answers" in caplog.text
+    assert set(pd.read_csv(tmp_path / "predictions.csv")["status"]) == {"not calibrated"}
+
+
+def test_processes_from_outside_must_be_those_asked_for(place, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="2 processes were started from outside"):
+        predict(settings(place, tmp_path), tmp_path)

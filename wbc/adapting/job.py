@@ -1,0 +1,117 @@
+"""The job of `adapt.py`: a head refitted to another lab's cells, where cross-validation says it helps."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from wbc.adapting.cross_validation import LabCells, out_of_fold, refitted
+from wbc.adapting.lab_cells import REST, USED, cells_manifest, different_views, lab_cells
+from wbc.adapting.report import Comparison, write_report
+from wbc.answers.checkpoint import load_model, load_provenance, save_model
+from wbc.answers.prediction_rows import predictions_table
+from wbc.answers.predictor import Predictor
+from wbc.answers.rule import fit_rule
+from wbc.datasets.manifest import used_rows, write_manifest
+from wbc.errors import CheckpointError
+from wbc.labels import names_of_model
+from wbc.network.device import chosen_device, one_thread
+from wbc.network.network import Head
+from wbc.settings import run_folder
+from wbc.settings.adapt import AdaptConfig
+from wbc.settings.train import as_plain
+from wbc.utils.files import replacing
+
+log = logging.getLogger(__name__)
+
+
+def adapt(config: AdaptConfig, folder: Path) -> int:
+    """Settle the model of `config` into the lab of its cells; returns how many of them could not be read.
+
+    The model is written to `folder` last.  Raises WbcError for settings and cells that cannot be used.
+    """
+    network, old_rule = load_model(config.checkpoint)
+    if config.abstain.outlier_score is None:
+        method = "knn" if old_rule is None else old_rule.outlier_score.method
+        config = replace(config, abstain=replace(config.abstain, outlier_score=method))
+    predictor = Predictor(network.to(chosen_device(config.device)))
+    classes = network.classes
+    provenance = load_provenance(config.checkpoint)
+    manifest = cells_manifest(config, names_of_model(classes, provenance))
+    write_manifest(manifest, folder / run_folder.MANIFEST)
+    readable = used_rows(manifest)
+    rows, rest = (readable[readable["split"] == name] for name in (USED, REST))
+    (folder / "rest.csv").unlink(missing_ok=True)  # of a stopped run with other settings
+    if len(rest):
+        with replacing(folder / "rest.csv") as beside:
+            rest[["path", "label"]].to_csv(beside, index=False)
+    elif config.measure_rest:
+        log.warning("measure_rest: every cell is drawn, and none left to measure on; lower per_class")
+    views = different_views(config.views, network.test_time)
+    cells = _cells(rows, predictor, views, config.batch_size)
+    old = copy.deepcopy(network.head).cpu().requires_grad_(False)
+    try:
+        with one_thread():
+            honest = out_of_fold(old, cells, config.strength, config.folds, config.seed)
+    except ValueError as error:
+        raise CheckpointError(f"{config.checkpoint}: {error}") from error
+    comparison = Comparison(cells.logits(old), honest, cells.labels, classes)
+    helps = comparison.helps()
+    with one_thread():
+        new = refitted(old, cells, config.strength) if helps else old
+    logits = comparison.after if helps else comparison.before
+    rule = fit_rule(cells.views[:, 0], logits, cells.labels, config.abstain)
+    with replacing(folder / "out_of_fold.csv") as beside:
+        _cell_table(rows, comparison, rule.temperature, classes).to_csv(
+            beside, index=False, float_format="%.6g"
+        )
+    on_rest = _on_rest(rest, predictor, old, new, config) if config.measure_rest and len(rest) else None
+    write_report(config, folder, comparison, rule, helps, on_rest)
+    network.head = new
+    made = _provenance(provenance, config, rows, helps)
+    save_model(network, folder / run_folder.MODEL, made, rule)
+    log.info("model: %s", folder / run_folder.MODEL)
+    return int(manifest["excluded"].str.startswith("unreadable").sum())
+
+
+def _cells(rows: pd.DataFrame, predictor: Predictor, views: int, batch_size: int) -> LabCells:
+    labels = torch.tensor([predictor.classes.index(label) for label in rows["label"]])
+    return lab_cells(predictor, rows["path"].tolist(), labels, views, batch_size)
+
+
+def _cell_table(
+    rows: pd.DataFrame, comparison: Comparison, temperature: float, classes: list[str]
+) -> pd.DataFrame:
+    """A row a cell: what the old head said, and what a head says that did not learn from it."""
+    table = predictions_table(rows, comparison.after / temperature, classes)
+    before = comparison.before.argmax(dim=1).tolist()
+    table.insert(3, "prediction_before", [classes[index] for index in before])
+    return table.drop(columns="split")
+
+
+def _on_rest(
+    rest: pd.DataFrame, predictor: Predictor, old: Head, new: Head, config: AdaptConfig
+) -> Comparison:
+    cells = _cells(rest, predictor, 1, config.batch_size)
+    return Comparison(cells.logits(old), cells.logits(new), cells.labels, predictor.classes)
+
+
+def _provenance(old: dict[str, Any], config: AdaptConfig, rows: pd.DataFrame, helps: bool) -> dict[str, Any]:
+    """That of the `old` model, and what was done to it; what was done before is kept inside."""
+    adapted = {
+        "from": config.checkpoint,
+        "helped": helps,
+        "strength": config.strength if helps else None,
+        "cells": rows[["path", "label"]].to_dict("list"),
+        "config": as_plain(config),
+        "versions": run_folder.versions(),
+    }
+    if "adapted" in old:
+        adapted["before"] = old["adapted"]
+    return old | {"adapted": adapted}

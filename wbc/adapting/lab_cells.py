@@ -1,0 +1,128 @@
+"""The cells of a new lab that a model settles in by: checked, drawn, and as features."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from wbc.adapting.cross_validation import LabCells
+from wbc.answers.averaged_views import AveragedViews
+from wbc.answers.predictor import Predictor
+from wbc.datasets import exclusions
+from wbc.datasets.checks import examine_images
+from wbc.datasets.find_images import find_images
+from wbc.datasets.manifest import COLUMNS, used_rows
+from wbc.errors import DataError
+from wbc.images.decode import decode
+from wbc.labels import ClassNames
+from wbc.settings.adapt import AdaptConfig
+
+log = logging.getLogger(__name__)
+
+USED, REST = "train", "test"  # names of splits, so that the run folder's manifest serves as any other
+_FEWEST = 5  # cells; a fold of fewer than one is none
+
+
+def cells_manifest(config: AdaptConfig, names: ClassNames) -> pd.DataFrame:
+    """The cells of `config.data`, a row each, as `wbc.datasets.manifest` has them.
+
+    split: USED, or REST if not drawn.
+
+    Files that cannot be read, copies of a cell, and a picture under two labels are left out, with the reason:
+    a copy in another fold would be measured by a head that knows it.
+    Raises DataError for cells without one of the classes in `names`, and for too few of them.
+    """
+    classes = names.classes
+    found = find_images(config.data, names, Path(config.checkpoint), "data")
+    bare = found.loc[found["label"] == "", "path"]
+    if len(bare):
+        raise DataError(
+            f"data={config.data}: {len(bare)} of {len(found)} images have no class, for no folder above them "
+            f"spells one of the model's ({', '.join(classes)}), e.g. {bare.iloc[0]}; rename the folder, "
+            "move it away, or give a table with path and label"
+        )
+    frame = pd.DataFrame({column: found.get(column, default="") for column in COLUMNS}, index=found.index)
+    examined = examine_images(frame["path"].tolist(), config.checks_dir, config.workers)
+    hashes = frame["path"].map(examined.hashes).dropna()
+    frame["identical_to"] = exclusions.identical_to(frame, hashes).reindex(frame.index).fillna("")
+    for reasons in (
+        exclusions.unreadable(frame, examined.reasons, "skip"),
+        exclusions.contradictory(frame, hashes),
+    ):
+        frame.loc[reasons.index, "excluded"] = reasons
+    used = used_rows(frame)
+    copies = used.index[hashes[used.index].duplicated()]
+    if len(copies):
+        log.warning("left out: %d copies of other cells, named in the manifest", len(copies))
+        frame.loc[copies, "excluded"] = "a copy of " + frame.loc[copies, "identical_to"]
+    drawn = used_rows(frame)
+    if config.per_class is not None:
+        drawn = drawn.sample(frac=1, random_state=config.seed).groupby("label").head(config.per_class)
+    frame["split"] = np.where(frame.index.isin(drawn.index), USED, REST)
+    _refuse_too_few(Counter(drawn["label"]), config.data, classes)
+    return frame
+
+
+def _refuse_too_few(counts: Counter[str], data: str, classes: Sequence[str]) -> None:
+    total = sum(counts.values())
+    listed = ", ".join(f"{name} {counts[name]}" for name in classes)
+    for holds, needed in (
+        (total >= _FEWEST, f"{_FEWEST} or more"),
+        (len(counts) >= 2, "two classes or more"),
+        (max(counts.values(), default=0) >= 2, "a class with two or more"),
+    ):
+        if not holds:
+            raise DataError(
+                f"data={data}: {total} cells to adapt by ({listed}), which is too few: give {needed}; about "
+                "ten of each class are enough to begin with"
+            )
+    log.info("to adapt by: %d cells (%s)", total, listed)
+    if absent := [name for name in classes if name not in counts]:
+        log.warning("no cell of %s: what the head knows of it stays, as far as it can", ", ".join(absent))
+    if single := [name for name in classes if counts[name] == 1]:
+        log.warning(
+            "a single cell of %s: held out, it is judged by a head that saw none from this lab; give more",
+            ", ".join(single),
+        )
+
+
+def different_views(asked: int, test_time: AveragedViews) -> int:
+    """How many of the turned views differ: features that are means over flips are the same for those of a
+    picture, which half a turn and all mirror images are; a quarter turn is left.  Nor more than two where
+    each is averaged over draws, for their cost: these are views enough.
+    """
+    return min(asked, 2) if test_time.flips or test_time.draws else asked
+
+
+def lab_cells(
+    predictor: Predictor, paths: Sequence[str], labels: Tensor, views: int, batch_size: int
+) -> LabCells:
+    """N files with their labels (N,): as they lie, then turned by quarters, then mirrored.
+
+    views: up to 8.  Raises ImageError for a file that has gone since it was checked.
+    """
+    prepare = predictor.network.prepare
+    head = copy.deepcopy(predictor.network.head).cpu().requires_grad_(False)
+    features, added = [], []
+    for start in tqdm(range(0, len(paths), batch_size), "computing features", unit="batch"):
+        batch = np.stack([prepare(decode(path)) for path in paths[start : start + batch_size]])
+        pixels = torch.from_numpy(batch).permute(0, 3, 1, 2)
+        turned = [predictor.outputs(view) for view in _turned(pixels, views)]
+        features.append(torch.stack([one for one, _ in turned], dim=1))
+        added.append(torch.stack([logits - head(one) for one, logits in turned], dim=1))
+    return LabCells(torch.cat(features), labels, torch.cat(added))
+
+
+def _turned(pixels: Tensor, views: int) -> Iterator[Tensor]:
+    for number in range(views):
+        turned = torch.rot90(pixels, number % 4, (2, 3))
+        yield turned.flip(3) if number >= 4 else turned

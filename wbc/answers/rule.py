@@ -1,0 +1,156 @@
+"""What is answered for an image: class, calibrated probability, prediction set, and how far to believe it.
+
+The rule behind the answers is fitted on validation images at the end of training and travels in model.ckpt.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from wbc.answers import outliers
+from wbc.answers.abstention import confidence_threshold, fewest_images
+from wbc.answers.conformal import conformal_limit, prediction_sets
+from wbc.answers.outliers import OutlierScore, outlier_score_from_state
+from wbc.answers.temperature import fit_temperature
+from wbc.settings.train import AbstainConfig
+
+log = logging.getLogger(__name__)
+
+ANSWERED, UNCERTAIN, UNKNOWN = "answered", "uncertain", "not a known cell"
+NOT_CALIBRATED = "not calibrated"  # said by a network that has no rule, such as a training checkpoint
+
+
+class Answers(NamedTuple):
+    """N answers: labels; probabilities (N, C) float32; sets of classes; status, one of the above; scores
+    (N,) float64 of strangeness, NaN where nothing was fitted; and cell_found, whether the picture was
+    brought to the standard view or, for want of a cell, taken as it is; None where the model has none.
+    """
+
+    labels: list[str]
+    probabilities: np.ndarray
+    sets: list[list[str]]
+    status: list[str]
+    scores: np.ndarray
+    cell_found: list[bool | None]
+
+
+@dataclass(frozen=True)
+class AnswerRule:
+    """Turns features and logits into answers.
+
+    temperature: what logits are divided by (Guo 2017).  threshold: the probability from which an image is
+    answered, infinite where the validation images promise no such error.  set_limit: of conformal sets.
+    outlier_score above outlier_threshold: not a known cell.
+    """
+
+    temperature: float
+    threshold: float
+    set_limit: float
+    outlier_score: OutlierScore
+    outlier_threshold: float
+    max_error: float  # what `threshold` promises
+    set_coverage: float  # what `set_limit` promises
+    acceptance: float  # share of known cells that `outlier_threshold` lets pass
+    images: int  # it was fitted on
+
+    def state(self) -> dict[str, Any]:
+        """Plain numbers, strings and tensors, as a checkpoint may hold them."""
+        return vars(self) | {"outlier_score": self.outlier_score.state()}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> AnswerRule:
+        """The rule that `state` came from.  Raises KeyError, TypeError or ValueError for anything else."""
+        return cls(**state | {"outlier_score": outlier_score_from_state(state["outlier_score"])})
+
+    def answer(self, features: Tensor, logits: Tensor, classes: Sequence[str]) -> Answers:
+        """Features (N, D), logits (N, C), on the CPU."""
+        probabilities = (logits.double() / self.temperature).softmax(dim=1)
+        confidences, best = probabilities.max(dim=1)
+        scores = self.outlier_score.score(features, logits).double()
+        strange = scores > self.outlier_threshold
+        sure = confidences >= self.threshold
+        sets = prediction_sets(probabilities, self.set_limit)
+        return Answers(
+            [classes[index] for index in best.tolist()],
+            probabilities.float().numpy(),
+            [[name for name, inside in zip(classes, row, strict=True) if inside] for row in sets.tolist()],
+            [
+                UNKNOWN if odd else ANSWERED if certain else UNCERTAIN
+                for odd, certain in zip(strange.tolist(), sure.tolist(), strict=True)
+            ],
+            scores.numpy(),
+            [None] * len(scores),
+        )
+
+
+def fit_rule(features: Tensor, logits: Tensor, labels: Tensor, settings: AbstainConfig) -> AnswerRule:
+    """The rule for a network by its outputs on validation images, which must not have trained it.
+
+    features (N, D), logits (N, C), labels (N,).  The outlier threshold comes from scores of images that the
+    score was not fitted on; see `outliers.held_out_scores`.
+    """
+    assert settings.outlier_score is not None
+    temperature = fit_temperature(logits, labels)
+    probabilities = (logits.double() / temperature).softmax(dim=1)
+    confidences, best = probabilities.max(dim=1)
+    threshold = confidence_threshold(confidences.numpy(), (best == labels).numpy(), settings.max_error)
+    if math.isinf(threshold):
+        log.warning(
+            "%d images, %d of them wrong, cannot promise that at most %g %% of answers are wrong: "
+            "every answer will be %r; it takes %d images or more, fewer with a larger abstain.max_error",
+            len(labels),
+            int((best != labels).sum()),
+            100 * settings.max_error,
+            UNCERTAIN,
+            fewest_images(settings.max_error),
+        )
+    held_out = outliers.held_out_scores(settings.outlier_score, features, logits, labels)
+    return AnswerRule(
+        temperature=temperature,
+        threshold=threshold,
+        set_limit=conformal_limit(probabilities, labels, settings.set_coverage),
+        outlier_score=outliers.fit(settings.outlier_score, features, logits, labels),
+        outlier_threshold=outliers.acceptance_threshold(held_out, settings.acceptance),
+        max_error=settings.max_error,
+        set_coverage=settings.set_coverage,
+        acceptance=settings.acceptance,
+        images=len(labels),
+    )
+
+
+def uncalibrated(logits: Tensor, classes: Sequence[str]) -> Answers:
+    """What a network without a rule can say: the plain softmax of logits (N, C)."""
+    probabilities = logits.float().softmax(dim=1)
+    labels = [classes[index] for index in probabilities.argmax(dim=1).tolist()]
+    return Answers(
+        labels,
+        probabilities.numpy(),
+        [[label] for label in labels],
+        [NOT_CALIBRATED] * len(labels),
+        np.full(len(labels), math.nan),
+        [None] * len(labels),
+    )
+
+
+def no_answers(classes: int) -> Answers:
+    """The answers for no image at all."""
+    return Answers([], np.empty((0, classes), np.float32), [], [], np.empty(0), [])
+
+
+def joined(parts: Sequence[Answers]) -> Answers:
+    """Answers of several batches as one."""
+    return Answers(
+        [label for part in parts for label in part.labels],
+        np.concatenate([part.probabilities for part in parts]),
+        [classes for part in parts for classes in part.sets],
+        [status for part in parts for status in part.status],
+        np.concatenate([part.scores for part in parts]),
+        [found for part in parts for found in part.cell_found],
+    )

@@ -1,0 +1,81 @@
+"""What the image check found, remembered between runs while a file keeps its size and time."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from wbc.images.decode import DECODER
+
+log = logging.getLogger(__name__)
+
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS image ("
+    "path TEXT PRIMARY KEY, decoder TEXT, size INTEGER, mtime_ns INTEGER, hash TEXT) WITHOUT ROWID"
+)
+
+
+class Stamp(NamedTuple):
+    """What tells that a file is still the same without reading it: bytes and nanoseconds."""
+
+    size: int
+    mtime_ns: int
+
+
+def stamp(path: str) -> Stamp:
+    """The stamp of a file; of one that cannot be looked at, a stamp that no file has."""
+    try:
+        status = os.stat(path)
+    except OSError:  # `examine` will say what is wrong with it
+        return Stamp(-1, -1)
+    return Stamp(status.st_size, status.st_mtime_ns)
+
+
+def recall(file: Path, stamps: Mapping[str, Stamp]) -> dict[str, str]:
+    """The pixel hashes known for files of absolute path and `stamps`; unknown and changed ones are absent.
+
+    A damaged cache is begun anew and one that cannot be opened is done without, each with a warning.
+    """
+    known: dict[str, str] = {}
+    with _mending(file), closing(_open(file)) as store:
+        for path, stamp in stamps.items():
+            row = store.execute(
+                "SELECT hash FROM image WHERE path = ? AND decoder = ? AND size = ? AND mtime_ns = ?",
+                (path, DECODER, *stamp),
+            ).fetchone()
+            if row:
+                known[path] = row[0]
+    return known
+
+
+def remember(file: Path, found: Sequence[tuple[str, Stamp, str]]) -> None:
+    """Keeps (path, stamp, pixel hash) of files that decode; several runs may do so at once."""
+    with _mending(file), closing(_open(file)) as store, store:
+        store.executemany(
+            "INSERT OR REPLACE INTO image VALUES (?, ?, ?, ?, ?)",
+            [(path, DECODER, *stamp, pixels) for path, stamp, pixels in found],
+        )
+
+
+def _open(file: Path) -> sqlite3.Connection:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    store = sqlite3.connect(file, timeout=30)  # seconds to wait for another run that is writing
+    store.execute(_TABLE)
+    return store
+
+
+@contextmanager
+def _mending(file: Path) -> Iterator[None]:
+    """Nothing that happens to the cache may stop a run: it only saves time."""
+    try:
+        yield
+    except (sqlite3.OperationalError, OSError) as problem:  # locked, read-only, no space, no permission
+        log.warning("%s cannot be used (%s): images are checked without it", file, problem)
+    except sqlite3.DatabaseError as problem:
+        log.warning("%s is damaged (%s): it is begun anew", file, problem)
+        file.unlink(missing_ok=True)

@@ -1,0 +1,79 @@
+"""Decodes every image once before training, in several processes."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from wbc.datasets.check_cache import Stamp, recall, remember, stamp
+from wbc.errors import DataError
+from wbc.images.decode import examine
+from wbc.utils.machine import available_cores
+
+log = logging.getLogger(__name__)
+
+_MIN_FOR_PROCESSES = 256  # below, starting them takes longer than they save
+_CHUNK = 32  # files handed to a process at a time
+_REMEMBER_EVERY = 1024  # files, so that an interrupted check of a large set is not lost
+
+
+class Examined(NamedTuple):
+    """Path -> pixel hash of the images that decode, and path -> reason of those that do not."""
+
+    hashes: dict[str, str]
+    reasons: dict[str, str]
+
+
+def examine_images(paths: Sequence[str], checks_dir: str, workers: int | None) -> Examined:
+    """Decodes each file, or recalls that it did before and has not changed since.
+
+    paths: absolute.  workers: processes; None for one a core, 0 or 1 for this one alone.
+    Failures are not remembered: permissions and network drives mend without the file changing.
+    """
+    cache = Path(checks_dir).expanduser() / "images.sqlite"
+    stamps = {path: stamp(path) for path in paths}
+    hashes = recall(cache, stamps)
+    reasons: dict[str, str] = {}
+    unknown = [path for path in stamps if path not in hashes]
+    log.info("image check: %d files, %d known to be good from before", len(stamps), len(hashes))
+    fresh: list[tuple[str, Stamp, str]] = []
+    results = _examine_each(unknown, workers)
+    for path, pixels, reason in tqdm(results, "checking images", len(unknown), unit="image", disable=None):
+        if reason:
+            reasons[path] = reason
+            continue
+        hashes[path] = pixels
+        fresh.append((path, stamps[path], pixels))
+        if len(fresh) >= _REMEMBER_EVERY:
+            remember(cache, fresh)
+            fresh.clear()
+    if fresh:
+        remember(cache, fresh)
+    return Examined(hashes, reasons)
+
+
+def _examine_each(paths: Sequence[str], workers: int | None) -> Iterator[tuple[str, str, str]]:
+    """(path, pixel hash, reason) of each file, in order."""
+    processes = min(available_cores() if workers is None else workers, len(paths) // _CHUNK)
+    if processes < 2 or len(paths) < _MIN_FOR_PROCESSES:
+        for path in paths:
+            yield path, *examine(path)
+        return
+    # spawn: a fork of a process with torch threads can hang
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(processes, mp_context=context) as pool:
+            for path, result in zip(paths, pool.map(examine, paths, chunksize=_CHUNK), strict=True):
+                yield path, *result
+    except BrokenProcessPool as problem:
+        raise DataError(
+            f"a process that checked images ended abruptly ({problem}): out of memory, or the calling script "
+            'runs at import (put it under `if __name__ == "__main__":`). data.workers=0 checks in one process'
+        ) from problem

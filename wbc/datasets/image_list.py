@@ -1,0 +1,142 @@
+"""The images that predict.py is given, listed on disk: a million names need not fit in memory."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import json
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from wbc.errors import DataError
+from wbc.images.decode import SUFFIXES
+from wbc.utils.files import replacing
+
+BY_FOLDER = "folder"  # how to group by folder; any other word is a column of the list
+_LISTS = (".csv", ".txt")
+
+
+class Listed(NamedTuple):
+    """An image and the group it is counted in, "" where none was asked for."""
+
+    path: str
+    group: str
+
+
+def write_list(given: str, group: str | None, file: Path) -> None:
+    """List the images that `given` names in `file`, in the order in which they are found.
+
+    given: an image, a folder (to any depth, sorted folder by folder; hidden files and folders are passed
+    over), a pattern with * or ?, or a list: .txt with a path a line, or .csv with a column path; relative
+    paths are relative to the list.  group: None, BY_FOLDER, or a column of a .csv.
+    Raises DataError where nothing is found, and for a list that cannot be used; nothing is written then.
+    """
+    with replacing(file) as beside, beside.open("w", encoding="ascii", newline="\n") as lines:
+        count = 0
+        for listed in tqdm(_found(given, group), "listing", unit="file"):
+            lines.write(json.dumps(listed) + "\n")  # ASCII, whatever bytes a name consists of
+            count += 1
+        if not count:
+            raise DataError(f"images={given}: nothing that ends in {', '.join(SUFFIXES)}")
+
+
+class ImageList:
+    """What `write_list` wrote, read batch by batch; memory holds one number a batch."""
+
+    def __init__(self, file: Path, batch_size: int) -> None:
+        self.file = file
+        self.batch_size = batch_size
+        self.images = 0
+        offsets = []
+        with file.open("rb") as lines:
+            place = 0
+            for line in lines:
+                if self.images % batch_size == 0:
+                    offsets.append(place)
+                self.images += 1
+                place += len(line)
+        self._offsets = np.array(offsets, dtype=np.int64)
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return len(self._offsets)
+
+    def batch(self, number: int) -> list[Listed]:
+        """The images of one batch, the last of which may be shorter."""
+        with self.file.open("rb") as lines:
+            lines.seek(int(self._offsets[number]))
+            return [Listed(*json.loads(line)) for line in islice(lines, self.batch_size)]
+
+
+def _found(given: str, group: str | None) -> Iterator[Listed]:
+    path = Path(given).expanduser()
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return _grouped(_walk(os.path.abspath(path)), os.path.abspath(path), group)
+    if path.is_file() and suffix in _LISTS:
+        return _from_csv(path, group) if suffix == ".csv" else _from_text(path, group)
+    if path.is_file():
+        return _grouped(iter([os.path.abspath(path)]), os.path.abspath(path.parent), group)
+    if glob.has_magic(given):
+        top = next(parent for parent in path.parents if not glob.has_magic(str(parent)))
+        files = (file for file in glob.iglob(str(path), recursive=True) if os.path.isfile(file))
+        pictures = (os.path.abspath(file) for file in files if _is_picture(file))
+        return _grouped(pictures, os.path.abspath(top), group)
+    raise DataError(
+        f"images={given}: no such file or folder; give a folder, an image, a pattern in quotes, or a list "
+        f"({' or '.join(_LISTS)})"
+    )
+
+
+def _walk(top: str) -> Iterator[str]:
+    for folder, below, files in os.walk(top):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        for name in sorted(files):
+            if _is_picture(name) and not name.startswith("."):
+                yield os.path.join(folder, name)
+
+
+def _is_picture(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in SUFFIXES
+
+
+def _grouped(paths: Iterator[str], top: str, group: str | None) -> Iterator[Listed]:
+    if group not in (None, BY_FOLDER):
+        raise DataError(f"group={group}: only a list in a .csv has columns; give group={BY_FOLDER}, or none")
+    for path in paths:
+        yield Listed(path, "" if group is None else os.path.relpath(os.path.dirname(path), top))
+
+
+def _from_text(file: Path, group: str | None) -> Iterator[Listed]:
+    folder = os.path.abspath(file.parent)
+
+    def paths() -> Iterator[str]:
+        with file.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
+            for line in lines:
+                if name := line.strip():
+                    yield os.path.normpath(os.path.join(folder, name))
+
+    return _grouped(paths(), folder, group)
+
+
+def _from_csv(file: Path, group: str | None) -> Iterator[Listed]:
+    folder = os.path.abspath(file.parent)
+    column = None if group == BY_FOLDER else group
+    with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+        rows = csv.DictReader(lines)
+        header = rows.fieldnames or []
+        for needed in filter(None, ("path", column)):
+            if needed not in header:
+                raise DataError(f"{file} lacks the column {needed}; its header is {', '.join(header)!r}")
+        for row in rows:
+            if not (name := (row["path"] or "").strip()):
+                raise DataError(f"{file}, line {rows.line_num}: no path; fill it in")
+            path = os.path.normpath(os.path.join(folder, name))
+            in_folder = os.path.relpath(os.path.dirname(path), folder) if group == BY_FOLDER else ""
+            yield Listed(path, (row[column] or "") if column else in_folder)

@@ -1,0 +1,203 @@
+"""The one table of images, whatever their source: what each shows, its split, and why it is left out.
+
+All columns hold strings, "" where there is nothing. `excluded` is the reason; "" means the image is used.
+`identical_to` names another file with the same pixels, whether either is used or not.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from wbc.datasets import exclusions, labs
+from wbc.datasets.checks import examine_images
+from wbc.datasets.class_folders import HOW_TO_GET_IMAGES, scan_folder
+from wbc.datasets.splits import split_name
+from wbc.errors import ConfigError, DataError
+from wbc.labels import ClassNames
+from wbc.settings.train import DataConfig
+from wbc.utils.files import replacing
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ["path", "label", "split", "group", "source", "excluded", "identical_to"]
+DRAWN = "drawn by wbc"  # source of the cells of `wbc.datasets.synthetic_extra`; no lab's name
+
+
+def build_manifest(config: DataConfig, seed: int) -> pd.DataFrame:
+    """Finds the images, decodes each, makes the splits that are missing and leaves out what would mislead.
+
+    Returns one row an image with `COLUMNS`; `path` is absolute. Synthetic smears are written to disk
+    beforehand and their CSV given as source=manifest.
+    Raises DataError and ConfigError, each with the mend, for everything that cannot be trained on.
+    """
+    names = ClassNames(config.classes, config.aliases)
+    frame = _read(config, names)
+    examined = examine_images(used_rows(frame)["path"].tolist(), config.checks_dir, config.workers)
+    hashes = frame["path"].map(examined.hashes).dropna()
+    twins = exclusions.identical_to(frame, hashes).reindex(frame.index)
+    frame["identical_to"] = twins.fillna(frame["identical_to"])  # rows left out beforehand are not looked at
+    _leave_out(frame, exclusions.unreadable(used_rows(frame), examined.reasons, config.on_unreadable))
+    # Before splitting, since a picture with two labels belongs to no class that could be shared out.
+    _leave_out(frame, exclusions.contradictory(frame, hashes))
+    if used_rows(frame).empty:
+        raise DataError(f"all {len(frame)} images of {config.root} are left out: {frame['excluded'].iloc[0]}")
+    frame["split"] = labs.make_splits(frame, hashes, config, seed)
+    _leave_out(frame, exclusions.copies(frame, hashes))
+    exclusions.warn_of_straddling_groups(frame)
+    exclusions.require_training_images(frame, names.classes)
+    exclusions.require_images_in_splits(frame)
+    _log_counts(frame, names.classes)
+    return frame[COLUMNS]
+
+
+def _read(config: DataConfig, names: ClassNames) -> pd.DataFrame:
+    """The images that the settings name, none looked at yet."""
+    if config.source == "folder":
+        found = scan_folder(config.root, names, config.split_folders)
+        refuse_foreign_names(image.path for image in found)
+        return pd.DataFrame(found).assign(group="", source=config.name, excluded="", identical_to="")
+    if config.source == "manifest":
+        return _without_drawn(read_csv(config.root, names, config.name), config.root)
+    if config.source != "labs":
+        raise ConfigError(f"data.source = {config.source!r}: images are read by folder, manifest or labs")
+    frames = []
+    for lab in labs.lab_configs(config):
+        try:
+            frames.append(_read(lab, names))
+        except DataError as error:
+            raise DataError(f"data.labs.{lab.name}: {error}") from error
+    return labs.joined(list(config.labs or {}), frames)
+
+
+def read_csv(file: str | Path, names: ClassNames, source: str) -> pd.DataFrame:
+    """A user's table: columns path and label, optionally split, group, source and excluded.
+
+    Relative paths are relative to the table's folder. A row with a reason in `excluded` stays left out,
+    so that the manifest of a run can be used again. `source` stands where the table names none.
+    Raises DataError for missing columns, empty or repeated paths, and unknown labels and splits.
+    """
+    file = Path(file).expanduser()
+    if not file.is_file():
+        what = "is a folder: for class folders take data=folder" if file.is_dir() else "does not exist"
+        raise DataError(f"no images: data.root = {file} {what}. {HOW_TO_GET_IMAGES}")
+    table = _read_strings(file, ["path", "label"])
+    if table.empty:
+        raise DataError(f"{file} has no rows: expected one an image below its header. {HOW_TO_GET_IMAGES}")
+    foreign = [column for column in table.columns if column not in COLUMNS]
+    if foreign:
+        log.info("%s: columns not used: %s", file, ", ".join(foreign))
+    frame = pd.DataFrame({column: table.get(column, default="") for column in COLUMNS}, index=table.index)
+    frame.loc[frame["source"] == "", "source"] = source
+    bare = frame.index[frame["path"].str.strip() == ""]
+    if len(bare):
+        raise DataError(f"{file}, line {bare[0] + 2}: no path ({len(bare)} such rows); fill it in")
+    folder = os.path.abspath(file.parent)
+    frame["path"] = [os.path.normpath(os.path.join(folder, path)) for path in frame["path"]]
+    twice = frame["path"][frame["path"].duplicated()].unique()
+    if len(twice):
+        raise DataError(
+            f"{file}: {len(twice)} paths occur more than once, e.g. {twice[0]}; keep one row each"
+        )
+    labels = frame["label"].map(names.find)
+    if labels.isna().any():
+        row = frame.index[labels.isna()][0]
+        raise names.unknown(frame["label"][labels.isna()], f"{file}, line {row + 2} and maybe more")
+    splits = frame["split"].map(lambda name: split_name(name) if name.strip() else "")
+    if splits.isna().any():
+        row = frame.index[splits.isna()][0]
+        raise DataError(
+            f"{file}, line {row + 2}: split {frame['split'][row]!r}; take train, val, or a name that starts "
+            "with test, or leave the whole column out"
+        )
+    return frame.assign(label=labels, split=splits)
+
+
+def _without_drawn(frame: pd.DataFrame, file: str) -> pd.DataFrame:
+    """An earlier run's manifest without drawn cells: none may be split, and they are joined anew if asked."""
+    is_drawn = frame["source"] == DRAWN
+    if is_drawn.all():
+        raise DataError(f"{file} holds drawn cells alone; give a table of images, or take data=synthetic")
+    if is_drawn.any():
+        log.info("%s: its %d drawn cells are left to data.drawn_per_class", file, int(is_drawn.sum()))
+    return frame[~is_drawn].reset_index(drop=True)
+
+
+def used_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are not left out."""
+    return frame[frame["excluded"] == ""]
+
+
+def read_manifest(file: str | Path) -> pd.DataFrame:
+    """The table that `write_manifest` wrote. Raises DataError for a file that lacks its columns."""
+    return _read_strings(Path(file), COLUMNS)[COLUMNS]
+
+
+def write_manifest(frame: pd.DataFrame, file: str | Path) -> None:
+    """Writes the table as CSV, whole or not at all."""
+    with replacing(file) as beside:
+        frame.to_csv(beside, columns=COLUMNS, index=False, encoding="utf-8")
+
+
+def _read_strings(file: Path, needed: list[str]) -> pd.DataFrame:
+    try:
+        # "NA" may be a group's name; pandas would take it for nothing
+        table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8")
+    except (ValueError, OSError) as problem:  # pandas' parser errors and wrong encodings are ValueErrors
+        raise DataError(
+            f"{file} is no readable CSV ({problem}); save it as comma-separated UTF-8"
+        ) from problem
+    missing = [column for column in needed if column not in table.columns]
+    if missing:
+        raise DataError(
+            f"{file} lacks the columns {', '.join(missing)}; its header is {', '.join(table.columns)!r}. "
+            "Name them so, in lower case, separated by commas"
+        )
+    return table
+
+
+def refuse_foreign_names(paths: Iterable[str]) -> None:
+    """Raises DataError for file names in another encoding, which no table or report could hold.
+
+    To be asked before a table is made of them: pandas with pyarrow fails on such a name with less to say.
+    """
+    for path in paths:
+        try:
+            path.encode()
+        except UnicodeEncodeError as problem:
+            raise DataError(f"{path!r}: the name is not UTF-8; rename it (e.g. with convmv)") from problem
+
+
+def _leave_out(frame: pd.DataFrame, reasons: pd.Series) -> None:
+    frame.loc[reasons.index, "excluded"] = reasons
+
+
+def _log_counts(frame: pd.DataFrame, classes: tuple[str, ...]) -> None:
+    used = used_rows(frame)
+    for split, rows in used.groupby("split"):
+        counts = rows["label"].value_counts()
+        listed = ", ".join(f"{name} {counts.get(name, 0)}" for name in classes)
+        log.info("%s: %d images (%s)", split, len(rows), listed)
+    log.info("left out: %d of %d images", len(frame) - len(used), len(frame))
+
+
+def image_counts(manifest: pd.DataFrame) -> dict[str, Any]:
+    """Images by split and class, and by the reason why they are left out, of a whole manifest.
+
+    Drawn cells are told by themselves.
+    """
+    used = manifest[manifest["excluded"] == ""]
+    splits = used["split"].where(used["source"] != DRAWN, used["split"] + f", {DRAWN}")
+    reasons = manifest.loc[manifest["excluded"] != "", "excluded"].map(lambda why: why.partition(":")[0])
+    return {
+        "splits": {
+            str(split): {str(name): int(count) for name, count in rows["label"].value_counts().items()}
+            for split, rows in used.groupby(splits)
+        },
+        "left_out": {str(reason): int(count) for reason, count in reasons.value_counts().items()},
+    }

@@ -1,0 +1,141 @@
+"""The job of `evaluate.py`: models on labelled sets, into one run folder with a report."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from wbc.answers.checkpoint import load_provenance
+from wbc.answers.predictor import Predictor
+from wbc.answers.stream import model_outputs
+from wbc.datasets.checks import examine_images
+from wbc.errors import DataError
+from wbc.evaluating.compared_models import load_models
+from wbc.evaluating.leaks import TrainingImages
+from wbc.labels import names_of_model
+from wbc.network.device import chosen_device
+from wbc.report.lab_table import labs_table
+from wbc.report.labelled_sets import LabelledSet, find_sets
+from wbc.report.page import REPORT, write_report
+from wbc.report.record import evaluation_record
+from wbc.report.sections import Report
+from wbc.report.set_result import SetResult, answers_table
+from wbc.settings.evaluate import EvaluateConfig
+from wbc.settings.run_folder import METRICS
+from wbc.utils.files import replacing, write_json
+from wbc.utils.short_names import file_names
+from wbc.utils.text_tables import markdown_table
+
+log = logging.getLogger(__name__)
+
+_UNREADABLE = "unreadable"
+_TRAINED_ON = "trained on"
+
+
+def evaluate(config: EvaluateConfig, folder: Path) -> int:
+    """Measure the models of `config` on its sets into `folder`; returns how many images could not be read.
+
+    Raises WbcError for settings, models and images that cannot be used, before anything is measured.
+    """
+    models = load_models(config.models, chosen_device(config.device))
+    reported = next(reversed(models))
+    checkpoint = Path(config.models[-1])
+    provenance = load_provenance(checkpoint)
+    names = names_of_model(models[reported].classes, provenance)
+    sets = find_sets(config.data, names, checkpoint)
+    left_out = _left_out(sets, config)
+    results = [_result(one, left_out, models, config) for one in sets]
+    tables = [answers_table(result) for result in results]
+    with replacing(folder / "predictions.csv") as beside:
+        pd.concat(tables).to_csv(beside, index=False, float_format="%.6g")
+    unreadable = left_out[left_out["why"] == _UNREADABLE]
+    _write_rows(folder / "errors.csv", unreadable)
+    _write_rows(folder / "left_out.csv", left_out[left_out["why"] != _UNREADABLE])
+    record: dict[str, Any] = {"models": dict(zip(models, config.models, strict=True))}
+    record |= evaluation_record(results, reported)
+    report = Report(
+        title=f"Evaluation on {', '.join(result.name for result in results)}",
+        record=record,
+        results=results,
+        predictor=models[reported],
+        checkpoint=checkpoint,
+        provenance=provenance,
+        seed=config.seed,
+        files=file_names([result.name for result in results]),
+        remark=" ".join(
+            f"Answers{f' {name}' if len(models) > 1 else ''} are of {model.network.answered_by}; Grad-CAM is "
+            "of the network and the image as it is."
+            for name, model in models.items()
+            if model.network.answered_by
+        ),
+    )
+    write_report(report, folder)
+    write_json(folder / METRICS, record)
+    log.info("results\n\n%s\n", markdown_table(*labs_table(record["sets"], record["means"])))
+    log.info("report: %s; metrics and predictions lie beside it", folder / REPORT)
+    return len(unreadable)
+
+
+def _left_out(sets: Sequence[LabelledSet], config: EvaluateConfig) -> pd.DataFrame:
+    """The images that are not measured: columns data, path, why and reason.
+
+    Raises DataError for a set of which nothing is left.
+    """
+    training = TrainingImages(config.models, config.checks_dir, config.workers)
+    paths = sorted({path for one in sets for path in one.rows["path"]})
+    examined = examine_images(paths, config.checks_dir, config.workers)
+    rows = []
+    for one in sets:
+        listed = one.rows["path"].tolist()
+        leaks = training.reasons(listed, examined.hashes, one.split)
+        found = [
+            (one.name, path, _UNREADABLE if path in examined.reasons else _TRAINED_ON, reason)
+            for path, leak in zip(listed, leaks, strict=True)
+            if (reason := examined.reasons.get(path, leak))
+        ]
+        counts = Counter(why for _, _, why, _ in found)
+        for why, count in counts.items():
+            _, path, _, reason = next(row for row in found if row[2] == why)
+            log.warning(
+                "%s: left out, %s: %d of %d images, e.g. %s: %s",
+                one.name,
+                why,
+                count,
+                len(listed),
+                path,
+                reason,
+            )
+        if len(found) == len(listed):
+            raise DataError(
+                f"data set {one.name}: all {len(listed)} images are left out "
+                f"({', '.join(f'{why} {count}' for why, count in counts.items())}), e.g. {found[0][1]}: "
+                f"{found[0][3]}; give other images"
+            )
+        rows += found
+    return pd.DataFrame(rows, columns=["data", "path", "why", "reason"])
+
+
+def _result(
+    one: LabelledSet, left_out: pd.DataFrame, models: dict[str, Predictor], config: EvaluateConfig
+) -> SetResult:
+    gone = left_out[left_out["data"] == one.name]
+    rows = one.rows[~one.rows["path"].isin(gone["path"])].reset_index(drop=True)
+    plain = {}
+    for name, predictor in models.items():
+        title = one.name if len(models) == 1 else f"{one.name}, {name}"
+        plain[name], answers = model_outputs(
+            predictor, rows["path"].tolist(), config.batch_size, config.workers, title
+        )
+    counts = {str(why): int(count) for why, count in gone["why"].value_counts().items()}
+    return SetResult(replace(one, rows=rows), predictor.classes, plain, answers, counts)
+
+
+def _write_rows(path: Path, rows: pd.DataFrame) -> None:
+    with replacing(path) as beside:
+        rows[["data", "path", "reason"]].to_csv(beside, index=False)

@@ -1,0 +1,170 @@
+"""One batch of images: read, classified, explained by every method, measured, and drawn."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from wbc.explaining.summary import EDGES, RANDOM
+from wbc.heat.contact_sheet import write_thumbnails
+from wbc.heat.faithfulness import deletion_insertion, edge_map, random_map
+from wbc.heat.methods import Method
+from wbc.heat.panels import NO_HEAT, Decision, panel, panel_file, write_picture
+from wbc.images.decode import ImageError, decode
+from wbc.images.masks import MaskError, localisation, mask_path, read_mask
+from wbc.network.network import Network
+from wbc.settings.explain import ExplainConfig
+from wbc.utils.files import replacing
+
+log = logging.getLogger(__name__)
+
+NOT_FINITE = "heat is not finite"
+NO_CELL = "no cell found, the image was classified as it is"
+
+
+@dataclass
+class _Cell:
+    """One image that could be read, and what the network says of it."""
+
+    number: int  # in images.csv
+    path: str
+    pixels: np.ndarray  # (size, size, 3) uint8, as the network sees it
+    mask: np.ndarray | None
+    note: str  # why there is no mask, or no standard view
+    probabilities: Tensor  # (C,)
+    target: int
+    decision: Decision
+
+
+def explain_batch(
+    rows: pd.DataFrame, config: ExplainConfig, network: Network, methods: Sequence[Method], folder: Path
+) -> list[dict[str, Any]]:
+    """The rows of one batch, a row for each image and method; its panels and maps are written."""
+    cells, records = _read(rows, config, network)
+    if not cells:
+        return records
+    images = _stacked(cells, network)
+    targets = torch.tensor([cell.target for cell in cells])
+    heats: dict[str, Tensor] = {}
+    for method in methods:
+        started = time.perf_counter()
+        heats[method.name] = method.heat(images, targets)
+        seconds = (time.perf_counter() - started) / len(cells)
+        described = {"method": method.name, "layer": " ".join(method.layers), "seconds": seconds}
+        records += _measured(cells, heats[method.name], described, config, network)
+    write_thumbnails(folder, cells[0].number, [cell.number for cell in cells], heats[methods[0].name])
+    for index, cell in enumerate(cells):
+        maps = {name: heat[index].numpy() for name, heat in heats.items()}
+        write_picture(panel_file(folder, cell.number), panel(cell.pixels, maps, cell.decision))
+        if config.save_maps:
+            with replacing(folder / "maps" / f"{cell.number:06d}.npz") as beside:
+                np.savez_compressed(beside, **maps)  # type: ignore[arg-type]
+    if config.measure:
+        side = network.image_size_px
+        references = {
+            RANDOM: [random_map((side, side), config.seed + cell.number) for cell in cells],
+            EDGES: [edge_map(cell.pixels) for cell in cells],
+        }
+        for name, pictures in references.items():
+            heat = torch.from_numpy(np.stack(pictures)).float()
+            records += _measured(cells, heat, {"method": name}, config, network)
+    return records
+
+
+def _read(
+    rows: pd.DataFrame, config: ExplainConfig, network: Network
+) -> tuple[list[_Cell], list[dict[str, Any]]]:
+    """The images that can be read, and a row for each that cannot."""
+    cells: list[_Cell] = []
+    failed = []
+    for number, path, label in zip(rows.index, rows["path"], rows["label"], strict=True):
+        try:
+            image = decode(path)
+        except ImageError as problem:
+            log.warning("%s", problem)
+            failed.append({"number": number, "path": path, "label": label, "note": problem.reason})
+            continue
+        mask, note = _mask(path, image.shape, config)
+        view = network.prepare.view(image)
+        mask = None if mask is None else view.mask(mask)
+        if view.found is False:
+            note = "; ".join(filter(None, [note, NO_CELL]))
+        cells.append(
+            _Cell(number, path, view.pixels, mask, note, torch.empty(0), 0, Decision("", 0.0, label))
+        )
+    if cells:
+        with torch.inference_mode():
+            probabilities = network(_stacked(cells, network)).softmax(dim=1).cpu()
+        for cell, row in zip(cells, probabilities, strict=True):
+            predicted = network.classes[int(row.argmax())]
+            true = cell.decision.true
+            target = {"predicted": predicted, "true": true}.get(config.target, config.target)
+            cell.probabilities = row
+            cell.target = network.classes.index(target)
+            cell.decision = Decision(predicted, float(row.max()), true, target)
+    return cells, failed
+
+
+def _stacked(cells: Sequence[_Cell], network: Network) -> Tensor:
+    """(N, 3, H, W) uint8 on the network's device."""
+    images = np.stack([cell.pixels for cell in cells])
+    return torch.from_numpy(images).permute(0, 3, 1, 2).to(network.mean.device)
+
+
+def _mask(path: str, shape: tuple[int, ...], config: ExplainConfig) -> tuple[np.ndarray | None, str]:
+    """The mask of an image, or None and why there is none."""
+    if config.masks is None:
+        return None, ""
+    try:
+        return read_mask(mask_path(path, config.masks), shape), ""
+    except MaskError as problem:
+        log.warning("%s", problem)
+        return None, f"no mask: {problem.reason}"
+
+
+def _measured(
+    cells: Sequence[_Cell], heat: Tensor, described: dict[str, Any], config: ExplainConfig, network: Network
+) -> list[dict[str, Any]]:
+    """One row a cell for the heat (N, H, W) of one method."""
+    finite = heat.isfinite().all(dim=(1, 2))
+    heat = heat.where(finite.view(-1, 1, 1), 0)
+    measures: list[dict[str, float]] = [{} for _ in cells]
+    if config.measure:
+        targets = torch.tensor([cell.target for cell in cells])
+        images = _stacked(cells, network)
+        areas = deletion_insertion(network, images, heat, targets, config.steps, config.batch_size)
+        for measured, deletion, insertion in zip(measures, *areas, strict=True):
+            measured |= {"deletion": float(deletion), "insertion": float(insertion)}
+    records = []
+    for cell, one, sound, areas_of_cell in zip(cells, heat, finite, measures, strict=True):
+        measured = areas_of_cell
+        if cell.mask is not None:
+            measured = measured | localisation(one.numpy(), cell.mask)
+        empty = "" if one.any() else NO_HEAT if sound else NOT_FINITE
+        if empty:  # without heat no pixel comes before another
+            measured = {}
+        notes = [cell.note, empty]
+        records.append(
+            {
+                "number": cell.number,
+                "path": cell.path,
+                "label": cell.decision.true,
+                "predicted": cell.decision.predicted,
+                "probability": cell.decision.probability,
+                "target": cell.decision.target,
+                "target_probability": float(cell.probabilities[cell.target]),
+                **described,
+                "note": "; ".join(filter(None, notes)),
+                **measured,
+            }
+        )
+    return records

@@ -1,0 +1,137 @@
+"""The job of `explain.py`: heat maps of many images into one run folder, batch by batch.
+
+Each batch leaves its rows in parts/ once its panels are there; a continued run does those that have none.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from wbc.answers.checkpoint import load_network, load_provenance
+from wbc.datasets.find_images import find_images
+from wbc.errors import ConfigError, DataError
+from wbc.explaining.batch import explain_batch
+from wbc.explaining.report import write_report
+from wbc.explaining.summary import MEASURES
+from wbc.heat.lime import Lime
+from wbc.heat.methods import build_method
+from wbc.images.masks import MaskError, mask_path
+from wbc.labels import names_of_model
+from wbc.network.device import chosen_device
+from wbc.network.network import Network
+from wbc.settings.explain import TARGETS, ExplainConfig
+from wbc.utils.files import replacing
+
+log = logging.getLogger(__name__)
+
+IMAGES = "images.csv"
+_TEXT = ["path", "label", "predicted", "target", "method", "layer", "note"]
+_NUMBERS = ["probability", "target_probability", "seconds", *MEASURES]
+_COLUMNS = ["number", *_TEXT, *_NUMBERS]
+
+
+def explain(config: ExplainConfig, folder: Path) -> int:
+    """Explain the images of `config` into `folder`; returns how many could not be read.
+
+    Raises WbcError for settings that cannot be used, before anything is explained.
+    """
+    parts_folder, results = folder / "parts", folder / "explanations.csv"
+    if results.exists() and not parts_folder.exists():
+        log.info("%s: finished before", folder)
+        return _unreadable(_read_rows(results))
+    device = chosen_device(config.device)
+    network = load_network(config.checkpoint).to(device)
+    if config.target not in (*TARGETS, *network.classes):
+        raise ConfigError(
+            f"target={config.target!r}: expected {', '.join(TARGETS)} or one of the model's classes, "
+            f"{', '.join(network.classes)}"
+        )
+    lime = Lime(
+        lambda images: network(images.to(device)).cpu(),
+        config.lime_samples,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        superpixels=config.lime_superpixels,
+    )
+    methods = [build_method(name, network, lime) for name in config.methods]
+    images = _images(config, folder, network)
+    for method in methods:
+        log.info("%s: layer %s", method.name, ", ".join(method.layers))
+    starts = range(0, len(images), config.batch_size)
+    parts = [parts_folder / f"{start:08d}.csv" for start in starts]
+    with tqdm(total=len(images), unit="image", desc="explaining") as bar:
+        for start, part in zip(starts, parts, strict=True):
+            rows = images.iloc[start : start + config.batch_size]
+            if not part.exists():
+                records = explain_batch(rows, config, network, methods, folder)
+                with replacing(part) as beside:
+                    pd.DataFrame(records, columns=_COLUMNS).to_csv(beside, index=False)
+            bar.update(len(rows))
+    frame = pd.concat([_read_rows(part) for part in parts], ignore_index=True)
+    with replacing(results) as beside:
+        frame.dropna(axis="columns", how="all").to_csv(beside, index=False)
+    write_report(config, folder, frame, network, methods, lime)
+    shutil.rmtree(parts_folder)
+    return _unreadable(frame)
+
+
+def _unreadable(frame: pd.DataFrame) -> int:
+    return int((frame["method"] == "").sum())
+
+
+def _images(config: ExplainConfig, folder: Path, network: Network) -> pd.DataFrame:
+    """The list that was made when the run started, or a new one."""
+    file = folder / IMAGES
+    if not file.exists():
+        names = names_of_model(network.classes, load_provenance(config.checkpoint))
+        found = find_images(config.images, names, Path(config.checkpoint))
+        if config.target == "true" and (found["label"] == "").any():
+            first = found.loc[found["label"] == "", "path"].iloc[0]
+            raise DataError(
+                f"target=true, but of {first} and maybe more the true class is not known: give "
+                "folders named after classes, a table, or target=predicted"
+            )
+        if config.per_class is not None:
+            drawn = found.sample(frac=1, random_state=config.seed).groupby("label").head(config.per_class)
+            found = drawn.sort_values(["label", "path"])
+        if config.masks is not None:
+            _check_masks(found["path"].tolist(), config.masks)
+        with replacing(file) as beside:
+            found.to_csv(beside, index=False)
+    return pd.read_csv(file, dtype=str, keep_default_na=False).reset_index(drop=True)
+
+
+def _check_masks(paths: Sequence[str], masks: str) -> None:
+    """DataError where no image has a mask, and where several lead to one, which is right for one at most."""
+    owners: dict[Path, str] = {}
+    for path in paths:
+        try:
+            mask = mask_path(path, masks)
+        except MaskError:
+            continue  # noted beside the image
+        if mask in owners:
+            raise DataError(
+                f"{owners[mask]} and {path} both lead to the mask {mask}: lay the masks out in the same "
+                "folders as the images"
+            )
+        owners[mask] = path
+    if not owners:
+        raise DataError(
+            f"masks={masks} holds no mask for any of {len(paths)} images: expected a folder laid out as that "
+            f"of the images, with {Path(paths[0]).stem}.png for {paths[0]}"
+        )
+    log.info("masks: %d of %d images have one", len(owners), len(paths))
+
+
+def _read_rows(file: Path) -> pd.DataFrame:
+    """Rows as they were written; a class may be called NA, which pandas would take for nothing."""
+    types: Any = dict.fromkeys(_TEXT, str) | dict.fromkeys(_NUMBERS, float)
+    nothing: Any = {column: [""] for column in _NUMBERS}
+    return pd.read_csv(file, dtype=types, keep_default_na=False, na_values=nothing)

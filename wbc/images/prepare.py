@@ -1,0 +1,50 @@
+"""From a decoded picture to what the network sees: the one way for training, prediction and explanation.
+
+Worker processes import this module, so it stays free of torch and pandas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from wbc.images.decode import DECODER, resize
+from wbc.images.standard_view import VERSION, StandardView, standard_view
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Makes (size_px, size_px, 3) uint8 of a decoded picture (H, W, 3) uint8 RGB.
+
+    standardise: which of size, field and stain are brought to a standard; see `wbc.images.standard_view`.
+    size_strength: how far the cell's size is.
+    """
+
+    size_px: int
+    standardise: Sequence[str] = ()
+    size_strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Lists, as settings and checkpoints have them, in any order are the same."""
+        object.__setattr__(self, "standardise", tuple(sorted(self.standardise)))
+
+    def __call__(self, rgb: np.ndarray) -> np.ndarray:
+        """The picture as the network takes it."""
+        return self.view(rgb).pixels
+
+    def view(self, rgb: np.ndarray) -> StandardView:
+        """The same with whether a cell was found; None where none was looked for."""
+        if not self.standardise:
+            return StandardView(resize(rgb, self.size_px), None)
+        size = self.size_strength if "size" in self.standardise else 0.0
+        return standard_view(
+            rgb, self.size_px, size, "field" in self.standardise, "stain" in self.standardise
+        )
+
+    @property
+    def key(self) -> list[str]:
+        """What the pixels depend on beside the file: a part of the names of caches."""
+        return [repr(self), VERSION, DECODER, cv2.__version__]

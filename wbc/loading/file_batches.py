@@ -1,0 +1,118 @@
+"""Batches of image files, decoded in other processes or in threads; what cannot be read is told, not skipped.
+
+Worker processes import this module.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, get_worker_info
+
+from wbc.datasets.image_list import Listed
+from wbc.images.decode import ImageError, decode
+from wbc.images.prepare import Prepare
+from wbc.images.standard_view import StandardView
+from wbc.utils.machine import available_cores, default_workers, opencv_in_one_thread
+
+
+class Batches(Protocol):
+    """A list of images in batches, as `wbc.datasets.image_list.ImageList` is."""
+
+    def __len__(self) -> int:
+        """Number of batches."""
+
+    def batch(self, number: int) -> list[Listed]:
+        """The images of one batch."""
+
+
+class PathBatches:
+    """The batches of paths that fit in memory."""
+
+    def __init__(self, paths: Sequence[str], batch_size: int) -> None:
+        self.paths = list(paths)
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.paths) / self.batch_size)
+
+    def batch(self, number: int) -> list[Listed]:
+        """The images of one batch, the last of which may be shorter."""
+        start = number * self.batch_size
+        return [Listed(path, "") for path in self.paths[start : start + self.batch_size]]
+
+
+class FileBatch(NamedTuple):
+    """images: N of the list; reasons: why each cannot be read, "" where it can; pixels (K, 3, S, S) uint8
+    of the K that can, and found: what the preparation says of each of these.
+    """
+
+    number: int
+    images: list[Listed]
+    reasons: list[str]
+    pixels: Tensor
+    found: list[bool | None]
+
+
+class FileBatches(Dataset[FileBatch]):
+    """A list's batches by number."""
+
+    def __init__(self, images: Batches, prepare: Prepare) -> None:
+        self.images = images
+        self.prepare = prepare
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, number: int) -> FileBatch:
+        images = self.images.batch(number)
+        if get_worker_info() is None:
+            with ThreadPoolExecutor(available_cores()) as pool:
+                looked = list(pool.map(self._look, images))
+        else:  # one of several processes
+            looked = [self._look(image) for image in images]
+        views = [view for view in looked if isinstance(view, StandardView)]
+        side = self.prepare.size_px
+        pixels = [np.empty((0, side, side, 3), np.uint8), *(view.pixels[None] for view in views)]
+        stacked = torch.from_numpy(np.concatenate(pixels)).permute(0, 3, 1, 2)
+        reasons = ["" if isinstance(one, StandardView) else one for one in looked]
+        return FileBatch(number, images, reasons, stacked, [view.found for view in views])
+
+    def _look(self, image: Listed) -> StandardView | str:
+        """What the network sees of it, or why it cannot be read."""
+        try:
+            image.path.encode()  # a name that is no UTF-8 could stand in no table
+            return self.prepare.view(decode(image.path))
+        except UnicodeEncodeError:
+            return "the name is not UTF-8; rename it (e.g. with convmv)"
+        except ImageError as problem:
+            return problem.reason
+
+
+def loader_processes(asked: int | None, device: torch.device) -> int:
+    """How many, where none are asked for: none beside a network on the CPU.
+
+    It computes in threads of equal parts on all cores, and each waits for the one that a loader held up.
+    Between two batches all cores are free to decode.
+    """
+    if asked is not None:
+        return asked
+    return 0 if device.type == "cpu" else default_workers()
+
+
+def batch_loader(batches: FileBatches, numbers: Iterable[int], workers: int) -> DataLoader[FileBatch]:
+    """The batches of these numbers in this order, made ahead by `workers` processes; 0: when asked for."""
+    return DataLoader(
+        batches,
+        batch_size=None,
+        sampler=numbers,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=opencv_in_one_thread,
+    )

@@ -1,0 +1,173 @@
+"""The network: raw images in, logits out; preprocessing, frozen or trained backbone, dense head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wbc.answers.averaged_views import AveragedViews
+from wbc.answers.second_opinion import SecondOpinion
+from wbc.images.prepare import Prepare
+from wbc.images.standard_view import VERSION
+from wbc.network.backbone import Backbone
+
+
+class Head(nn.Sequential):
+    """The recipe's dense head: Dense, ReLU and Dropout for each of `units`, then Dense to `classes`.
+
+    Kernels start glorot-uniform and biases at zero, as Keras's Dense does; PyTorch's own default is narrower.
+    """
+
+    def __init__(self, features: int, units: Sequence[int], classes: int, dropout: float) -> None:
+        layers: list[nn.Module] = []
+        width = features
+        for unit in units:
+            layers += [nn.Linear(width, unit), nn.ReLU(), nn.Dropout(dropout)]
+            width = unit
+        super().__init__(*layers, nn.Linear(width, classes))
+        for module in self.kernels:
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(module.bias)
+
+    @property
+    def kernels(self) -> list[nn.Linear]:
+        """The dense layers in order, the one to the classes last."""
+        return [module for module in self if isinstance(module, nn.Linear)]
+
+    def l2_penalty(self, strength: float) -> Tensor:
+        """`strength * sum(w**2)` over all kernels but the last: Keras's `kernel_regularizer=l2(strength)`.
+
+        Added to the loss; biases, last layer and backbone are not touched.  Returns a scalar.
+        """
+        squares = [kernel.weight.square().sum() for kernel in self.kernels[:-1]]
+        return strength * torch.stack(squares).sum() if squares else torch.zeros(())
+
+
+class Network(nn.Module):
+    """White blood cell classifier: (N, 3, H, W) images of 0..255 to (N, classes) logits.
+
+    The images are what `prepare` makes of decoded pictures, of the side `image_size_px`; scaling to what the
+    backbone's weights expect happens inside.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        classes: Sequence[str],
+        head_units: Sequence[int] = (128, 256),
+        dropout: float = 0.45,
+        standardise: Sequence[str] = (),
+        size_strength: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.prepare = Prepare(backbone.image_size_px, standardise, size_strength)
+        self.backbone = backbone
+        self.classes = list(classes)
+        self.head_units = list(head_units)
+        self.dropout = dropout
+        # Of which answers are made; training and explanations see one view, and the network alone.
+        self.test_time = AveragedViews()
+        self.second_opinion: SecondOpinion | None = None
+        self.head = Head(backbone.features, head_units, len(classes), dropout)
+        self.to(memory_format=torch.channels_last)
+        # Not in the state dict: the description carries them, so weights of any origin fit.
+        self.register_buffer("mean", 255 * torch.tensor(backbone.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(backbone.std).view(1, 3, 1, 1), persistent=False)
+
+    @property
+    def image_size_px(self) -> int:
+        """Side of the square images the network was made for."""
+        return self.backbone.image_size_px
+
+    @property
+    def answered_by(self) -> str:
+        """What answers are made of, in words, where that is more than `forward` of the image; else ""."""
+        more = []
+        if self.test_time != AveragedViews():
+            more.append(f"features averaged over {self.test_time.count} view(s) of each image")
+        if self.second_opinion is not None:
+            more.append("a second opinion by measurements of the cell")
+        return " and ".join(more)
+
+    def preprocess(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) of 0..255, uint8 or float, to the backbone's range, channels last."""
+        images = images.to(
+            torch.float32, memory_format=torch.channels_last
+        )  # the faster layout on CPU and GPU
+        return (images - self.mean) / self.std
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) of 0..255 to (N, classes) logits."""
+        return self.from_frozen(self.frozen(images))
+
+    def frozen(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) of 0..255 to the values of the backbone's frozen part, without a graph."""
+        return self.backbone.frozen_part(self.preprocess(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) of 0..255 to the backbone's (N, features), which `classify` takes."""
+        return self.backbone.trainable_part(self.frozen(images))
+
+    def from_frozen(self, values: Tensor) -> Tensor:
+        """What `frozen` computed, now or in an earlier epoch, to (N, classes) logits."""
+        return self.classify(self.backbone.trainable_part(values))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """(N, features) to (N, classes) logits, in float32: bf16 would leave probabilities three digits."""
+        with torch.autocast(features.device.type, enabled=False):
+            return self.head(features.float())
+
+    def describe(self) -> dict[str, Any]:
+        """What it takes to build this network again, as plain values and tensors; weights come on top."""
+        return {
+            "backbone": self.backbone.name,
+            "image_size_px": self.image_size_px,
+            "drop_path_rate": self.backbone.drop_path_rate,
+            "mean": (self.mean.flatten() / 255).tolist(),
+            "std": (self.std.flatten() / 255).tolist(),
+            "classes": self.classes,
+            "head_units": self.head_units,
+            "dropout": self.dropout,
+            "test_time": self.test_time.state(),
+            "second_opinion": None if self.second_opinion is None else self.second_opinion.state(),
+            "standardise": list(self.prepare.standardise),
+            "size_strength": self.prepare.size_strength,
+            "view_version": VERSION,
+        }
+
+    @classmethod
+    def from_description(cls, description: dict[str, Any]) -> Network:
+        """A network as `describe` told, with fresh weights.
+
+        Raises ValueError where it learnt from pictures standardised otherwise than they now are.
+        """
+        learnt = description.get("view_version", "before 3")
+        opinion = description.get("second_opinion")
+        if (description.get("standardise") or opinion) and learnt != VERSION:
+            raise ValueError(
+                f"it learnt from cells as version {learnt} of model.standardise finds and shows them, and "
+                f"this is version {VERSION}: train it anew"
+            )
+        backbone = Backbone(
+            description["backbone"], description["image_size_px"], description["drop_path_rate"]
+        )
+        network = cls(
+            backbone,
+            description["classes"],
+            description["head_units"],
+            description["dropout"],
+            description.get("standardise", []),  # older files do not name them
+            description.get("size_strength", 1.0),
+        )
+        network.mean = 255 * torch.tensor(description["mean"]).view(1, 3, 1, 1)
+        network.std = 255 * torch.tensor(description["std"]).view(1, 3, 1, 1)
+        network.test_time = AveragedViews(**description.get("test_time", {}))  # of older files: one view
+        if opinion is not None:
+            network.second_opinion = SecondOpinion.from_state(opinion, len(network.classes))
+        return network

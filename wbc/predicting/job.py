@@ -1,0 +1,179 @@
+"""The job of `predict.py`: answers for a stream of images into one folder, in parts by one or many processes.
+
+What is left of an interrupted run are whole parts; a continued one does those that are missing.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import logging
+import shutil
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from tqdm import tqdm
+
+from wbc.answers.checkpoint import load_model
+from wbc.answers.predictor import Predictor
+from wbc.answers.rule import no_answers
+from wbc.datasets.image_list import ImageList, write_list
+from wbc.errors import ConfigError
+from wbc.loading.file_batches import FileBatches, batch_loader, loader_processes
+from wbc.predicting.differential import Differential, differential_table
+from wbc.predicting.table import header, part_rows, read_part, table_writer, write_part
+from wbc.settings import run_folder
+from wbc.settings.predict import PredictConfig
+from wbc.utils.files import read_json, replacing, write_json
+
+log = logging.getLogger(__name__)
+
+DIFFERENTIAL = "differential.json"  # written last, so it tells of a finished run
+_PART_BATCHES = 16  # what a kill loses, at most, in each process
+_SILENCE_S = 3600  # so long without a new part, and a waiting process takes the others for dead
+
+
+def predict(config: PredictConfig, folder: Path) -> int:
+    """Answer for the images of `config` in `folder`; returns how many could not be read.
+
+    Raises WbcError for settings that cannot be used, before anything is predicted.
+    """
+    fabric = _processes(config)
+    first = fabric.global_rank == 0
+    if (folder / DIFFERENTIAL).exists():
+        log.info("%s: finished before", folder)
+        return int(read_json(folder / DIFFERENTIAL)["total"]["unreadable"])
+    predictor = Predictor(*load_model(config.checkpoint))
+    predictor.network.to(fabric.device)
+    if predictor.rule is None:
+        log.warning(
+            "%s has no rule of answers, as checkpoints of a training have none: probabilities are not "
+            "calibrated and nothing is held back; model.ckpt of the run folder has one",
+            config.checkpoint,
+        )
+    parts_folder = folder / "parts"
+    listed = parts_folder / "images.jsonl"
+    if first and not listed.exists():
+        write_list(config.images, config.group, listed)
+    run_folder.wait_for(listed)
+    images = ImageList(listed, config.batch_size)
+    starts = range(0, len(images), _PART_BATCHES)
+    parts = [parts_folder / f"{start:08d}.csv" for start in starts]
+    mine = [
+        (start, part)
+        for start, part in list(zip(starts, parts, strict=True))[fabric.global_rank :: fabric.world_size]
+        if not part.exists()
+    ]
+    _write_parts(mine, images, predictor, config, first)
+    _wait_for_all(parts)
+    fabric.barrier()  # the list is read no more
+    if not first:
+        return 0  # the first process tells the outcome
+    unreadable = _join(parts, folder, predictor.classes, config)
+    shutil.rmtree(parts_folder)
+    return unreadable
+
+
+def _processes(config: PredictConfig) -> Fabric:
+    """Lightning's launcher: starts the other processes, or finds those of torchrun or SLURM."""
+    asked, started = config.devices * config.num_nodes, run_folder.processes_started_outside()
+    if started not in (1, asked):
+        raise ConfigError(
+            f"{started} processes were started from outside, but devices={config.devices} and "
+            f"num_nodes={config.num_nodes}: give those that make {started} together"
+        )
+    try:
+        fabric = Fabric(
+            accelerator=config.accelerator,
+            devices=config.devices,
+            num_nodes=config.num_nodes,
+            strategy="ddp" if asked > 1 else "auto",
+        )
+        fabric.launch()
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"accelerator={config.accelerator}, devices={config.devices}: {error}; give accelerator=cpu"
+        ) from error
+    return fabric
+
+
+def _write_parts(
+    mine: list[tuple[int, Path]], images: ImageList, predictor: Predictor, config: PredictConfig, first: bool
+) -> None:
+    """The parts of this process, each written when its batches are done."""
+    numbers = {start: range(start, min(start + _PART_BATCHES, len(images))) for start, _ in mine}
+    order = list(itertools.chain.from_iterable(numbers.values()))
+    batches = FileBatches(images, predictor.network.prepare)
+    workers = loader_processes(config.workers, predictor.network.mean.device)
+    loader = iter(batch_loader(batches, order, workers))
+    nothing = no_answers(len(predictor.classes))
+    count = min(len(order) * images.batch_size, images.images)
+    with tqdm(total=count, unit="image", desc="predicting", disable=not first) as bar:
+        for start, part in mine:
+            rows: list[list[str]] = []
+            for batch in itertools.islice(loader, len(numbers[start])):
+                answers = predictor.answer(batch.pixels, batch.found) if len(batch.pixels) else nothing
+                rows += part_rows(batch, answers, config.group is not None)
+                bar.update(len(batch.images))
+            with replacing(part) as beside:
+                write_part(beside, rows)
+
+
+def _wait_for_all(parts: list[Path]) -> None:
+    """Until the other processes have written theirs; ConfigError when nothing comes any more."""
+    missing, since = [part for part in parts if not part.exists()], time.monotonic()
+    while missing:
+        time.sleep(0.2)
+        still = [part for part in missing if not part.exists()]
+        if len(still) < len(missing):
+            missing, since = still, time.monotonic()
+        elif time.monotonic() - since > _SILENCE_S:
+            raise ConfigError(
+                f"{len(still)} parts are missing and none came for an hour: another process has died, or "
+                "they share no folder; give the same command again to go on"
+            )
+
+
+def _join(parts: list[Path], folder: Path, classes: list[str], config: PredictConfig) -> int:
+    """The tables and the differential of all parts; returns how many images could not be read."""
+    grouped = config.group is not None
+    columns = header(classes, grouped)
+    width = len(columns)
+    total = Differential(classes)
+    groups: dict[str, Differential] = defaultdict(lambda: Differential(classes))
+    label, status = 1 + grouped, columns.index("status", 1 + grouped + len(classes))
+    with (
+        replacing(folder / config.table) as beside,
+        table_writer(beside, classes, grouped) as table,
+        replacing(folder / "errors.csv") as errors_beside,
+        errors_beside.open("w", encoding="utf-8", newline="") as errors_file,
+    ):
+        errors = csv.writer(errors_file)
+        errors.writerow(["path", "reason"])
+        for part in tqdm(parts, "writing", unit="part"):
+            for row in read_part(part):
+                counted = [total, groups[row[1]]] if grouped else [total]
+                if row[width]:
+                    errors.writerow([row[0], row[width]])
+                    for one in counted:
+                        one.unreadable += 1
+                    continue
+                table.writerow(row[:width])
+                for one in counted:
+                    one.add(row[label], row[status])
+    record: dict[str, Any] = {
+        "model": config.checkpoint,
+        "images": config.images,
+        "total": total.record(),
+        "groups": {name: groups[name].record() for name in sorted(groups)},
+    }
+    log.info("%s\n", differential_table(record["total"]))
+    for name, one in record["groups"].items():
+        log.info("%s: %s\n", name, differential_table(one))
+    log.info("answers: %s; errors.csv and %s lie beside it", folder / config.table, DIFFERENTIAL)
+    write_json(folder / DIFFERENTIAL, record)
+    return total.unreadable

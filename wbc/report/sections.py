@@ -1,0 +1,177 @@
+"""The sections of a report, in their order: results first, explanations and the model card last."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wbc.answers.predictor import Predictor
+from wbc.pages.html import Section, picture, side_by_side, table
+from wbc.report.lab_table import labs_table
+from wbc.report.model_card import fitted_on, model_card
+from wbc.report.set_figures import (
+    CONFUSION,
+    PRECISION_RECALL,
+    RELIABILITY,
+    RISK_COVERAGE,
+    ROC,
+)
+from wbc.report.set_result import SetResult
+from wbc.report.sheets import confident_errors
+from wbc.report.tables import answers_table, calibration_table, mcnemar_table, metrics_table, per_class_table
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report is made of.
+
+    record: as `evaluation_record`.  files: set -> what its figures are called.
+    predictor, checkpoint, provenance: the reported model.  training: what is shown of the run that trained
+    it, and the figure files.  remark: what else must be said of the results.
+    """
+
+    title: str
+    record: Mapping[str, Any]
+    results: Sequence[SetResult]
+    predictor: Predictor
+    checkpoint: Path
+    provenance: Mapping[str, Any]
+    seed: int
+    files: Mapping[str, str]
+    training: Mapping[str, Path] = field(default_factory=dict)
+    remark: str = ""
+
+
+def report_sections(report: Report, figures: Path) -> Iterator[Section]:
+    """What `write_page` takes.  figures: the folder where the report's figures lie as files."""
+    files = report.files
+
+    def shown(*kinds: str) -> str:
+        return side_by_side(
+            picture(path, f"{kind.replace('_', ' ')} of {name}", lazy=False)
+            for name, file in files.items()
+            for kind in kinds
+            if (path := figures / f"{kind}_{file}.png").exists()
+        )
+
+    yield Section("Results", _results(report))
+    yield Section("Confusion matrix", [shown(CONFUSION)])
+    yield Section("Comparison of models", _comparison(report))
+    yield Section("ROC and precision-recall", [shown(ROC, PRECISION_RECALL)])
+    sets = report.record["sets"]
+    if report.predictor.rule is not None:
+        fitted = f"The temperature was fitted on the {fitted_on(report.predictor.rule, report.provenance)}."
+        yield Section(
+            "Calibration", [f"{_CALIBRATION} {fitted}", calibration_table(sets), shown(RELIABILITY)]
+        )
+        risk = picture(
+            figures / f"{RISK_COVERAGE}.png", "share of wrong answers by share answered", lazy=False
+        )
+        parts = [_abstention(report), answers_table(sets), *_strangers(report), side_by_side([risk])]
+        yield Section("Abstention and out-of-distribution", parts)
+    else:
+        yield Section("Calibration and abstention", [_NO_RULE])
+    yield Section("Most confident errors", [*_errors(report), *_sheets(figures, files, "errors")])
+    if report.training:
+        pictures = (picture(path, what, lazy=False) for what, path in report.training.items())
+        yield Section("Training", [side_by_side(pictures)])
+    yield Section("Explanations", [_EXPLANATIONS, *_sheets(figures, files, "explanations")])
+    yield model_card(report.checkpoint, report.predictor, report.provenance, sets)
+
+
+_CALIBRATION = (
+    "A calibrated model is right as often as its probability says. ECE is the mean gap between the two over "
+    "15 bins of probability; the Brier score is the squared distance to the truth, 0 to 2."
+)
+_NO_RULE = (
+    "The model has no rule of answers, as checkpoints of a training have none: its probabilities are not "
+    "calibrated, and it holds no answer back. model.ckpt of a run folder has one."
+)
+_EXPLANATIONS = (
+    "Where the network finds evidence for the predicted class (Grad-CAM), in images that were sorted "
+    "rightly, drawn at random from each class; heat of the errors stands with them above. explain.py shows "
+    "more methods, and how far to trust them."
+)
+
+
+def _results(report: Report) -> Iterator[str]:
+    record = report.record
+    sets, means, reported = record["sets"], record["means"], record["reported"]
+    yield f"Model: {report.checkpoint}" + (f" ({reported})." if len(report.results[0].plain) > 1 else ".")
+    grouped = [name for name, one in sets.items() if one["resampled"] == "groups"]
+    intervals = "95 % intervals in brackets are from 1,000 bootstrap resamples"
+    if grouped:
+        intervals += f", of whole groups (patients or slides) for {', '.join(grouped)}"
+    yield (
+        f"{intervals}; those of answers and of a class's recall are exact where there are no groups. Macro "
+        "averages run over the classes that occur in a set."
+    )
+    if report.remark:
+        yield report.remark
+    yield table(*labs_table(sets, means), "Results by data set")
+    for name, one in sets.items():
+        if one["note"]:
+            yield f"* {name}: {one['note']}, so its figures flatter; it is in no mean."
+        if one["left_out"]:
+            listed = ", ".join(f"{why}: {count:,}" for why, count in one["left_out"].items())
+            yield f"{name}: images left out, {listed}; errors.csv and left_out.csv name them."
+    for name, one in sets.items():
+        others = record["compared"][name]
+        yield metrics_table(name, {**others, reported: one})
+        yield per_class_table(name if not others else f"{name}, {reported}", one)
+
+
+def _comparison(report: Report) -> Iterator[str]:
+    compared, reported = report.record["compared"], report.record["reported"]
+    if not any(compared.values()):
+        yield "One model was measured; compare=[a.ckpt,b.ckpt] sets several side by side."
+        return
+    yield (
+        f"Each model against {reported} on the same images. McNemar's exact test asks whether the images "
+        "that one model alone has right could be shared out by chance; a small p says that one model is "
+        "better. It takes images as independent, which those of one smear are not."
+    )
+    yield mcnemar_table(compared, reported)
+
+
+def _abstention(report: Report) -> str:
+    rule = report.predictor.rule
+    assert rule is not None
+    score = f"{rule.outlier_score.method} score at most {rule.outlier_threshold:.4g}"
+    when = f"answers where its probability is at least {rule.threshold:.4g} and its {score}"
+    if math.isinf(rule.threshold):
+        when = (
+            "answers nothing: the images of its calibration were too few, or too often wrong, for the promise"
+        )
+    return (
+        f"The model {when}. For cells like the {fitted_on(rule, report.provenance)} it promises that at most "
+        f"{100 * rule.max_error:g} % of answers are wrong, that {100 * rule.set_coverage:g} % of sets hold "
+        f"the true class, and that {100 * rule.acceptance:g} % of known cells pass as such. "
+        "The table shows what became of that."
+    )
+
+
+def _strangers(report: Report) -> Iterator[str]:
+    found = report.record["outlier_auroc"]
+    if found:
+        listed = ", ".join(f"{name} {area:.3f}" for name, area in found.items())
+        yield f"AUROC of the score, images of another lab against those of the model's own: {listed}."
+
+
+def _errors(report: Report) -> Iterator[str]:
+    rows = confident_errors(report.results)
+    if not rows:
+        yield "There is no error."
+        return
+    headers = ["image", "data set", "true class", "predicted", "probability", "status"]
+    yield table(headers, rows, f"The {len(rows)} errors with the highest probability")
+
+
+def _sheets(figures: Path, files: Mapping[str, str], kind: str) -> Iterator[str]:
+    for name, file in files.items():
+        path = figures / f"{kind}_{file}.png"
+        if path.exists():
+            yield picture(path, f"{kind} on {name}, image beside heat", photograph=True, lazy=False)

@@ -1,0 +1,218 @@
+"""The callback that fills the caches of a phase before its first epoch, within the room they may take."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import albumentations
+import cv2
+import timm
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from wbc.datasets.check_cache import stamp
+from wbc.loading.activations import ActivationStore, content_key
+from wbc.loading.datamodule import CellData
+from wbc.loading.decoded import DecodedImages
+from wbc.loading.epoch_sampler import Views
+from wbc.loading.labelled_images import Batch, FrozenCells
+from wbc.network.backbone import Backbone
+from wbc.network.network import Network
+
+log = logging.getLogger(__name__)
+
+
+class FillCaches(Callback):
+    """Decodes images once, and computes the frozen part of the network once for every view of an image.
+
+    Evaluated sets are cached exactly as they would be computed.  Training images get `views` views, drawn
+    afresh for each image and used in turn; with 0 views they are augmented anew in every epoch.  What finds
+    no room within `limit_gb` is computed anew each time, and the log says so.  `augmentation` is the plain
+    description of what `data` does to training images.
+
+    `next_split` is where the backbone will be divided in the next phase.  The values there lie on the way to
+    those of this phase: they are kept for it, and the layers before them are not computed a second time.
+    """
+
+    def __init__(
+        self,
+        data: CellData,
+        folder: Path,
+        views: int,
+        limit_gb: float,
+        augmentation: list[Any],
+        next_split: int | None = None,
+    ) -> None:
+        self.data = data
+        self.folder = folder
+        self.views = views
+        self.limit_gb = limit_gb
+        self.augmentation = augmentation
+        self.next_split = next_split
+        self.seconds = 0.0
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """When the backbone is frozen and on its device, and before the loaders are asked for."""
+        started = time.monotonic()
+        network: Network = pl_module.network  # type: ignore[assignment]
+        split = network.backbone.split
+        self._room = self.limit_gb * 1e9
+        if trainer.num_nodes > 1:
+            log.info("nothing is cached: the machines that train together may not share a disk")
+            return
+        self._keep_decoded(trainer)
+        stops = [split] if split else []
+        if self.next_split is not None and 0 < self.next_split < split:
+            stops = [self.next_split, split]
+        keys = {stop: weights_key(network.backbone, stop) for stop in stops}
+        self.data.frozen_views = self.views
+        for name in [*self.data.evaluated, *(["train"] if self.views else [])]:
+            store: ActivationStore | None = None
+            start = 0
+            for stop in stops:
+                store = self._stored(name, (start, stop), keys[stop], store, trainer, network)
+                start = stop if store is not None else 0  # where there is no room, from the images again
+            if store is not None:
+                self.data.frozen[name] = store
+        self.seconds = time.monotonic() - started
+
+    def _keep_decoded(self, trainer: Trainer) -> None:
+        """Give every set a file of decoded pixels where there is room."""
+        for name, decoded in self.data.decoded.items():
+            layout = (len(decoded.paths), decoded.prepare.size_px)
+            size = DecodedImages.size_bytes(*layout)
+            file = self.folder / f"decoded-{self._files_key(name)}.pixels"
+            if self._allocated(
+                trainer, f"decoded {name} images", size, DecodedImages.allocate, file, *layout
+            ):
+                self.data.decoded[name] = DecodedImages(decoded.paths, decoded.prepare, file)
+
+    def _files_key(self, name: str) -> str:
+        stamps = [(path, *stamp(path)) for path in self.data.decoded[name].paths]
+        return content_key(files=stamps, prepare=self.data.prepare.key)
+
+    def _stored(
+        self,
+        name: str,
+        units: tuple[int, int],
+        weights: str,
+        source: ActivationStore | None,
+        trainer: Trainer,
+        network: Network,
+    ) -> ActivationStore | None:
+        """The values of one set after the units before `units[1]`, built if there are none of that content.
+
+        `source` holds the values before unit `units[0]`; None where they come from the images.
+        """
+        views = self.views if name == "train" else 1
+        key = content_key(
+            weights=weights,
+            preprocessing=[network.mean.flatten().tolist(), network.std.flatten().tolist()],
+            files=self._files_key(name),
+            precision=str(trainer.precision),
+            device=trainer.strategy.root_device.type,
+            releases=[torch.__version__, timm.__version__, albumentations.__version__, cv2.__version__],
+            # What a batch computes depends a little on its size, and evaluation is to be exact.
+            batch=[self.data.batch_size, trainer.world_size],
+            augmented=[self.augmentation, self.data.seed, views] if name == "train" else None,
+        )
+        path = self.folder / f"frozen-{key}.values"
+        found = ActivationStore.opened(path, key)
+        if found is not None:
+            log.info("frozen values of %s: found in %s", name, path)
+            return found
+        order = self.data.views(name, shuffle=False, first_epoch=0)
+        if source is None:
+            loader = self.data.image_loader(name, order, persistent=views > 1)
+        else:
+            loader = self.data.frozen_loader(FrozenCells(self.data.cells(name), source, views), order)
+        # Runs that share a cache_dir may build the same values at once, each in a file of its own.
+        part = path.with_suffix(f".{trainer.strategy.broadcast(uuid.uuid4().hex)}.part")
+        store = self._fill(part, name, views, order, loader, units, trainer, network)
+        if store is None:
+            return None
+        store.flush()
+        trainer.strategy.barrier()  # every rank has written its rows
+        if trainer.is_global_zero:
+            store.complete(path, key)
+            self.data.cache_files |= {path, path.with_suffix(".json")}
+        trainer.strategy.barrier()
+        return ActivationStore.opened(path, key)
+
+    def _fill(
+        self,
+        part: Path,
+        name: str,
+        views: int,
+        order: Views,
+        loader: DataLoader[Any],
+        units: tuple[int, int],
+        trainer: Trainer,
+        network: Network,
+    ) -> ActivationStore | None:
+        """Compute every view of this rank's images and write it to `part`; None where it finds no room."""
+        store: ActivationStore | None = None
+        bar = tqdm(
+            total=views * len(loader),
+            desc=f"frozen values of {name}",
+            unit="batch",
+            disable=None if trainer.is_global_zero else True,
+        )
+        with bar, torch.no_grad(), trainer.precision_plugin.forward_context():
+            for view in range(views):
+                order.set_epoch(view)
+                for batch in loader:
+                    values = batch[0].to(trainer.strategy.root_device)  # images, or values of earlier units
+                    if isinstance(batch, Batch):
+                        values = network.preprocess(values)
+                    values = network.backbone.run_units(values, *units).cpu()
+                    if store is None:
+                        rows, shape = views * order.images, values.shape[1:]
+                        size = ActivationStore.size_bytes(rows, shape, values.dtype)
+                        layout = (part, rows, shape, values.dtype)
+                        what = f"frozen values of {name}"
+                        if not self._allocated(trainer, what, size, ActivationStore.allocate, *layout):
+                            return None
+                        store = ActivationStore(*layout, write=True)
+                    store.put((view * order.images + batch.indices).tolist(), values)
+                    bar.update()
+        return store
+
+    def _allocated(
+        self, trainer: Trainer, what: str, size: int, allocate: Callable[..., None], file: Path, *layout: Any
+    ) -> bool:
+        """Let the first rank reserve `size` bytes for `file`; False, for all ranks, if there is no room."""
+        problem = None
+        if trainer.is_global_zero:
+            try:
+                if size > self._room:
+                    raise OSError(
+                        f"they take {size / 1e9:.2f} GB, cache_limit_gb leaves {self._room / 1e9:.2f}"
+                    )
+                file.parent.mkdir(parents=True, exist_ok=True)
+                self.data.cache_files.add(file)
+                allocate(file, *layout)
+            except OSError as error:
+                problem = str(error)
+                log.warning("%s are not cached: %s", what, problem)
+                file.unlink(missing_ok=True)
+        problem = trainer.strategy.broadcast(problem)
+        self._room -= 0 if problem else size
+        return problem is None
+
+
+def weights_key(backbone: Backbone, stop: int) -> str:
+    """A name for what the units before number `stop` compute: the bytes of their weights and statistics."""
+    digest = hashlib.sha256(f"{backbone.name} {stop}".encode())
+    for name, value in sorted(backbone.unit_state(stop).items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,139 @@
+"""The LightningModule: loss, metrics and optimizer around a `Network`, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pytorch_lightning import LightningModule
+from torch import Tensor
+from torch.optim import Optimizer
+
+from wbc.answers.checkpoint import DESCRIPTION_KEY
+from wbc.loading.epoch_sampler import mixed_seed
+from wbc.loading.labelled_images import PADDING, Batch, FrozenBatch
+from wbc.metrics.classification import epoch_metrics
+from wbc.network.network import Network
+from wbc.training.keras_adam import KerasAdam
+
+
+class Classifier(LightningModule):
+    """Trains the parameters of `network` that require a gradient.
+
+    The loss is cross-entropy against smoothed targets plus the head's L2 penalty, in validation too, as
+    Keras reports it.  `seed` fixes dropout and stochastic depth, batch by batch.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        lr: float,
+        label_smoothing: float,
+        l2: float,
+        adam_epsilon: float,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.lr = lr
+        self.label_smoothing = label_smoothing
+        self.l2 = l2
+        self.adam_epsilon = adam_epsilon
+        self.seed = seed
+        self.configure_metrics()
+        self.evaluated_logits: list[
+            Tensor
+        ] = []  # after a test: one (N, C) for each loader, in data set order
+        self._seen: dict[int, list[tuple[Tensor, Tensor]]] = {}
+
+    def configure_metrics(self) -> None:
+        """Accuracy and macro-F1 for training and validation."""
+        classes = len(self.network.classes)
+        self.train_metrics = epoch_metrics(classes, "train_")
+        self.val_metrics = epoch_metrics(classes, "val_")
+
+    def configure_optimizers(self) -> Optimizer:
+        """Adam over what is not frozen."""
+        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return KerasAdam(parameters, lr=self.lr, epsilon=self.adam_epsilon)
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Smoothed cross-entropy plus L2 penalty, a scalar.  logits (N, C), labels (N,)."""
+        cross_entropy = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        return cross_entropy + self.network.head.l2_penalty(self.l2)
+
+    def forward(self, batch: Batch | FrozenBatch) -> Tensor:
+        """Logits (N, C), from images or from what the frozen part made of them."""
+        if isinstance(batch, FrozenBatch):
+            return self.network.from_frozen(batch.values)
+        return self.network(batch.images)
+
+    def training_step(self, batch: Batch | FrozenBatch, batch_idx: int) -> Tensor:
+        """One batch's loss."""
+        # Loaders draw random numbers too, and in another order after a resume.
+        torch.manual_seed(mixed_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
+        logits = self(batch)
+        loss = self.loss(logits, batch.labels)
+        self.train_metrics.update(logits.detach(), batch.labels)
+        self.log(
+            "train_loss",
+            loss,
+            on_step=False,
+            on_epoch=True,
+            prog_bar=True,
+            batch_size=len(batch.labels),
+            sync_dist=True,
+        )
+        self.log_dict(self.train_metrics, on_step=False, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch: Batch | FrozenBatch, batch_idx: int) -> None:
+        """Update the epoch's metrics with the rows that count."""
+        counted = batch.labels != PADDING
+        logits = self(batch)[counted]
+        labels = batch.labels[counted]
+        if len(labels) == 0:
+            return
+        self.val_metrics.update(logits, labels)
+        self.log(
+            "val_loss",
+            self.loss(logits, labels),
+            on_epoch=True,
+            prog_bar=True,
+            batch_size=len(labels),
+            sync_dist=True,
+        )
+        self.log_dict(self.val_metrics, on_epoch=True, prog_bar=True)
+
+    def on_test_start(self) -> None:
+        """Forget an earlier test."""
+        self._seen = {}
+
+    def test_step(self, batch: Batch | FrozenBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Keep the logits; what is made of them is decided when all are there."""
+        counted = batch.labels != PADDING
+        logits = self(batch)[counted]
+        self._seen.setdefault(dataloader_idx, []).append((batch.indices[counted].cpu(), logits.float().cpu()))
+
+    def on_test_end(self) -> None:
+        """Bring the ranks' parts together, in the order of the data sets."""
+        mine = {
+            loader: (torch.cat([i for i, _ in parts]), torch.cat([x for _, x in parts]))
+            for loader, parts in self._seen.items()
+        }
+        parts = [mine]
+        if self.trainer.world_size > 1:
+            parts = [{} for _ in range(self.trainer.world_size)]
+            torch.distributed.all_gather_object(parts, mine)
+        self.evaluated_logits = []
+        for loader in sorted(mine):
+            indices = torch.cat([part[loader][0] for part in parts if loader in part])
+            logits = torch.cat([part[loader][1] for part in parts if loader in part])
+            self.evaluated_logits.append(logits[indices.argsort()])
+        self._seen = {}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Let the network be loaded from any training checkpoint."""
+        checkpoint[DESCRIPTION_KEY] = self.network.describe()

@@ -1,0 +1,66 @@
+"""Fits the forest of a second opinion on measured views of training cells."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from wbc.answers.forest import Forest
+from wbc.answers.second_opinion import SecondOpinion
+from wbc.datasets.find_images import log
+from wbc.images.morphometry import NAMES, SHAPES, measure
+from wbc.loading.epoch_sampler import View
+from wbc.loading.labelled_images import Cells
+from wbc.utils.machine import opencv_in_one_thread
+
+_IMAGES, _VIEWS = 10_000, 2  # that it is fitted on at most, and of each
+
+
+def fit_second_opinion(cells: Cells, weight: float, workers: int, seed: int) -> SecondOpinion | None:
+    """Fitted on augmented views of training `cells`; None, with a warning, where a class is not measured."""
+    chosen = _chosen(torch.tensor(cells.labels), seed)
+    measured = _Measured(cells, [View(index, epoch) for index in chosen for epoch in range(_VIEWS)])
+    loader = DataLoader(measured, batch_size=64, num_workers=workers, worker_init_fn=opencv_in_one_thread)
+    bar = tqdm(loader, "measuring cells", unit="batch")
+    samples, labels = (torch.cat(parts) for parts in zip(*bar, strict=True))
+    there = ~samples.isnan().any(dim=1)
+    if missing := sorted(set(cells.labels) - set(labels[there].tolist())):
+        log.warning(
+            "model.second_opinion: there is none, for no training picture of %s has a cell to measure",
+            ", ".join(cells.classes[label] for label in missing),
+        )
+        return None
+    log.info("second opinion: a forest on %d measured views of %d cells", int(there.sum()), len(chosen))
+    every, shapes = range(len(NAMES)), [NAMES.index(name) for name in SHAPES]
+    # Half of the trees see no colour: no stain can mislead them.
+    forest = Forest.fit(samples[there], labels[there], len(cells.classes), [every, shapes], seed)
+    return SecondOpinion(weight, forest)
+
+
+def _chosen(labels: Tensor, seed: int) -> list[int]:
+    """Rows of at most _IMAGES: of a class with few all, of the others as many as there is room for."""
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    rank = torch.empty_like(labels)  # of each among its class
+    for label in labels.unique():
+        mine = labels[order] == label
+        rank[mine] = torch.arange(int(mine.sum()))
+    return order[rank.argsort(stable=True)[:_IMAGES].sort().values].tolist()
+
+
+class _Measured(Dataset[tuple[Tensor, Tensor]]):
+    """Measurements (27,) float32 and label of each view; NaN without a cell."""
+
+    def __init__(self, cells: Cells, views: list[View]) -> None:
+        self.cells = cells
+        self.views = views
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        cell = self.cells[self.views[index]]
+        values = measure(cell.images.permute(1, 2, 0).contiguous().numpy())
+        nothing = torch.full((len(NAMES),), torch.nan)
+        return nothing if values is None else torch.from_numpy(values), cell.labels

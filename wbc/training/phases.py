@@ -1,0 +1,173 @@
+"""One phase of training: a fit with its own optimizer, from which the best epoch is kept and evaluated."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import LearningRateMonitor
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch import Tensor
+
+from wbc.errors import ConfigError
+from wbc.loading.datamodule import CellData
+from wbc.network.network import Network
+from wbc.settings.run_folder import best_checkpoint, log_folder
+from wbc.settings.train import PHASES, Config, FitConfig
+from wbc.training.average import AverageWeights
+from wbc.training.caching import FillCaches
+from wbc.training.classifier import Classifier
+from wbc.training.freeze import FreezeBackbone
+from wbc.training.history import History
+from wbc.training.schedule import BestAndLast, EarlyStop, KerasPlateau
+
+log = logging.getLogger(__name__)
+logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(
+    logging.WARNING
+)  # tips and advertisements
+warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # the frozen ones, as meant
+warnings.filterwarnings(
+    "ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated"
+)  # Lightning's own
+
+
+@dataclass
+class PhaseOutcome:
+    """What a phase leaves: numbers for metrics.json, its history, and logits of every evaluated set."""
+
+    summary: dict[str, Any]
+    history: pd.DataFrame  # one row an epoch; `is_best` marks the one kept
+    logits: dict[str, Tensor]  # set -> (N, C)
+
+
+def run_phase(
+    phase: str, config: Config, network: Network, data: CellData, folder: Path, then: str | None = None
+) -> PhaseOutcome:
+    """Train `network` as `config.phase.<phase>` says and leave it at its best epoch's weights.
+
+    Continues from `checkpoints/<phase>/last.ckpt` where there is one.  `then` names the phase that comes
+    after, for which caches are filled on the way.
+    """
+    fit: FitConfig = getattr(config.phase, phase)
+    number = PHASES.index(phase)
+    data.start_phase(sum(getattr(config.phase, before).max_epochs for before in PHASES[:number]))
+    classifier = Classifier(
+        network,
+        lr=fit.lr,
+        label_smoothing=config.training.label_smoothing,
+        l2=config.training.l2,
+        adam_epsilon=config.training.adam_epsilon,
+        seed=config.seed * len(PHASES) + number,
+    )
+    history = History(phase, log_folder(folder, phase) / "history.csv")
+    best = best_checkpoint(folder, phase)
+    last = best.with_name("last.ckpt")
+    checkpoint = BestAndLast(best.parent, fit.monitor, fit.mode)
+    caches = FillCaches(
+        data,
+        Path(config.cache_dir).expanduser() if config.cache_dir else folder / "cache",
+        config.cache_views,
+        config.cache_limit_gb,
+        config.as_plain()["augment"]["transforms"],
+        None if then is None else _split(network, getattr(config.phase, then)),
+    )
+    callbacks = [*_callbacks(fit), caches, history, checkpoint]
+    trainer = _trainer(config, fit, callbacks, _logger(config, folder, phase), folder)
+    resumed = last if last.is_file() else None
+    if resumed:
+        log.info("%s: going on from %s", phase, resumed)
+    device = trainer.strategy.root_device.type
+    log.info("%s: %s, precision %s, %d process(es)", phase, device, trainer.precision, trainer.world_size)
+    if len(data.rows["val"]) < trainer.world_size:
+        raise ConfigError(
+            f"{trainer.world_size} processes cannot share {len(data.rows['val'])} validation images: "
+            "give fewer trainer.devices or more images"
+        )
+    classifier.train()  # Lightning leaves modes as it finds them, and a loaded network comes for inference
+    try:
+        trainer.fit(classifier, datamodule=data, ckpt_path=resumed, weights_only=True)
+        frame = history.frame
+        if not frame[fit.monitor].map(math.isfinite).all():
+            raise ConfigError(
+                f"{fit.monitor} was not finite in epoch {len(frame)}: training diverged; "
+                f"lower phase.{phase}.lr"
+            )
+        content = torch.load(best, map_location="cpu", weights_only=True)
+        classifier.load_state_dict(content["state_dict"])
+        trainer.test(classifier, datamodule=data, verbose=False)
+    except SystemExit:  # what Lightning makes of Ctrl-C
+        raise KeyboardInterrupt from None
+    frame["is_best"] = frame["epoch"] == int(content["epoch"])
+    trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    summary = {
+        "trainable_parameters": trainable,
+        "epochs": len(frame),
+        "best_epoch": int(content["epoch"]) + 1,
+        "seconds": round(caches.seconds + history.seconds, 3),  # what filling the caches took included
+        "cache_seconds": round(caches.seconds, 3),
+        "precision": str(trainer.precision),
+        "devices": trainer.world_size,
+    }
+    return PhaseOutcome(summary, frame, dict(zip(data.evaluated, classifier.evaluated_logits, strict=True)))
+
+
+def _split(network: Network, fit: FitConfig) -> int:
+    return network.backbone.split_after(fit.unfreeze_last, fit.batch_norm == "trainable")
+
+
+def _callbacks(fit: FitConfig) -> list[Callback]:
+    callbacks: list[Callback] = [
+        FreezeBackbone(fit.unfreeze_last, fit.batch_norm == "trainable"),
+        EarlyStop(fit.monitor, mode=fit.mode, patience=fit.patience, min_delta=0.0),
+        LearningRateMonitor(logging_interval="epoch"),
+    ]
+    if fit.plateau is not None:
+        callbacks.append(KerasPlateau(fit.monitor, fit.mode, **vars(fit.plateau)))
+    if fit.average is not None:
+        callbacks.append(AverageWeights(**vars(fit.average)))
+    return callbacks
+
+
+def _logger(config: Config, folder: Path, phase: str) -> Logger:
+    return _built(
+        "logger",
+        lambda: instantiate(config.logger, save_dir=str(folder / "logs"), name=phase, version=""),
+    )
+
+
+def _trainer(
+    config: Config, fit: FitConfig, callbacks: list[Callback], logger: Logger, folder: Path
+) -> Trainer:
+    return _built(
+        "trainer",
+        lambda: Trainer(
+            **instantiate(config.trainer),
+            max_epochs=fit.max_epochs,
+            callbacks=callbacks,
+            logger=logger,
+            default_root_dir=folder,
+            enable_model_summary=False,
+            use_distributed_sampler=False,  # wbc.loading.datamodule.Views divides the images itself
+            num_sanity_val_steps=0,  # its random numbers and metrics would differ on resume
+            log_every_n_steps=1,
+        ),
+    )
+
+
+def _built(section: str, build: Callable[[], Any]) -> Any:
+    """What `build` makes; a setting that its library refuses becomes a ConfigError."""
+    try:
+        return build()
+    except (TypeError, ValueError, MisconfigurationException, InstantiationException) as error:
+        raise ConfigError(f"the settings under {section} do not hold: {error}") from error
