@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from wbc.errors import WbcError
-from wbc.settings import run_folder
+from wbc.settings import layout, run_folder
 from wbc.settings.adapt import AdaptConfig, with_absolute_paths
 from wbc.settings.train import parse_as
 from wbc.utils.memory import keep_freed_memory
@@ -26,7 +26,7 @@ def main(composed: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         config = with_absolute_paths(parse_as(AdaptConfig, composed))
-        run_folder.start(config, folder, run_folder.MODEL)
+        run_folder.start(config, folder, layout.MODEL)
         from wbc.adapting.job import adapt  # torch takes seconds to import; a wrong setting should not
 
         unreadable = adapt(config, folder)
@@ -37,7 +37,7 @@ def main(composed: DictConfig) -> None:
         log.error("stopped, and no model written; give the same command again")
         sys.exit(130)
     if unreadable:
-        log.error("%d images could not be read; %s says why", unreadable, folder / run_folder.MANIFEST)
+        log.error("%d images could not be read; %s says why", unreadable, folder / layout.MANIFEST)
         sys.exit(1)
 
 

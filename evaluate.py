@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from wbc.errors import WbcError
-from wbc.settings import run_folder
+from wbc.settings import layout, run_folder
 from wbc.settings.evaluate import EvaluateConfig, with_absolute_paths
 from wbc.settings.train import parse_as
 from wbc.utils.memory import keep_freed_memory
@@ -27,7 +27,7 @@ def main(composed: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         config = with_absolute_paths(parse_as(EvaluateConfig, composed))
-        run_folder.start(config, folder, run_folder.METRICS)
+        run_folder.start(config, folder, layout.METRICS)
         from wbc.evaluating.job import evaluate  # torch takes seconds to import; a wrong setting should not
 
         unreadable = evaluate(config, folder)

@@ -10,7 +10,7 @@ import hydra
 from omegaconf import DictConfig
 
 from wbc.errors import ConfigError, WbcError
-from wbc.settings import run_folder
+from wbc.settings import layout, run_folder
 from wbc.settings.predict import PredictConfig, with_absolute_paths
 from wbc.settings.train import parse_as
 from wbc.utils.memory import keep_freed_memory
@@ -45,7 +45,7 @@ def _settings(composed: DictConfig) -> PredictConfig:
     """The settings, which a run that lies in the output folder already must have too."""
     config = with_absolute_paths(parse_as(PredictConfig, composed))
     folder = Path(config.output)
-    if not (folder / run_folder.CONFIG).exists():
+    if not (folder / layout.CONFIG).exists():
         run_folder.start(config, folder)
         return config
     before = run_folder.saved_config(folder, PredictConfig)

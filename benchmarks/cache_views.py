@@ -31,7 +31,8 @@ from sklearn.model_selection import train_test_split
 from tqdm import tqdm
 
 from wbc.datasets.manifest import build_manifest, used_rows
-from wbc.settings.run_folder import METRICS, versions
+from wbc.settings.layout import METRICS
+from wbc.settings.run_folder import versions
 from wbc.settings.train import parse
 from wbc.utils.files import read_json, write_json
 from wbc.utils.text_tables import markdown_table

@@ -49,7 +49,8 @@ from wbc.datasets.manifest import read_csv
 from wbc.images.standard_view import VERSION
 from wbc.labels import ClassNames
 from wbc.loading.augment import Augment
-from wbc.settings.run_folder import MODEL, versions
+from wbc.settings.layout import MODEL
+from wbc.settings.run_folder import versions
 from wbc.settings.train import Config, parse
 from wbc.synthetic.dataset import write_dataset
 from wbc.utils.files import read_json, write_json

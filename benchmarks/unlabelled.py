@@ -36,7 +36,8 @@ from wbc.images import standard_view
 from wbc.images.cell_finder import FoundCell, find_cell
 from wbc.images.decode import decode
 from wbc.labels import ClassNames
-from wbc.settings.run_folder import MODEL, versions
+from wbc.settings.layout import MODEL
+from wbc.settings.run_folder import versions
 from wbc.utils.files import write_json
 from wbc.utils.memory import keep_freed_memory
 from wbc.utils.text_tables import markdown_table

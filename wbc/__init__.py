@@ -13,8 +13,6 @@ __all__ = ["load"]
 
 def load(path: str | Path) -> Predictor:
     """The predictor in a run's `model.ckpt`: `wbc.load(path).predict(["cell.png"])`."""
-    from wbc.answers.predictor import (
-        load as load_predictor,  # torch takes seconds to import; image checks need none
-    )
+    from wbc.answers.checkpoint import load_model  # torch takes seconds to import; image checks need none
 
-    return load_predictor(path)
+    return load_model(path)

@@ -22,6 +22,7 @@ from wbc.adapting.report import DID_NOT_HELP, HELPED
 from wbc.answers.averaged_views import AveragedViews
 from wbc.answers.checkpoint import load_model, load_provenance, save_model
 from wbc.answers.outliers import OutlierScore
+from wbc.answers.predictor import Predictor
 from wbc.answers.temperature import fit_temperature
 from wbc.errors import CheckpointError, ConfigError, DataError
 from wbc.images.decode import decode, resize
@@ -63,7 +64,8 @@ def place(tmp_path_factory) -> Path:
     """A model that knows nothing, and a lab whose cells any head could tell."""
     folder = tmp_path_factory.mktemp("place")
     torch.manual_seed(0)
-    save_model(Network(Backbone("tf_efficientnet_lite0", 64), CLASSES, (8,)), folder / "model.ckpt", {"a": 1})
+    network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES, (8,))
+    save_model(Predictor(network), folder / "model.ckpt", {"a": 1})
     write_lab(folder / "lab", Basophil=1, Monocyte=9, Neutrophil=10)
     return folder
 
@@ -126,7 +128,8 @@ def test_the_cross_validation_is_that_of_the_table(run):
 
 
 def test_only_the_head_is_another_and_the_model_says_what_it_came_from(run, place):
-    (old, _), (new, rule) = load_model(place / "model.ckpt"), load_model(run / "model.ckpt")
+    old, adapted = load_model(place / "model.ckpt").network, load_model(run / "model.ckpt")
+    new, rule = adapted.network, adapted.rule
     for (key, before), after in zip(old.state_dict().items(), new.state_dict().values(), strict=True):
         assert torch.equal(before, after) != key.startswith("head."), key
     assert rule.images == 13
@@ -145,7 +148,7 @@ def test_only_the_head_is_another_and_the_model_says_what_it_came_from(run, plac
 def test_the_same_settings_give_the_same_model(run, place, tmp_path):
     config = given(place, "per_class=6", "measure_rest=true", "abstain.set_coverage=0.8")
     adapt(config, tmp_path)
-    first, second = (load_model(folder / "model.ckpt")[0].state_dict() for folder in (run, tmp_path))
+    first, second = (load_model(folder / "model.ckpt").network.state_dict() for folder in (run, tmp_path))
     assert all(torch.equal(value, second[key]) for key, value in first.items())
     assert (run / "metrics.json").read_text() == (tmp_path / "metrics.json").read_text()
 
@@ -155,13 +158,15 @@ def test_where_it_does_not_help_the_old_head_is_kept_under_a_rule_of_the_lab(run
     caplog.set_level("INFO")
     lab = write_lab(tmp_path / "lab", first_seed=1, Monocyte=5, Neutrophil=5)
     settled = tmp_path / "settled.ckpt"  # with an outlier score that is not the default
-    network, rule = load_model(run / "model.ckpt")
-    rule = replace(rule, outlier_score=OutlierScore("energy"))
-    save_model(network, settled, load_provenance(run / "model.ckpt"), rule)
+    predictor = load_model(run / "model.ckpt")
+    predictor.rule = replace(predictor.rule, outlier_score=OutlierScore("energy"))
+    save_model(predictor, settled, load_provenance(run / "model.ckpt"))
     more = [f"checkpoint={settled}", f"data={lab}", "abstain.set_coverage=0.99"]
     assert adapt(given(place, *more), tmp_path / "run") == 0
-    (old, old_rule), (new, rule) = load_model(settled), load_model(tmp_path / "run" / "model.ckpt")
-    assert all(torch.equal(value, new.state_dict()[key]) for key, value in old.state_dict().items())
+    old, new = load_model(settled), load_model(tmp_path / "run" / "model.ckpt")
+    old_rule, rule = old.rule, new.rule
+    kept = new.network.state_dict()
+    assert all(torch.equal(value, kept[key]) for key, value in old.network.state_dict().items())
     assert rule.images == 10
     assert rule.outlier_score.method == old_rule.outlier_score.method == "energy"
     text = (tmp_path / "run" / "report.md").read_text()
@@ -198,36 +203,32 @@ def test_a_second_opinion_is_beside_the_heads_logits_and_stays_with_the_model(pl
         draw_cell(name, LABS["lab_a"], np.random.default_rng(n))[0] for n in range(6) for name in CLASSES
     ]
     drawn = Cells([resize(image, 64) for image in images], CLASSES * 6, CLASSES)
-    predictor.network.second_opinion = fit_second_opinion(drawn, 1.5, 0, seed=0)
+    predictor.second_opinion = fit_second_opinion(drawn, 1.5, 0, seed=0)
     cells = lab_cells(predictor, paths, torch.zeros(6, dtype=torch.int64), 2, 4)
     assert cells.added.shape == (6, 2, 3)
     assert (cells.added.amax(dim=(1, 2)) < 0).all()
     pixels = torch.from_numpy(np.stack([resize(decode(path), 64) for path in paths])).permute(0, 3, 1, 2)
     logits = cells.logits(predictor.network.head).detach()
     torch.testing.assert_close(logits, predictor.outputs(pixels)[1], atol=1e-5, rtol=0)
-    save_model(predictor.network, tmp_path / "model.ckpt", {})
+    save_model(predictor, tmp_path / "model.ckpt", {})
     adapt(given(place, f"checkpoint={tmp_path / 'model.ckpt'}"), tmp_path / "run")
-    adapted = wbc.load(tmp_path / "run" / "model.ckpt").network.second_opinion
+    adapted = wbc.load(tmp_path / "run" / "model.ckpt").second_opinion
     assert adapted.weight == 1.5
 
 
-def test_to_a_model_that_averages_over_flips_only_two_of_them_differ(place, tmp_path, monkeypatch):
-    predictor, path = wbc.load(place / "model.ckpt"), str(place / "lab" / "Monocyte" / "0.png")
-    predictor.network.test_time = AveragedViews(flips=True)
-    found = lab_cells(predictor, [path], torch.tensor([3]), 8, 4).views[0]
-    for number in range(8):
-        torch.testing.assert_close(found[number], found[number % 2])
-    assert not torch.allclose(found[0], found[1])
+def test_to_a_model_that_averages_over_draws_two_turns_are_enough(place, tmp_path, monkeypatch):
+    predictor = wbc.load(place / "model.ckpt")
+    chain = Augment([albumentations.Transpose()]).state()
+    predictor.views = AveragedViews(draws=2, augment=chain)
     asked = []
     monkeypatch.setattr(
         "wbc.adapting.job.lab_cells", lambda _, paths, labels, views, size: asked.append(views) or 1 / 0
     )
-    save_model(predictor.network, tmp_path / "model.ckpt", {})
+    save_model(predictor, tmp_path / "model.ckpt", {})
     with pytest.raises(ZeroDivisionError):
         adapt(given(place, f"checkpoint={tmp_path / 'model.ckpt'}", "views=8"), tmp_path / "run")
     assert asked == [2]
-    drawn = AveragedViews(draws=2, augment=Augment([albumentations.Transpose()]).state())
-    assert [different_views(8, views) for views in (AveragedViews(), drawn)] == [8, 2]
+    assert [different_views(8, views) for views in (AveragedViews(), predictor.views)] == [8, 2]
 
 
 def test_what_would_mislead_is_left_out_and_named(place, tmp_path, caplog):

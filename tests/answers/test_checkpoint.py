@@ -5,6 +5,7 @@ from PIL import Image
 
 import wbc
 from wbc.answers.checkpoint import load_network, save_model
+from wbc.answers.predictor import Predictor
 from wbc.errors import CheckpointError, DataError
 from wbc.labels import CLASSES
 from wbc.network.backbone import Backbone
@@ -19,7 +20,7 @@ def network() -> Network:
 
 def test_a_saved_model_predicts_the_same_from_files_and_arrays(tmp_path, network):
     path = tmp_path / "model.ckpt"
-    save_model(network, path, {"seed": 0})
+    save_model(Predictor(network), path, {"seed": 0})
     rng = np.random.default_rng(0)
     cells = [rng.integers(0, 256, (64, 64, 3), dtype=np.uint8) for _ in range(3)]
     files = []
@@ -38,7 +39,7 @@ def test_a_saved_model_predicts_the_same_from_files_and_arrays(tmp_path, network
 
 
 def test_other_sizes_are_resized_and_other_arrays_refused(tmp_path, network):
-    save_model(network, tmp_path / "model.ckpt", {})
+    save_model(Predictor(network), tmp_path / "model.ckpt", {})
     predictor = wbc.load(tmp_path / "model.ckpt")
     assert len(predictor.predict([np.zeros((30, 50, 3), np.uint8)]).labels) == 1
     for wrong in (np.zeros((8, 8, 3)), np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8)):
@@ -48,7 +49,7 @@ def test_other_sizes_are_resized_and_other_arrays_refused(tmp_path, network):
         predictor.predict([tmp_path / "gone.png"])
 
 
-@pytest.mark.parametrize("content", ["missing", "folder", "weights", "text", "other version"])
+@pytest.mark.parametrize("content", ["missing", "folder", "weights", "text", "damaged", "other version"])
 def test_what_is_no_model_is_refused(tmp_path, network, content):
     path = tmp_path / "model.ckpt"
     if content == "folder":
@@ -57,10 +58,11 @@ def test_what_is_no_model_is_refused(tmp_path, network, content):
         torch.save(network.state_dict(), path)
     elif content == "text":
         path.write_text("?")
-    elif content == "other version":
-        save_model(network, path, {})
+    elif content in ("damaged", "other version"):
+        save_model(Predictor(network), path, {})
         stored = torch.load(path, weights_only=True)
-        del stored["wbc"]["head_units"]
+        del stored["wbc"][{"damaged": "head_units", "other version": "format"}[content]]
         torch.save(stored, path)
-    with pytest.raises(CheckpointError, match=r"model\.ckpt"):
+    mend = r"model\.ckpt.*train it anew" if content == "other version" else r"model\.ckpt"
+    with pytest.raises(CheckpointError, match=mend):
         load_network(path)

@@ -40,11 +40,10 @@ def opinion():
 
 
 @pytest.fixture
-def network(opinion):
+def predictor(opinion):
     torch.manual_seed(0)
-    network = Network(Backbone("tf_efficientnet_lite0", SIDE), CLASSES, [8]).eval()
-    network.second_opinion = opinion
-    return network
+    network = Network(Backbone("tf_efficientnet_lite0", SIDE), CLASSES, [8])
+    return Predictor(network, second_opinion=opinion)
 
 
 @pytest.mark.parametrize(("lab", "least"), [(0, 0.8), (1, 0.5), (2, 0.5)])
@@ -74,29 +73,29 @@ def test_without_a_cell_all_classes_lose_alike(opinion):
     torch.testing.assert_close(logits[1], opinion.logits(stacked(images[1:2]))[0])
 
 
-def test_answers_join_both_and_the_network_alone_stays_as_it_is(network, opinion):
+def test_answers_join_both_and_the_network_alone_stays_as_it_is(predictor, opinion):
     images, _ = pictures(1, 4)
     pixels = stacked(images)
-    predictor = Predictor(network)
     with torch.inference_mode():
-        alone = network(pixels)
-    features, logits = predictor.outputs(pixels)
+        alone = predictor.network(pixels)
+    features, logits, network_logits = predictor.outputs(pixels)
+    assert torch.equal(network_logits, alone)
     torch.testing.assert_close(logits, alone + opinion.logits(pixels))
-    torch.testing.assert_close(features, network.features(pixels).detach())
+    torch.testing.assert_close(features, predictor.network.features(pixels).detach())
     answers = predictor.predict(images)
     np.testing.assert_allclose(answers.probabilities, logits.softmax(dim=1), atol=1e-6)
-    assert network.answered_by == "a second opinion by measurements of the cell"
-    network.second_opinion = None
-    assert network.answered_by == ""
+    assert predictor.answered_by == "a second opinion by measurements of the cell"
+    predictor.second_opinion = None
+    assert predictor.answered_by == ""
     torch.testing.assert_close(predictor.outputs(pixels)[1], alone)
 
 
-def test_it_travels_with_the_model(network, tmp_path):
-    save_model(network, tmp_path / "model.ckpt", {})
+def test_it_travels_with_the_model(predictor, tmp_path):
+    save_model(predictor, tmp_path / "model.ckpt", {})
     images, _ = pictures(1, 5)
     np.testing.assert_allclose(
         wbc.load(tmp_path / "model.ckpt").predict(images).probabilities,
-        Predictor(network).predict(images).probabilities,
+        predictor.predict(images).probabilities,
         atol=1e-6,
     )
 
@@ -107,27 +106,19 @@ def test_it_travels_with_the_model(network, tmp_path):
         (lambda told: told["second_opinion"].pop("weight"), "weight"),
         (lambda told: told["second_opinion"].update(weight=float("nan")), "weight nan"),
         (lambda told: told["second_opinion"].update(weight=10**400), "weight 1000"),
-        (lambda told: told["second_opinion"].update(forest=3), "of another version"),
+        (lambda told: told["second_opinion"].update(forest=3), "does not fit"),
         (lambda told: told["second_opinion"]["forest"].update(feature=3), "whose feature is not"),
         (lambda told: told["second_opinion"]["forest"]["left"].zero_(), "paths that do not end"),
-        (lambda told: told.update(view_version="0"), "version 0 of model.standardise"),
+        (lambda told: told["wbc"].update(view_version="0"), "version 0 of the cell finder"),
     ],
 )
-def test_a_file_with_another_is_refused(network, tmp_path, changed, named):
-    save_model(network, tmp_path / "model.ckpt", {})
+def test_a_file_with_another_is_refused(predictor, tmp_path, changed, named):
+    save_model(predictor, tmp_path / "model.ckpt", {})
     content = torch.load(tmp_path / "model.ckpt", weights_only=True)
-    changed(content["wbc"])
+    changed(content)
     torch.save(content, tmp_path / "model.ckpt")
     with pytest.raises(CheckpointError, match=re.escape(named)):
         load_network(tmp_path / "model.ckpt")
-
-
-def test_a_model_from_before_has_none(network, tmp_path):
-    save_model(network, tmp_path / "model.ckpt", {})
-    content = torch.load(tmp_path / "model.ckpt", weights_only=True)
-    del content["wbc"]["second_opinion"]
-    torch.save(content, tmp_path / "model.ckpt")
-    assert load_network(tmp_path / "model.ckpt").second_opinion is None
 
 
 def test_training_pictures_without_cells_give_none_and_this_is_said(caplog):

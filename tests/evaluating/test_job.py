@@ -59,10 +59,10 @@ def place(tmp_path_factory) -> Path:
     for number, path in enumerate(("model.ckpt", "checkpoints/head/best.ckpt")):
         torch.manual_seed(number)
         network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES).eval()
-        features, logits = Predictor(network).outputs(val)
+        features, logits, _ = Predictor(network).outputs(val)
         labels = torch.arange(30) // 10
         rule = None if number else fit_rule(features, logits, labels, AbstainConfig(0.5, 0.9, "knn", 0.95))
-        save_model(network, folder / "run" / path, {}, rule)
+        save_model(Predictor(network, rule), folder / "run" / path, {})
     return folder
 
 
@@ -244,7 +244,7 @@ def train_table(place) -> None:
 
 def _other_classes(place: Path) -> dict:
     path = place / "other" / "model.ckpt"
-    save_model(Network(Backbone("tf_efficientnet_lite0", 64), ["Monocyte", "Basophil"]), path, {})
+    save_model(Predictor(Network(Backbone("tf_efficientnet_lite0", 64), ["Monocyte", "Basophil"])), path, {})
     return {"compare": [str(path)]}
 
 

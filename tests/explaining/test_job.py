@@ -13,6 +13,7 @@ from PIL import Image
 
 from tests.helpers.places import ROOT
 from wbc.answers.checkpoint import load_network, save_model
+from wbc.answers.predictor import Predictor
 from wbc.errors import CheckpointError, ConfigError, DataError
 from wbc.explaining import batch, job
 from wbc.explaining.job import explain
@@ -20,6 +21,7 @@ from wbc.heat.cams import ClassActivationMap
 from wbc.heat.lime import stability
 from wbc.images.decode import decode, resize
 from wbc.images.masks import localisation
+from wbc.images.standard_view import placed_mask
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
 from wbc.settings.explain import ExplainConfig
@@ -53,7 +55,8 @@ def place(tmp_path_factory) -> Path:
     """A model and five cells of two classes with their masks."""
     folder = tmp_path_factory.mktemp("place")
     torch.manual_seed(0)
-    save_model(Network(Backbone("tf_efficientnet_lite0", 64), CLASSES).eval(), folder / "model.ckpt", {})
+    network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES)
+    save_model(Predictor(network), folder / "model.ckpt", {})
     for number in range(5):
         name = f"{CLASSES[number % 2]}/{number}"
         write_image(folder / "images" / f"{name}.png", number)
@@ -211,7 +214,7 @@ def test_a_mask_that_does_not_fit_is_named_and_the_others_are_measured(place, tm
 
 def test_masks_move_with_the_cell_and_a_picture_without_one_is_noted(place, tmp_path, monkeypatch):
     network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES, standardise=["size"]).eval()
-    save_model(network, tmp_path / "model.ckpt", {})
+    save_model(Predictor(network), tmp_path / "model.ckpt", {})
     image, mask = draw_cell("Monocyte", LABS["lab_f"], np.random.default_rng(0), 96)
     pictures = {"images/cell": image, "images/empty": np.full_like(image, 230), "masks/cell": mask}
     for name, pixels in pictures.items():
@@ -224,7 +227,7 @@ def test_masks_move_with_the_cell_and_a_picture_without_one_is_noted(place, tmp_
     files = [f"{key}={tmp_path / name}" for key, name in (("images", "images"), ("masks", "masks"))]
     files.append(f"checkpoint={tmp_path / 'model.ckpt'}")
     explain(given(place, "methods=[gradcam]", "measure=true", "sanity_images=0", *files), tmp_path / "run")
-    moved = network.prepare.view(image).mask(mask)
+    moved = placed_mask(mask, network.prepare.view(image).placement, 64)
     assert moved.shape == (64, 64)
     for one in seen:
         np.testing.assert_array_equal(one, moved)
@@ -269,7 +272,7 @@ def test_two_images_cannot_share_a_mask(place, tmp_path):
 def test_a_model_that_nothing_speaks_for_shows_no_heat_instead_of_a_blank_picture(place, tmp_path):
     network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES).eval()
     torch.nn.init.zeros_(network.head.kernels[-1].weight)
-    save_model(network, tmp_path / "model.ckpt", {})
+    save_model(Predictor(network), tmp_path / "model.ckpt", {})
     explain(given(place, f"checkpoint={tmp_path / 'model.ckpt'}", "methods=[gradcam]"), tmp_path / "run")
     frame = pd.read_csv(tmp_path / "run" / "explanations.csv")
     assert (frame["note"] == "no positive heat").all()
@@ -292,7 +295,7 @@ def test_empty_maps_of_one_method_beside_another_are_measured(place, tmp_path, m
 def test_a_random_model_whose_maps_are_all_empty_is_measured_all_the_same(place, tmp_path):
     network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES).eval()
     torch.nn.init.zeros_(network.head.kernels[-1].weight)
-    save_model(network, tmp_path / "model.ckpt", {})
+    save_model(Predictor(network), tmp_path / "model.ckpt", {})
     config = given(place, f"checkpoint={tmp_path / 'model.ckpt'}", "methods=[gradcam]", "measure=true")
     explain(config, tmp_path / "run")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())

@@ -10,7 +10,7 @@ from wbc.images.cell_finder import find_cell
 from wbc.images.decode import resize
 from wbc.images.prepare import Prepare
 from wbc.images.standard_colour import NUCLEUS, WHITE, restaining
-from wbc.images.standard_view import CELL_SHARE, ZOOM, standard_view
+from wbc.images.standard_view import CELL_SHARE, ZOOM, placed_mask, standard_view
 
 YELLOW = (246, 236, 150)
 
@@ -34,10 +34,9 @@ def test_cells_come_to_the_standard_size_in_the_middle(diameter, side):
     assert found.centre == pytest.approx((112, 112), abs=2)
 
 
-@pytest.mark.parametrize("strength", [0.5, 1.0])
-def test_strength_is_the_exponent_of_the_zoom(strength):
-    small, large = (find_cell(standard_view(smear(d)[0], 224, strength).pixels).diameter for d in (60, 100))
-    assert large / small == pytest.approx((100 / 60) ** (1 - strength), rel=0.06)
+def test_small_and_large_cells_become_of_one_size():
+    small, large = (find_cell(standard_view(smear(d)[0], 224).pixels).diameter for d in (60, 100))
+    assert large / small == pytest.approx(1, rel=0.06)
 
 
 def test_zoom_is_limited():
@@ -56,7 +55,7 @@ def test_the_field_becomes_white_also_beyond_the_pictures_edge():
 
 def test_gain_is_one_of_linear_light():
     image, _ = smear(field=(200, 200, 200))
-    pixels = standard_view(image, 200, size=0).pixels
+    pixels = standard_view(image, 200, size=False).pixels
 
     def light(value):
         return ((value / 255 + 0.055) / 1.055) ** 2.4
@@ -90,7 +89,7 @@ def test_densities_are_multiplied_within_limits():
 
 def test_without_size_the_picture_is_squashed_as_ever():
     image, _ = smear(side=240, field=(238, 238, 238))
-    view = standard_view(image, 224, size=0)
+    view = standard_view(image, 224, size=False)
     assert view.placement is None
     np.testing.assert_array_equal(view.pixels, resize(image, 224))
 
@@ -98,7 +97,7 @@ def test_without_size_the_picture_is_squashed_as_ever():
 def test_a_picture_without_a_field_keeps_its_colours():
     image, _ = smear(400, field=YELLOW)  # cytoplasm up to the edges
     cv2.circle(image, (100, 100), 70, (90, 40, 90), -1)
-    view = standard_view(image, 200, size=0)
+    view = standard_view(image, 200, size=False)
     assert view.found
     np.testing.assert_array_equal(view.pixels, image)
 
@@ -110,7 +109,7 @@ def test_without_a_cell_the_picture_passes_as_it_is(standardise):
     assert view.found is False
     np.testing.assert_array_equal(view.pixels, resize(empty, 64))
     mask = np.zeros((90, 120), np.uint8)
-    assert view.mask(mask) is mask
+    assert placed_mask(mask, view.placement, 64) is mask
 
 
 def test_none_looks_for_nothing():
@@ -123,7 +122,7 @@ def test_none_looks_for_nothing():
 def test_masks_move_with_their_pictures(diameter):
     image, mask = smear(diameter, (110, 95))
     view = standard_view(image, 224, field=False)
-    moved = view.mask(mask)
+    moved = placed_mask(mask, view.placement, 224)
     assert moved.shape == (224, 224)
     assert set(np.unique(moved)) == {0, 128, 255}
     nucleus = view.pixels[..., 1] < 100  # between its green and the cytoplasm's
@@ -131,8 +130,7 @@ def test_masks_move_with_their_pictures(diameter):
 
 
 def test_each_setting_has_a_key_of_its_own_and_travels_to_processes():
-    scaled = [Prepare(64, ["size"]), Prepare(64, ["size"], 0.5)]
-    settings = [Prepare(64), Prepare(96), Prepare(64, ["size", "field"]), *scaled]
+    settings = [Prepare(64), Prepare(96), Prepare(64, ["size", "field"]), Prepare(64, ["size"])]
     assert len({tuple(one.key) for one in settings}) == len(settings)
     assert Prepare(64, ["field", "size"]) == settings[2]
     assert pickle.loads(pickle.dumps(settings[-1])) == settings[-1]

@@ -97,10 +97,15 @@ def test_description_builds_the_same_network():
 
 
 def test_the_description_tells_how_pictures_are_prepared():
-    described = make_network(standardise=["size"], size_strength=0.5).describe()
-    assert Network.from_description(described).prepare == Prepare(64, ["size"], 0.5)
-    del described["standardise"], described["size_strength"]  # as files of earlier versions are
-    assert Network.from_description(described).prepare == Prepare(64)
+    described = make_network(standardise=["size"]).describe()
+    assert Network.from_description(described).prepare == Prepare(64, ["size"])
+
+
+def test_a_description_of_another_format_is_refused():
+    described = make_network().describe()
+    for other in (described | {"format": 3}, {key: described[key] for key in described if key != "format"}):
+        with pytest.raises(ValueError, match="train it anew"):
+            Network.from_description(other)
 
 
 def test_a_network_that_learnt_from_other_standard_views_is_refused():

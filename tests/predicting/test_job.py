@@ -15,6 +15,7 @@ from PIL import Image
 import wbc
 from tests.helpers.places import ROOT
 from wbc.answers.checkpoint import save_model
+from wbc.answers.predictor import Predictor
 from wbc.answers.rule import ANSWERED, UNCERTAIN, UNKNOWN, fit_rule
 from wbc.errors import ConfigError
 from wbc.network.backbone import Backbone
@@ -41,11 +42,11 @@ def place(tmp_path_factory) -> Path:
     (folder / "images" / "slide_0" / "broken.png").write_bytes(b"no picture")
     (folder / "images" / "slide_1" / "empty.jpg").touch()
     (folder / "images" / "slide_1" / "notes.txt").write_text("not an image, and not taken for one")
-    predictor = wbc.answers.predictor.Predictor(network)
+    predictor = Predictor(network)
     noise = torch.from_numpy(rng.integers(0, 256, (40, 3, 64, 64), np.uint8))
-    features, logits = predictor.outputs(noise)
+    features, logits, _ = predictor.outputs(noise)
     rule = fit_rule(features, logits, logits.argmax(dim=1), AbstainConfig(0.2, 0.9, "knn", 0.95))
-    save_model(network, folder / "model.ckpt", {}, rule)
+    save_model(Predictor(network, rule), folder / "model.ckpt", {})
     return folder
 
 
@@ -97,7 +98,7 @@ def test_rows_are_what_the_predictor_answers(place, run):
 
 def test_a_model_that_standardises_says_where_it_found_no_cell(tmp_path):
     network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES, standardise=["size", "field"]).eval()
-    save_model(network, tmp_path / "model.ckpt", {})
+    save_model(Predictor(network), tmp_path / "model.ckpt", {})
     (tmp_path / "images").mkdir()
     cell = draw_cell("Monocyte", LABS["lab_a"], np.random.default_rng(0), 96)[0]
     for name, pixels in (("a_cell", cell), ("b_empty", np.full((96, 96, 3), 230, np.uint8))):
@@ -131,16 +132,16 @@ def test_the_differential_counts_each_slide(run):
 def test_an_interrupted_run_goes_on_without_repeating_or_losing_a_row(
     place, run, tmp_path, monkeypatch, batches
 ):
-    answer, calls = wbc.answers.predictor.Predictor.answer, []
+    outputs, calls = Predictor.outputs, []
 
-    def stop_in_the_middle(self, pixels, found):
+    def stop_in_the_middle(self, pixels):
         if len(calls) == batches:
             raise KeyboardInterrupt
         calls.append(1)
-        return answer(self, pixels, found)
+        return outputs(self, pixels)
 
     with monkeypatch.context() as patch:
-        patch.setattr(wbc.answers.predictor.Predictor, "answer", stop_in_the_middle)
+        patch.setattr(Predictor, "outputs", stop_in_the_middle)
         with pytest.raises(KeyboardInterrupt):
             predict(settings(place, tmp_path), tmp_path)
     assert not (tmp_path / "predictions.csv").exists()
@@ -153,7 +154,7 @@ def test_an_interrupted_run_goes_on_without_repeating_or_losing_a_row(
 
 def test_parquet_holds_the_same_rows(place, run, tmp_path):
     predict(settings(place, tmp_path, table="predictions.parquet", workers=1), tmp_path)
-    expected = pd.read_csv(run / "predictions.csv", dtype={"cell_found": str}).fillna({"cell_found": ""})
+    expected = pd.read_csv(run / "predictions.csv", keep_default_na=False)
     found = pd.read_parquet(tmp_path / "predictions.parquet")
     assert found.columns.tolist() == expected.columns.tolist()
     for column in expected:
@@ -212,7 +213,7 @@ def test_bad_input_is_named_and_leaves_no_result(place, tmp_path, overrides, mes
 
 
 def test_a_training_checkpoint_answers_but_promises_nothing(place, tmp_path, caplog):
-    save_model(Network(Backbone("tf_efficientnet_lite0", 64), CLASSES), tmp_path / "best.ckpt", {})
+    save_model(Predictor(Network(Backbone("tf_efficientnet_lite0", 64), CLASSES)), tmp_path / "best.ckpt", {})
     config = settings(
         place, tmp_path, checkpoint=str(tmp_path / "best.ckpt"), images=f"{place}/images/slide_1/00*.png"
     )

@@ -38,10 +38,9 @@ def test_a_second_opinion_is_named(tmp_path, predictor):
     samples, labels = torch.randn(40, len(NAMES)), torch.arange(40) % 2
     opinion = SecondOpinion(1.5, Forest.fit(samples, labels, 2, [[0], [1, 2]], seed=0))
     network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES)
-    network.second_opinion = opinion
     told, untold = (
         " ".join(map(str, model_card(tmp_path / "m.ckpt", one, TRAINED, {}).parts))
-        for one in (Predictor(network, predictor.rule), predictor)
+        for one in (Predictor(network, predictor.rule, second_opinion=opinion), predictor)
     )
     assert "a forest of 200 trees judges 27 measurements" in told
     assert "1.5 times" in told

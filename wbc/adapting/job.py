@@ -15,7 +15,6 @@ from wbc.adapting.cross_validation import LabCells, out_of_fold, refitted
 from wbc.adapting.lab_cells import REST, USED, cells_manifest, different_views, lab_cells
 from wbc.adapting.report import Comparison, write_report
 from wbc.answers.checkpoint import load_model, load_provenance, save_model
-from wbc.answers.prediction_rows import predictions_table
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.datasets.manifest import used_rows, write_manifest
@@ -23,7 +22,7 @@ from wbc.errors import CheckpointError
 from wbc.labels import names_of_model
 from wbc.network.device import chosen_device, one_thread
 from wbc.network.network import Head
-from wbc.settings import run_folder
+from wbc.settings import layout, run_folder
 from wbc.settings.adapt import AdaptConfig
 from wbc.settings.train import as_plain
 from wbc.utils.files import replacing
@@ -36,15 +35,14 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
 
     The model is written to `folder` last.  Raises WbcError for settings and cells that cannot be used.
     """
-    network, old_rule = load_model(config.checkpoint)
+    predictor = load_model(config.checkpoint).to(chosen_device(config.device))
     if config.abstain.outlier_score is None:
-        method = "knn" if old_rule is None else old_rule.outlier_score.method
+        method = "knn" if predictor.rule is None else predictor.rule.outlier_score.method
         config = replace(config, abstain=replace(config.abstain, outlier_score=method))
-    predictor = Predictor(network.to(chosen_device(config.device)))
-    classes = network.classes
+    classes = predictor.classes
     provenance = load_provenance(config.checkpoint)
     manifest = cells_manifest(config, names_of_model(classes, provenance))
-    write_manifest(manifest, folder / run_folder.MANIFEST)
+    write_manifest(manifest, folder / layout.MANIFEST)
     readable = used_rows(manifest)
     rows, rest = (readable[readable["split"] == name] for name in (USED, REST))
     (folder / "rest.csv").unlink(missing_ok=True)  # of a stopped run with other settings
@@ -53,9 +51,9 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
             rest[["path", "label"]].to_csv(beside, index=False)
     elif config.measure_rest:
         log.warning("measure_rest: every cell is drawn, and none left to measure on; lower per_class")
-    views = different_views(config.views, network.test_time)
+    views = different_views(config.views, predictor.views)
     cells = _cells(rows, predictor, views, config.batch_size)
-    old = copy.deepcopy(network.head).cpu().requires_grad_(False)
+    old = copy.deepcopy(predictor.network.head).cpu().requires_grad_(False)
     try:
         with one_thread():
             honest = out_of_fold(old, cells, config.strength, config.folds, config.seed)
@@ -66,17 +64,17 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     with one_thread():
         new = refitted(old, cells, config.strength) if helps else old
     logits = comparison.after if helps else comparison.before
-    rule = fit_rule(cells.views[:, 0], logits, cells.labels, config.abstain)
+    temperature_before = 1.0 if predictor.rule is None else predictor.rule.temperature
+    predictor.rule = fit_rule(cells.views[:, 0], logits, cells.labels, config.abstain)
     with replacing(folder / "out_of_fold.csv") as beside:
-        _cell_table(rows, comparison, rule.temperature, classes).to_csv(
-            beside, index=False, float_format="%.6g"
-        )
+        temperatures = (temperature_before, predictor.rule.temperature)
+        _cell_table(rows, comparison, temperatures, classes).to_csv(beside, index=False, float_format="%.6g")
     on_rest = _on_rest(rest, predictor, old, new, config) if config.measure_rest and len(rest) else None
-    write_report(config, folder, comparison, rule, helps, on_rest)
-    network.head = new
+    write_report(config, folder, comparison, predictor.rule, helps, on_rest)
+    predictor.network.head = new
     made = _provenance(provenance, config, rows, helps)
-    save_model(network, folder / run_folder.MODEL, made, rule)
-    log.info("model: %s", folder / run_folder.MODEL)
+    save_model(predictor, folder / layout.MODEL, made)
+    log.info("model: %s", folder / layout.MODEL)
     return int(manifest["excluded"].str.startswith("unreadable").sum())
 
 
@@ -86,13 +84,21 @@ def _cells(rows: pd.DataFrame, predictor: Predictor, views: int, batch_size: int
 
 
 def _cell_table(
-    rows: pd.DataFrame, comparison: Comparison, temperature: float, classes: list[str]
+    rows: pd.DataFrame, comparison: Comparison, temperatures: tuple[float, float], classes: list[str]
 ) -> pd.DataFrame:
-    """A row a cell: what the old head said, and what a head says that did not learn from it."""
-    table = predictions_table(rows, comparison.after / temperature, classes)
-    before = comparison.before.argmax(dim=1).tolist()
-    table.insert(3, "prediction_before", [classes[index] for index in before])
-    return table.drop(columns="split")
+    """A row a cell: what the model answered before, and what a head says that did not learn from it.
+
+    temperatures: of the model before, and of the one that is saved.
+    """
+    before, after = (
+        (logits.double() / temperature).softmax(dim=1)
+        for logits, temperature in zip((comparison.before, comparison.after), temperatures, strict=True)
+    )
+    table = rows[["path", "label"]].reset_index(drop=True)
+    table["prediction_before"] = [classes[index] for index in before.argmax(dim=1).tolist()]
+    table["probability_before"] = before.max(dim=1).values.numpy()
+    table["prediction"] = [classes[index] for index in after.argmax(dim=1).tolist()]
+    return pd.concat([table, pd.DataFrame(after.numpy(), columns=classes)], axis=1)
 
 
 def _on_rest(

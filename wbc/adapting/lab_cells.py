@@ -22,8 +22,9 @@ from wbc.datasets.checks import examine_images
 from wbc.datasets.find_images import find_images
 from wbc.datasets.manifest import COLUMNS, used_rows
 from wbc.errors import DataError
-from wbc.images.decode import decode
+from wbc.images.decode import ImageError
 from wbc.labels import ClassNames
+from wbc.loading.file_batches import files_in_batches
 from wbc.settings.adapt import AdaptConfig
 
 log = logging.getLogger(__name__)
@@ -95,12 +96,11 @@ def _refuse_too_few(counts: Counter[str], data: str, classes: Sequence[str]) -> 
         )
 
 
-def different_views(asked: int, test_time: AveragedViews) -> int:
-    """How many of the turned views differ: features that are means over flips are the same for those of a
-    picture, which half a turn and all mirror images are; a quarter turn is left.  Nor more than two where
-    each is averaged over draws, for their cost: these are views enough.
+def different_views(asked: int, views: AveragedViews) -> int:
+    """How many turned views of each cell to refit on: no more than two where each is itself averaged over
+    draws, for their cost.
     """
-    return min(asked, 2) if test_time.flips or test_time.draws else asked
+    return min(asked, 2) if views.draws else asked
 
 
 def lab_cells(
@@ -110,19 +110,22 @@ def lab_cells(
 
     views: up to 8.  Raises ImageError for a file that has gone since it was checked.
     """
-    prepare = predictor.network.prepare
     head = copy.deepcopy(predictor.network.head).cpu().requires_grad_(False)
     features, added = [], []
-    for start in tqdm(range(0, len(paths), batch_size), "computing features", unit="batch"):
-        batch = np.stack([prepare(decode(path)) for path in paths[start : start + batch_size]])
-        pixels = torch.from_numpy(batch).permute(0, 3, 1, 2)
-        turned = [predictor.outputs(view) for view in _turned(pixels, views)]
-        features.append(torch.stack([one for one, _ in turned], dim=1))
-        added.append(torch.stack([logits - head(one) for one, logits in turned], dim=1))
+    with tqdm(total=len(paths), unit="cell", desc="computing features") as bar:
+        for batch in predictor.stream(files_in_batches(paths, batch_size)):
+            for path, reason in batch.files.unreadable:
+                raise ImageError(path, reason)
+            turned = [predictor.outputs(view) for view in _turned(batch.files.pixels, views)]
+            seen = [batch.outputs, *turned]
+            features.append(torch.stack([one.features for one in seen], dim=1))
+            added.append(torch.stack([one.logits - head(one.features) for one in seen], dim=1))
+            bar.update(len(batch.files.images))
     return LabCells(torch.cat(features), labels, torch.cat(added))
 
 
 def _turned(pixels: Tensor, views: int) -> Iterator[Tensor]:
-    for number in range(views):
+    """All but the first of `views`."""
+    for number in range(1, views):
         turned = torch.rot90(pixels, number % 4, (2, 3))
         yield turned.flip(3) if number >= 4 else turned

@@ -17,7 +17,7 @@ from wbc.answers.abstention import fewest_images
 from wbc.answers.rule import UNCERTAIN, AnswerRule
 from wbc.metrics.classification import classification_metrics
 from wbc.metrics.intervals import Interval, bootstrap_interval
-from wbc.settings import run_folder
+from wbc.settings import layout
 from wbc.settings.adapt import AdaptConfig
 from wbc.utils.files import write_json, write_text
 from wbc.utils.text_tables import markdown_table
@@ -113,7 +113,7 @@ def write_report(
         "cross_validation": comparison.record(),
         "rest": None if on_rest is None else on_rest.record(),
     }
-    write_json(folder / run_folder.METRICS, metrics)
+    write_json(folder / layout.METRICS, metrics)
     tables = [_table("By cross-validation", comparison)]
     if on_rest is not None:
         tables.append(_table("The cells that were not drawn (rest.csv), by the model written", on_rest))

@@ -7,42 +7,44 @@ from typing import Any
 
 import torch
 
+from wbc.answers.averaged_views import AveragedViews
+from wbc.answers.predictor import Predictor
 from wbc.answers.rule import AnswerRule
+from wbc.answers.second_opinion import SecondOpinion
 from wbc.errors import CheckpointError
-from wbc.network.network import Network
+from wbc.images.standard_view import VERSION
+from wbc.network.network import DESCRIPTION_KEY, Network
 from wbc.network.pretrained import read_tensors
 from wbc.utils.files import replacing
 
+# In model.ckpt, beside the network; a training checkpoint has none of them.
+RULE_KEY = "answers"  # the AnswerRule's state
+VIEWS_KEY = "test_time"  # the AveragedViews' state
+OPINION_KEY = "second_opinion"  # the SecondOpinion's state, or None
 PROVENANCE_KEY = "provenance"
-RULE_KEY = "answers"  # the AnswerRule's state; training checkpoints have none
-DESCRIPTION_KEY = "wbc"  # under it, in both kinds of file, lies Network.describe()
-NETWORK_PREFIX = "network."  # of the network's weights in a training checkpoint
+_NETWORK_PREFIX = "network."  # of the network's weights in a training checkpoint
 
 
-def save_model(
-    network: Network, path: Path, provenance: dict[str, Any], rule: AnswerRule | None = None
-) -> None:
-    """Write `network`, its `rule` and `provenance` (plain values) to `path`, whole or not at all."""
+def save_model(predictor: Predictor, path: Path, provenance: dict[str, Any]) -> None:
+    """Write `predictor` and `provenance` (plain values) to `path`, whole or not at all."""
+    opinion = predictor.second_opinion
     content = {
-        DESCRIPTION_KEY: network.describe(),
-        "state_dict": {key: value.detach().cpu() for key, value in network.state_dict().items()},
-        RULE_KEY: None if rule is None else rule.state(),
+        DESCRIPTION_KEY: predictor.network.describe(),
+        "state_dict": {key: value.detach().cpu() for key, value in predictor.network.state_dict().items()},
+        RULE_KEY: None if predictor.rule is None else predictor.rule.state(),
+        VIEWS_KEY: predictor.views.state(),
+        OPINION_KEY: None if opinion is None else opinion.state(),
         PROVENANCE_KEY: provenance,
     }
     with replacing(path) as beside:
         torch.save(content, beside)
 
 
-def load_network(path: Path | str) -> Network:
-    """The network in a `model.ckpt` or in a training checkpoint, in evaluation mode, on the CPU.
+def load_model(path: Path | str) -> Predictor:
+    """The predictor in a `model.ckpt`, or in a training checkpoint, which has no rule; on the CPU.
 
     Needs no network connection and runs no code from the file.  Raises CheckpointError for anything else.
     """
-    return load_model(path)[0]
-
-
-def load_model(path: Path | str) -> tuple[Network, AnswerRule | None]:
-    """As `load_network`, with the rule of its answers; None in a training checkpoint."""
     path = Path(path).expanduser()
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder: give the file in it, such as {path / 'model.ckpt'}")
@@ -52,25 +54,43 @@ def load_model(path: Path | str) -> tuple[Network, AnswerRule | None]:
             f"{path} is not a wbc model: expected model.ckpt of a run folder, or a file in its checkpoints/; "
             "plain ImageNet weights are given as model.weights=<path>"
         )
-    state = content["state_dict"]
-    if any(key.startswith(NETWORK_PREFIX) for key in state):
-        state = {
-            key.removeprefix(NETWORK_PREFIX): value
-            for key, value in state.items()
-            if key.startswith(NETWORK_PREFIX)
-        }
     try:
-        network = Network.from_description(content[DESCRIPTION_KEY])
-        network.load_state_dict(state)
-        rule = None if content.get(RULE_KEY) is None else AnswerRule.from_state(content[RULE_KEY])
+        return _predictor(content)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path} is damaged or of another version of wbc: {str(error).strip()[:300]}"
-        ) from error
-    return network.eval(), rule
+        raise CheckpointError(f"{path} is damaged or does not fit: {str(error).strip()[:300]}") from error
+
+
+def load_network(path: Path | str) -> Network:
+    """The network alone, as `load_model` finds it."""
+    return load_model(path).network
 
 
 def load_provenance(path: Path | str) -> dict[str, Any]:
     """What `save_model` was told of how the model came about; {} for a training checkpoint."""
     content = read_tensors(Path(path).expanduser())
     return content.get(PROVENANCE_KEY, {}) if isinstance(content, dict) else {}
+
+
+def _predictor(content: dict[str, Any]) -> Predictor:
+    description = content[DESCRIPTION_KEY]
+    network = Network.from_description(description)
+    state = content["state_dict"]
+    if any(key.startswith(_NETWORK_PREFIX) for key in state):
+        state = {
+            key.removeprefix(_NETWORK_PREFIX): value
+            for key, value in state.items()
+            if key.startswith(_NETWORK_PREFIX)
+        }
+    network.load_state_dict(state)
+    rule, views, opinion = (content.get(key) for key in (RULE_KEY, VIEWS_KEY, OPINION_KEY))
+    if opinion is not None and description["view_version"] != VERSION:
+        raise ValueError(
+            f"its second opinion measured cells as version {description['view_version']} of the cell finder "
+            f"does, and this is version {VERSION}: train it anew"
+        )
+    return Predictor(
+        network,
+        None if rule is None else AnswerRule.from_state(rule),
+        None if views is None else AveragedViews(**views),
+        None if opinion is None else SecondOpinion.from_state(opinion, len(network.classes)),
+    )

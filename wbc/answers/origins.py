@@ -12,7 +12,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from wbc.answers.checkpoint import load_provenance
 from wbc.errors import CheckpointError
-from wbc.settings.run_folder import CONFIG, run_file
+from wbc.settings.layout import CONFIG, run_file
 
 
 def origins(checkpoint: Path) -> list[Path]:

@@ -8,10 +8,9 @@ of it, so that fewer of such cells are answered.
 
 from __future__ import annotations
 
-import logging
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,11 +18,6 @@ from torch import Tensor
 
 from wbc.answers.forest import Forest
 from wbc.images.morphometry import NAMES, measure
-
-if TYPE_CHECKING:
-    pass  # takes albumentations along, whose import takes a second
-
-log = logging.getLogger(__name__)
 
 _SMOOTHING = 0.1  # share of the forest's opinion spread over all classes: it too may err
 

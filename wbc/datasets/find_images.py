@@ -14,7 +14,7 @@ from wbc.datasets.manifest import read_csv, read_manifest, refuse_foreign_names,
 from wbc.errors import DataError
 from wbc.images.decode import SUFFIXES
 from wbc.labels import ClassNames
-from wbc.settings.run_folder import MANIFEST, run_file
+from wbc.settings.layout import MANIFEST, run_file
 
 log = logging.getLogger(__name__)
 

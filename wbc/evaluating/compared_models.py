@@ -11,7 +11,7 @@ import torch
 from wbc.answers.checkpoint import load_model
 from wbc.answers.predictor import Predictor
 from wbc.errors import ConfigError
-from wbc.settings.run_folder import MODEL, PHASE_TITLES
+from wbc.settings.layout import MODEL, PHASE_TITLES
 from wbc.utils.short_names import short_names
 
 log = logging.getLogger(__name__)
@@ -24,8 +24,7 @@ def load_models(paths: Sequence[str], device: torch.device) -> dict[str, Predict
     """
     models: dict[str, Predictor] = {}
     for name, path in zip(model_names(list(map(Path, paths))), paths, strict=True):
-        models[name] = Predictor(*load_model(path))
-        models[name].network.to(device)
+        models[name] = load_model(path).to(device)
     last = next(reversed(models))
     classes = models[last].classes
     for name, model in models.items():

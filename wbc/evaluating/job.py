@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from wbc.answers.checkpoint import load_provenance
+from wbc.answers.prediction_table import table_writer
 from wbc.answers.predictor import Predictor
-from wbc.answers.stream import model_outputs
 from wbc.datasets.checks import examine_images
 from wbc.errors import DataError
 from wbc.evaluating.compared_models import load_models
@@ -25,9 +25,9 @@ from wbc.report.labelled_sets import LabelledSet, find_sets
 from wbc.report.page import REPORT, write_report
 from wbc.report.record import evaluation_record
 from wbc.report.sections import Report
-from wbc.report.set_result import SetResult, answers_table
+from wbc.report.set_result import SetResult, answered_set
 from wbc.settings.evaluate import EvaluateConfig
-from wbc.settings.run_folder import METRICS
+from wbc.settings.layout import ERRORS, METRICS, PREDICTIONS
 from wbc.utils.files import replacing, write_json
 from wbc.utils.short_names import file_names
 from wbc.utils.text_tables import markdown_table
@@ -48,14 +48,15 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
     checkpoint = Path(config.models[-1])
     provenance = load_provenance(checkpoint)
     names = names_of_model(models[reported].classes, provenance)
-    sets = find_sets(config.data, names, checkpoint)
+    sets = find_sets(config.data, names, checkpoint, config.in_lab)
     left_out = _left_out(sets, config)
     results = [_result(one, left_out, models, config) for one in sets]
-    tables = [answers_table(result) for result in results]
-    with replacing(folder / "predictions.csv") as beside:
-        pd.concat(tables).to_csv(beside, index=False, float_format="%.6g")
+    with table_writer(folder / PREDICTIONS, models[reported].classes) as table:
+        for result in results:
+            for row in result.prediction_rows():
+                table.writerow(row)
     unreadable = left_out[left_out["why"] == _UNREADABLE]
-    _write_rows(folder / "errors.csv", unreadable)
+    _write_rows(folder / ERRORS, unreadable)
     _write_rows(folder / "left_out.csv", left_out[left_out["why"] != _UNREADABLE])
     record: dict[str, Any] = {"models": dict(zip(models, config.models, strict=True))}
     record |= evaluation_record(results, reported)
@@ -69,10 +70,10 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
         seed=config.seed,
         files=file_names([result.name for result in results]),
         remark=" ".join(
-            f"Answers{f' {name}' if len(models) > 1 else ''} are of {model.network.answered_by}; Grad-CAM is "
-            "of the network and the image as it is."
+            f"Answers{f' {name}' if len(models) > 1 else ''} are of {model.answered_by}; heat maps show the "
+            "network alone, by the image as it is."
             for name, model in models.items()
-            if model.network.answered_by
+            if model.answered_by
         ),
     )
     write_report(report, folder)
@@ -126,14 +127,8 @@ def _result(
 ) -> SetResult:
     gone = left_out[left_out["data"] == one.name]
     rows = one.rows[~one.rows["path"].isin(gone["path"])].reset_index(drop=True)
-    plain = {}
-    for name, predictor in models.items():
-        title = one.name if len(models) == 1 else f"{one.name}, {name}"
-        plain[name], answers = model_outputs(
-            predictor, rows["path"].tolist(), config.batch_size, config.workers, title
-        )
     counts = {str(why): int(count) for why, count in gone["why"].value_counts().items()}
-    return SetResult(replace(one, rows=rows), predictor.classes, plain, answers, counts)
+    return answered_set(replace(one, rows=rows), models, config.batch_size, config.workers, counts)
 
 
 def _write_rows(path: Path, rows: pd.DataFrame) -> None:

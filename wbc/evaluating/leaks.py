@@ -10,7 +10,7 @@ from pathlib import Path
 from wbc.answers.origins import origins
 from wbc.datasets.checks import examine_images
 from wbc.datasets.manifest import read_manifest, used_rows
-from wbc.settings.run_folder import MANIFEST, run_file
+from wbc.settings.layout import MANIFEST, run_file
 
 log = logging.getLogger(__name__)
 

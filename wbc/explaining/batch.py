@@ -14,13 +14,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from wbc.answers.prediction_table import SET_SEPARATOR
+from wbc.answers.predictor import Answered, Predictor
 from wbc.explaining.summary import EDGES, RANDOM
 from wbc.heat.contact_sheet import write_thumbnails
 from wbc.heat.faithfulness import deletion_insertion, edge_map, random_map
 from wbc.heat.methods import Method
 from wbc.heat.panels import NO_HEAT, Decision, panel, panel_file, write_picture
-from wbc.images.decode import ImageError, decode
 from wbc.images.masks import MaskError, localisation, mask_path, read_mask
+from wbc.images.standard_view import placed_mask
 from wbc.network.network import Network
 from wbc.settings.explain import ExplainConfig
 from wbc.utils.files import replacing
@@ -33,23 +35,34 @@ NO_CELL = "no cell found, the image was classified as it is"
 
 @dataclass
 class _Cell:
-    """One image that could be read, and what the network says of it."""
+    """One image that could be read, and what the model says of it."""
 
     number: int  # in images.csv
     path: str
     pixels: np.ndarray  # (size, size, 3) uint8, as the network sees it
     mask: np.ndarray | None
     note: str  # why there is no mask, or no standard view
-    probabilities: Tensor  # (C,)
+    probabilities: np.ndarray  # (C,), calibrated where the model has a rule
     target: int
     decision: Decision
+    status: str
+    possible: list[str]  # the classes of the prediction set
 
 
 def explain_batch(
-    rows: pd.DataFrame, config: ExplainConfig, network: Network, methods: Sequence[Method], folder: Path
+    rows: pd.DataFrame,
+    batch: Answered,
+    config: ExplainConfig,
+    predictor: Predictor,
+    methods: Sequence[Method],
+    folder: Path,
 ) -> list[dict[str, Any]]:
-    """The rows of one batch, a row for each image and method; its panels and maps are written."""
-    cells, records = _read(rows, config, network)
+    """The rows of one batch, a row for each image and method; its panels and maps are written.
+
+    rows: number, path and label of the files in `batch`, which tells what is answered for them.
+    """
+    network = predictor.network
+    cells, records = _read(rows, batch, config, network.classes)
     if not cells:
         return records
     images = _stacked(cells, network)
@@ -81,46 +94,53 @@ def explain_batch(
 
 
 def _read(
-    rows: pd.DataFrame, config: ExplainConfig, network: Network
+    rows: pd.DataFrame, batch: Answered, config: ExplainConfig, classes: list[str]
 ) -> tuple[list[_Cell], list[dict[str, Any]]]:
     """The images that can be read, and a row for each that cannot."""
     cells: list[_Cell] = []
     failed = []
-    for number, path, label in zip(rows.index, rows["path"], rows["label"], strict=True):
-        try:
-            image = decode(path)
-        except ImageError as problem:
-            log.warning("%s", problem)
-            failed.append({"number": number, "path": path, "label": label, "note": problem.reason})
+    files, answers = batch.files, batch.answers
+    for number, path, label, reason in zip(
+        rows.index, rows["path"], rows["label"], files.reasons, strict=True
+    ):
+        if reason:
+            log.warning("%s: %s", path, reason)
+            failed.append({"number": number, "path": path, "label": label, "note": reason})
             continue
-        mask, note = _mask(path, image.shape, config)
-        view = network.prepare.view(image)
-        mask = None if mask is None else view.mask(mask)
-        if view.found is False:
+        row = len(cells)
+        pixels = files.pixels[row].permute(1, 2, 0).numpy()
+        mask, note = _mask(path, files.sizes[row], config)
+        if mask is not None:
+            mask = placed_mask(mask, files.placements[row], len(pixels))
+        if files.found[row] is False:
             note = "; ".join(filter(None, [note, NO_CELL]))
+        predicted, probabilities = answers.labels[row], answers.probabilities[row]
+        target = {"predicted": predicted, "true": label}.get(config.target, config.target)
+        decision = Decision(predicted, float(probabilities.max()), label, target)
         cells.append(
-            _Cell(number, path, view.pixels, mask, note, torch.empty(0), 0, Decision("", 0.0, label))
+            _Cell(
+                number,
+                path,
+                pixels,
+                mask,
+                note,
+                probabilities,
+                classes.index(target),
+                decision,
+                answers.status[row],
+                answers.sets[row],
+            )
         )
-    if cells:
-        with torch.inference_mode():
-            probabilities = network(_stacked(cells, network)).softmax(dim=1).cpu()
-        for cell, row in zip(cells, probabilities, strict=True):
-            predicted = network.classes[int(row.argmax())]
-            true = cell.decision.true
-            target = {"predicted": predicted, "true": true}.get(config.target, config.target)
-            cell.probabilities = row
-            cell.target = network.classes.index(target)
-            cell.decision = Decision(predicted, float(row.max()), true, target)
     return cells, failed
 
 
 def _stacked(cells: Sequence[_Cell], network: Network) -> Tensor:
     """(N, 3, H, W) uint8 on the network's device."""
     images = np.stack([cell.pixels for cell in cells])
-    return torch.from_numpy(images).permute(0, 3, 1, 2).to(network.mean.device)
+    return torch.from_numpy(images).permute(0, 3, 1, 2).to(network.device)
 
 
-def _mask(path: str, shape: tuple[int, ...], config: ExplainConfig) -> tuple[np.ndarray | None, str]:
+def _mask(path: str, shape: tuple[int, int], config: ExplainConfig) -> tuple[np.ndarray | None, str]:
     """The mask of an image, or None and why there is none."""
     if config.masks is None:
         return None, ""
@@ -159,6 +179,8 @@ def _measured(
                 "path": cell.path,
                 "label": cell.decision.true,
                 "predicted": cell.decision.predicted,
+                "status": cell.status,
+                "set": SET_SEPARATOR.join(cell.possible),
                 "probability": cell.decision.probability,
                 "target": cell.decision.target,
                 "target_probability": float(cell.probabilities[cell.target]),

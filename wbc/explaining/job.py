@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from wbc.answers.checkpoint import load_network, load_provenance
+from wbc.answers.checkpoint import load_model, load_provenance
 from wbc.datasets.find_images import find_images
 from wbc.errors import ConfigError, DataError
 from wbc.explaining.batch import explain_batch
@@ -24,6 +24,7 @@ from wbc.heat.lime import Lime
 from wbc.heat.methods import build_method
 from wbc.images.masks import MaskError, mask_path
 from wbc.labels import names_of_model
+from wbc.loading.file_batches import files_in_batches
 from wbc.network.device import chosen_device
 from wbc.network.network import Network
 from wbc.settings.explain import TARGETS, ExplainConfig
@@ -32,7 +33,7 @@ from wbc.utils.files import replacing
 log = logging.getLogger(__name__)
 
 IMAGES = "images.csv"
-_TEXT = ["path", "label", "predicted", "target", "method", "layer", "note"]
+_TEXT = ["path", "label", "predicted", "status", "set", "target", "method", "layer", "note"]
 _NUMBERS = ["probability", "target_probability", "seconds", *MEASURES]
 _COLUMNS = ["number", *_TEXT, *_NUMBERS]
 
@@ -46,15 +47,15 @@ def explain(config: ExplainConfig, folder: Path) -> int:
     if results.exists() and not parts_folder.exists():
         log.info("%s: finished before", folder)
         return _unreadable(_read_rows(results))
-    device = chosen_device(config.device)
-    network = load_network(config.checkpoint).to(device)
+    predictor = load_model(config.checkpoint).to(chosen_device(config.device))
+    network = predictor.network
     if config.target not in (*TARGETS, *network.classes):
         raise ConfigError(
             f"target={config.target!r}: expected {', '.join(TARGETS)} or one of the model's classes, "
             f"{', '.join(network.classes)}"
         )
     lime = Lime(
-        lambda images: network(images.to(device)).cpu(),
+        lambda images: network(images.to(network.device)).cpu(),
         config.lime_samples,
         batch_size=config.batch_size,
         seed=config.seed,
@@ -64,15 +65,19 @@ def explain(config: ExplainConfig, folder: Path) -> int:
     images = _images(config, folder, network)
     for method in methods:
         log.info("%s: layer %s", method.name, ", ".join(method.layers))
-    starts = range(0, len(images), config.batch_size)
-    parts = [parts_folder / f"{start:08d}.csv" for start in starts]
+    if predictor.answered_by:
+        log.info("answers are of %s; heat maps show the network alone", predictor.answered_by)
+    batches = files_in_batches(images["path"].tolist(), config.batch_size)
+    parts = [parts_folder / f"{number * config.batch_size:08d}.csv" for number in range(len(batches))]
+    missing = [number for number, part in enumerate(parts) if not part.exists()]
     with tqdm(total=len(images), unit="image", desc="explaining") as bar:
-        for start, part in zip(starts, parts, strict=True):
+        bar.update(sum(len(batches.batch(number)) for number, part in enumerate(parts) if part.exists()))
+        for number, batch in zip(missing, predictor.stream(batches, missing), strict=True):
+            start = number * config.batch_size
             rows = images.iloc[start : start + config.batch_size]
-            if not part.exists():
-                records = explain_batch(rows, config, network, methods, folder)
-                with replacing(part) as beside:
-                    pd.DataFrame(records, columns=_COLUMNS).to_csv(beside, index=False)
+            records = explain_batch(rows, batch, config, predictor, methods, folder)
+            with replacing(parts[number]) as beside:
+                pd.DataFrame(records, columns=_COLUMNS).to_csv(beside, index=False)
             bar.update(len(rows))
     frame = pd.concat([_read_rows(part) for part in parts], ignore_index=True)
     with replacing(results) as beside:

@@ -181,7 +181,7 @@ def places_of(network: Network) -> list[Place]:
     """Where maps can be taken, in order."""
     backbone = network.backbone
     side = network.image_size_px
-    values = network.preprocess(torch.zeros(1, 3, side, side, device=network.mean.device))
+    values = network.preprocess(torch.zeros(1, 3, side, side, device=network.device))
     places: list[Place] = []
     for unit, name in enumerate(backbone.unit_names):
         values = backbone.run_units(values, unit, unit + 1)

@@ -100,4 +100,4 @@ def decision_of(row: Row) -> Decision:
 def image_of(path: str, network: Network) -> tuple[torch.Tensor, np.ndarray]:
     """One file as the network takes it, (1, 3, H, W) on its device, and as (H, W, 3) uint8."""
     pixels = network.prepare(decode(path))
-    return torch.from_numpy(pixels).permute(2, 0, 1)[None].to(network.mean.device), pixels
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].to(network.device), pixels

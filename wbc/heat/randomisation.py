@@ -91,7 +91,7 @@ def _unfrozen_copy(network: Network) -> Network:
     # Built anew: a copy would keep what is frozen, through which no gradient passes.
     copy = Network.from_description(network.describe())
     copy.load_state_dict(network.state_dict())
-    return copy.to(network.mean.device).eval()
+    return copy.to(network.device).eval()
 
 
 @torch.no_grad()

@@ -20,12 +20,10 @@ class Prepare:
     """Makes (size_px, size_px, 3) uint8 of a decoded picture (H, W, 3) uint8 RGB.
 
     standardise: which of size, field and stain are brought to a standard; see `wbc.images.standard_view`.
-    size_strength: how far the cell's size is.
     """
 
     size_px: int
     standardise: Sequence[str] = ()
-    size_strength: float = 1.0
 
     def __post_init__(self) -> None:
         """Lists, as settings and checkpoints have them, in any order are the same."""
@@ -39,9 +37,8 @@ class Prepare:
         """The same with whether a cell was found; None where none was looked for."""
         if not self.standardise:
             return StandardView(resize(rgb, self.size_px), None)
-        size = self.size_strength if "size" in self.standardise else 0.0
         return standard_view(
-            rgb, self.size_px, size, "field" in self.standardise, "stain" in self.standardise
+            rgb, self.size_px, *(name in self.standardise for name in ("size", "field", "stain"))
         )
 
     @property

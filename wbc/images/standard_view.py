@@ -55,24 +55,23 @@ class StandardView:
     found: bool | None
     placement: Placement | None = None
 
-    def mask(self, mask: np.ndarray) -> np.ndarray:
-        """A mask of the picture (H, W) as it lies in the frame; unchanged where the picture was squashed."""
-        if self.placement is None:
-            return mask
-        size = (self.placement.width, self.placement.height)
-        # EXACT samples at pixel centres, as the image's own interpolation does; plain NEAREST is shifted.
-        scaled = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
-        return self.placement.place(scaled, len(self.pixels), cv2.BORDER_CONSTANT)
+
+def placed_mask(mask: np.ndarray, placement: Placement | None, size_px: int) -> np.ndarray:
+    """A mask of the picture (H, W) as it lies in the frame; unchanged where the picture was squashed."""
+    if placement is None:
+        return mask
+    # EXACT samples at pixel centres, as the image's own interpolation does; plain NEAREST is shifted.
+    scaled = cv2.resize(mask, (placement.width, placement.height), interpolation=cv2.INTER_NEAREST_EXACT)
+    return placement.place(scaled, size_px, cv2.BORDER_CONSTANT)
 
 
 def standard_view(
-    rgb: np.ndarray, size_px: int, size: float = 1.0, field: bool = True, stain: bool = False
+    rgb: np.ndarray, size_px: int, size: bool = True, field: bool = True, stain: bool = False
 ) -> StandardView:
     """(H, W, 3) uint8 RGB as (size_px, size_px, 3); as `resize` makes it where no cell is found.
 
-    size: how far the cell's size is made standard, as an exponent: 1 wholly, 0 not at all (nor is it
-    centred), 0.5 by the square root.  Between labs the size says nothing; within one it tells monocytes from
-    lymphocytes, and only a part of the correction leaves a part of that mark.
+    size: whether the cell is brought to the standard size, in the middle.  Between labs the size says
+    nothing; within one it tells monocytes from lymphocytes, and that mark is lost.
     field: whether the empty field is made white.  stain: whether the nucleus is given a standard colour, and
     all else changed with it.  See `wbc.images.standard_colour`.
     """
@@ -83,7 +82,7 @@ def standard_view(
     if size:
         height, width = rgb.shape[:2]
         side = np.sqrt(height * width)
-        zoom = np.clip((CELL_SHARE * side / cell.diameter) ** size, *ZOOM) * size_px / side
+        zoom = np.clip(CELL_SHARE * side / cell.diameter, *ZOOM) * size_px / side
         placement = Placement(
             width=max(1, round(width * zoom)),
             height=max(1, round(height * zoom)),

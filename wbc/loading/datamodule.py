@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import torch
 from pytorch_lightning import LightningDataModule
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from wbc.datasets.manifest import used_rows
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class CellData(LightningDataModule):
-    """Loaders over a manifest; `evaluated` names the sets of the evaluation loaders, validation first."""
+    """Loaders over a manifest; `evaluated` names the sets that a run measures, validation first."""
 
     def __init__(
         self,
@@ -55,7 +56,7 @@ class CellData(LightningDataModule):
         self.draws = _draws(self.rows["train"], balance, max_repeats) if balance else None
         self.first_epoch = 0
         self.decoded = {
-            name: DecodedImages(rows["path"].tolist(), prepare) for name, rows in self.rows.items()
+            name: DecodedImages(self.rows[name]["path"].tolist(), prepare) for name in ("train", "val")
         }
         self.frozen: dict[str, ActivationStore] = {}  # set -> its frozen values, where they are cached
         self.frozen_views = 0
@@ -82,6 +83,10 @@ class CellData(LightningDataModule):
         labels = self.rows[name]["label"].tolist()
         return Cells(self.decoded[name], labels, self.classes, augment, self.seed)
 
+    def labels(self, name: str) -> Tensor:
+        """The true classes (N,) of a set by number."""
+        return torch.tensor([self.classes.index(label) for label in self.rows[name]["label"]])
+
     def train_dataloader(self) -> DataLoader[Any]:
         """Augmented training images, shuffled."""
         return self._loader("train", shuffle=True)
@@ -89,10 +94,6 @@ class CellData(LightningDataModule):
     def val_dataloader(self) -> DataLoader[Any]:
         """Validation images as they are."""
         return self._loader("val", shuffle=False)
-
-    def test_dataloader(self) -> list[DataLoader[Any]]:
-        """One loader for each of `evaluated`."""
-        return [self._loader(name, shuffle=False) for name in self.evaluated]
 
     def image_loader(self, name: str, views: Views, *, persistent: bool = False) -> DataLoader[Any]:
         """Batches of images, decoded and augmented in other processes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -18,8 +18,10 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from wbc.datasets.image_list import Listed
 from wbc.images.decode import ImageError, decode
 from wbc.images.prepare import Prepare
-from wbc.images.standard_view import StandardView
+from wbc.images.standard_view import Placement, StandardView
 from wbc.utils.machine import available_cores, default_workers, opencv_in_one_thread
+
+Picture: TypeAlias = "Listed | np.ndarray"  # a file, or a picture (H, W, 3) uint8 RGB
 
 
 class Batches(Protocol):
@@ -28,36 +30,54 @@ class Batches(Protocol):
     def __len__(self) -> int:
         """Number of batches."""
 
-    def batch(self, number: int) -> list[Listed]:
+    def batch(self, number: int) -> Sequence[Picture]:
         """The images of one batch."""
 
 
-class PathBatches:
-    """The batches of paths that fit in memory."""
+class InMemory:
+    """The batches of a list that fits in memory."""
 
-    def __init__(self, paths: Sequence[str], batch_size: int) -> None:
-        self.paths = list(paths)
+    def __init__(self, images: Sequence[Picture], batch_size: int) -> None:
+        self.images = images
         self.batch_size = batch_size
 
     def __len__(self) -> int:
-        return math.ceil(len(self.paths) / self.batch_size)
+        return math.ceil(len(self.images) / self.batch_size)
 
-    def batch(self, number: int) -> list[Listed]:
+    def batch(self, number: int) -> Sequence[Picture]:
         """The images of one batch, the last of which may be shorter."""
         start = number * self.batch_size
-        return [Listed(path, "") for path in self.paths[start : start + self.batch_size]]
+        return self.images[start : start + self.batch_size]
+
+
+def files_in_batches(paths: Sequence[str], batch_size: int) -> InMemory:
+    """The batches of these files, of no group."""
+    return InMemory([Listed(path, "") for path in paths], batch_size)
 
 
 class FileBatch(NamedTuple):
-    """images: N of the list; reasons: why each cannot be read, "" where it can; pixels (K, 3, S, S) uint8
-    of the K that can, and found: what the preparation says of each of these.
+    """images: N of the list; reasons: why each cannot be read, "" where it can.
+
+    Of the K that can, pixels (K, 3, S, S) uint8, and what the preparation says of each: found, whether there
+    is a cell, and its place in the frame; size: height and width of the picture before.
     """
 
     number: int
-    images: list[Listed]
+    images: Sequence[Picture]
     reasons: list[str]
     pixels: Tensor
     found: list[bool | None]
+    placements: list[Placement | None]
+    sizes: list[tuple[int, int]]
+
+    @property
+    def unreadable(self) -> list[tuple[str, str]]:
+        """Path and reason of each that cannot be read."""
+        return [
+            (image.path if isinstance(image, Listed) else "an array", reason)
+            for image, reason in zip(self.images, self.reasons, strict=True)
+            if reason
+        ]
 
 
 class FileBatches(Dataset[FileBatch]):
@@ -77,18 +97,27 @@ class FileBatches(Dataset[FileBatch]):
                 looked = list(pool.map(self._look, images))
         else:  # one of several processes
             looked = [self._look(image) for image in images]
-        views = [view for view in looked if isinstance(view, StandardView)]
+        seen = [one for one in looked if not isinstance(one, str)]
+        views = [view for view, _ in seen]
         side = self.prepare.size_px
         pixels = [np.empty((0, side, side, 3), np.uint8), *(view.pixels[None] for view in views)]
-        stacked = torch.from_numpy(np.concatenate(pixels)).permute(0, 3, 1, 2)
-        reasons = ["" if isinstance(one, StandardView) else one for one in looked]
-        return FileBatch(number, images, reasons, stacked, [view.found for view in views])
+        return FileBatch(
+            number,
+            images,
+            [one if isinstance(one, str) else "" for one in looked],
+            torch.from_numpy(np.concatenate(pixels)).permute(0, 3, 1, 2),
+            [view.found for view in views],
+            [view.placement for view in views],
+            [size for _, size in seen],
+        )
 
-    def _look(self, image: Listed) -> StandardView | str:
-        """What the network sees of it, or why it cannot be read."""
+    def _look(self, image: Picture) -> tuple[StandardView, tuple[int, int]] | str:
+        """What the network sees of it, with the picture's own size; or why it cannot be read."""
         try:
-            image.path.encode()  # a name that is no UTF-8 could stand in no table
-            return self.prepare.view(decode(image.path))
+            if isinstance(image, Listed):
+                image.path.encode()  # a name that is no UTF-8 could stand in no table
+                image = decode(image.path)
+            return self.prepare.view(image), (image.shape[0], image.shape[1])
         except UnicodeEncodeError:
             return "the name is not UTF-8; rename it (e.g. with convmv)"
         except ImageError as problem:

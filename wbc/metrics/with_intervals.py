@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,19 @@ from torch import Tensor
 from wbc.metrics.calibration import brier_score, expected_calibration_error
 from wbc.metrics.classification import checked_scores, classification_metrics, one_vs_rest_average_precision
 from wbc.metrics.intervals import Interval, bootstrap_interval, exact_interval, mean_interval
-from wbc.metrics.resampled import row_statistics
+from wbc.metrics.resampled import Statistic, row_statistics
 
 _RESAMPLES = 1000
 
 
 def measured_set(
-    probabilities: Tensor, labels: Tensor, classes: Sequence[str], groups: ArrayLike | None = None
+    probabilities: Tensor,
+    labels: Tensor,
+    classes: Sequence[str],
+    groups: ArrayLike | None = None,
+    metrics: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The record of `classification_metrics`, and with it:
+    """The record of `classification_metrics`, `metrics` where it was made before, and with it:
 
     `ece` and `brier`; `average_precision` in each class's row, None where its AUROC is None;
     `intervals`, a {"low", "high"} for accuracy, macro_recall, macro_precision, macro_f1, cohen_kappa,
@@ -36,21 +40,46 @@ def measured_set(
     where the metric is, where there is one group alone, and where a resample leaves the metric undefined.
     Raises ValueError as `checked_scores` does, and for groups that are not as many as the images.
     """
-    record = classification_metrics(probabilities, labels, classes)
+    metrics = metrics or classification_metrics(probabilities, labels, classes)
     probabilities, labels = checked_scores(probabilities, labels, classes)
-    record["ece"] = round(expected_calibration_error(probabilities, labels), 6)
-    record["brier"] = round(brier_score(probabilities, labels), 6)
-    for name, precision in zip(classes, one_vs_rest_average_precision(probabilities, labels), strict=True):
-        rounded = None if precision is None else round(precision, 6)
-        record["per_class"][name]["average_precision"] = rounded
     units = drawn_units(groups, len(labels))
-    intervals: dict[str, Any] = {}
-    for metric, statistic in row_statistics(probabilities, labels).items():
-        interval = bootstrap_interval(len(labels), statistic, units, _RESAMPLES)
-        intervals[metric] = _limits(mirrored(interval) if metric == "ece" else interval)
-    record["intervals"] = intervals | {"recall": _recalls(probabilities, labels, classes, units)}
-    record["resampled"] = "images" if units is None else "groups"
-    return record
+    precisions = one_vs_rest_average_precision(probabilities, labels)
+    per_class = {
+        name: {**metrics["per_class"][name], "average_precision": None if one is None else round(one, 6)}
+        for name, one in zip(classes, precisions, strict=True)
+    }
+    intervals = {
+        metric: _resampled(metric, statistic, len(labels), units)
+        for metric, statistic in row_statistics(probabilities, labels).items()
+    }
+    return {
+        **metrics,
+        "per_class": per_class,
+        "ece": round(expected_calibration_error(probabilities, labels), 6),
+        "brier": round(brier_score(probabilities, labels), 6),
+        "intervals": intervals | {"recall": _recalls(probabilities, labels, classes, units)},
+        "resampled": "images" if units is None else "groups",
+    }
+
+
+def measured_calibration(
+    probabilities: Tensor, labels: Tensor, groups: ArrayLike | None = None
+) -> dict[str, Any]:
+    """`ece`, `brier` and `ece_interval` of probabilities (N, C), as `measured_set` has them."""
+    units = drawn_units(groups, len(labels))
+    statistic = row_statistics(probabilities, labels)["ece"]
+    return {
+        "ece": round(expected_calibration_error(probabilities, labels), 6),
+        "brier": round(brier_score(probabilities, labels), 6),
+        "ece_interval": _resampled("ece", statistic, len(labels), units),
+    }
+
+
+def _resampled(
+    metric: str, statistic: Statistic, rows: int, units: np.ndarray | None
+) -> dict[str, float | None]:
+    interval = bootstrap_interval(rows, statistic, units, _RESAMPLES)
+    return _limits(mirrored(interval) if metric == "ece" else interval)
 
 
 def mirrored(interval: Interval) -> Interval:

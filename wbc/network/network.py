@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wbc.answers.averaged_views import AveragedViews
-from wbc.answers.second_opinion import SecondOpinion
 from wbc.images.prepare import Prepare
 from wbc.images.standard_view import VERSION
 from wbc.network.backbone import Backbone
+
+DESCRIPTION_KEY = "wbc"  # under it, in every checkpoint, lies what `Network.describe` tells
+_FORMAT = 2  # of the files that hold it; raise it when older ones can no longer be read
 
 
 class Head(nn.Sequential):
@@ -63,17 +64,13 @@ class Network(nn.Module):
         head_units: Sequence[int] = (128, 256),
         dropout: float = 0.45,
         standardise: Sequence[str] = (),
-        size_strength: float = 1.0,
     ) -> None:
         super().__init__()
-        self.prepare = Prepare(backbone.image_size_px, standardise, size_strength)
+        self.prepare = Prepare(backbone.image_size_px, standardise)
         self.backbone = backbone
         self.classes = list(classes)
         self.head_units = list(head_units)
         self.dropout = dropout
-        # Of which answers are made; training and explanations see one view, and the network alone.
-        self.test_time = AveragedViews()
-        self.second_opinion: SecondOpinion | None = None
         self.head = Head(backbone.features, head_units, len(classes), dropout)
         self.to(memory_format=torch.channels_last)
         # Not in the state dict: the description carries them, so weights of any origin fit.
@@ -86,14 +83,9 @@ class Network(nn.Module):
         return self.backbone.image_size_px
 
     @property
-    def answered_by(self) -> str:
-        """What answers are made of, in words, where that is more than `forward` of the image; else ""."""
-        more = []
-        if self.test_time != AveragedViews():
-            more.append(f"features averaged over {self.test_time.count} view(s) of each image")
-        if self.second_opinion is not None:
-            more.append("a second opinion by measurements of the cell")
-        return " and ".join(more)
+    def device(self) -> torch.device:
+        """Where the weights lie, and where images have to go."""
+        return self.mean.device
 
     def preprocess(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) of 0..255, uint8 or float, to the backbone's range, channels last."""
@@ -126,6 +118,7 @@ class Network(nn.Module):
     def describe(self) -> dict[str, Any]:
         """What it takes to build this network again, as plain values and tensors; weights come on top."""
         return {
+            "format": _FORMAT,
             "backbone": self.backbone.name,
             "image_size_px": self.image_size_px,
             "drop_path_rate": self.backbone.drop_path_rate,
@@ -134,10 +127,7 @@ class Network(nn.Module):
             "classes": self.classes,
             "head_units": self.head_units,
             "dropout": self.dropout,
-            "test_time": self.test_time.state(),
-            "second_opinion": None if self.second_opinion is None else self.second_opinion.state(),
             "standardise": list(self.prepare.standardise),
-            "size_strength": self.prepare.size_strength,
             "view_version": VERSION,
         }
 
@@ -145,11 +135,13 @@ class Network(nn.Module):
     def from_description(cls, description: dict[str, Any]) -> Network:
         """A network as `describe` told, with fresh weights.
 
-        Raises ValueError where it learnt from pictures standardised otherwise than they now are.
+        Raises KeyError, TypeError or ValueError for anything else, and ValueError where it learnt from
+        pictures standardised otherwise than they now are.
         """
-        learnt = description.get("view_version", "before 3")
-        opinion = description.get("second_opinion")
-        if (description.get("standardise") or opinion) and learnt != VERSION:
+        if description.get("format") != _FORMAT:
+            raise ValueError("it was written by another version of wbc, before or after this: train it anew")
+        learnt = description["view_version"]
+        if description["standardise"] and learnt != VERSION:
             raise ValueError(
                 f"it learnt from cells as version {learnt} of model.standardise finds and shows them, and "
                 f"this is version {VERSION}: train it anew"
@@ -162,12 +154,8 @@ class Network(nn.Module):
             description["classes"],
             description["head_units"],
             description["dropout"],
-            description.get("standardise", []),  # older files do not name them
-            description.get("size_strength", 1.0),
+            description["standardise"],
         )
         network.mean = 255 * torch.tensor(description["mean"]).view(1, 3, 1, 1)
         network.std = 255 * torch.tensor(description["std"]).view(1, 3, 1, 1)
-        network.test_time = AveragedViews(**description.get("test_time", {}))  # of older files: one view
-        if opinion is not None:
-            network.second_opinion = SecondOpinion.from_state(opinion, len(network.classes))
         return network

@@ -19,13 +19,12 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from tqdm import tqdm
 
 from wbc.answers.checkpoint import load_model
+from wbc.answers.prediction_table import PREDICTION, status_column, table_writer
 from wbc.answers.predictor import Predictor
-from wbc.answers.rule import no_answers
 from wbc.datasets.image_list import ImageList, write_list
 from wbc.errors import ConfigError
-from wbc.loading.file_batches import FileBatches, batch_loader, loader_processes
 from wbc.predicting.differential import Differential, differential_table
-from wbc.predicting.table import header, part_rows, read_part, table_writer, write_part
+from wbc.predicting.parts import part_rows, read_part, write_part
 from wbc.settings import run_folder
 from wbc.settings.predict import PredictConfig
 from wbc.utils.files import read_json, replacing, write_json
@@ -47,8 +46,7 @@ def predict(config: PredictConfig, folder: Path) -> int:
     if (folder / DIFFERENTIAL).exists():
         log.info("%s: finished before", folder)
         return int(read_json(folder / DIFFERENTIAL)["total"]["unreadable"])
-    predictor = Predictor(*load_model(config.checkpoint))
-    predictor.network.to(fabric.device)
+    predictor = load_model(config.checkpoint).to(fabric.device)
     if predictor.rule is None:
         log.warning(
             "%s has no rule of answers, as checkpoints of a training have none: probabilities are not "
@@ -107,18 +105,14 @@ def _write_parts(
     """The parts of this process, each written when its batches are done."""
     numbers = {start: range(start, min(start + _PART_BATCHES, len(images))) for start, _ in mine}
     order = list(itertools.chain.from_iterable(numbers.values()))
-    batches = FileBatches(images, predictor.network.prepare)
-    workers = loader_processes(config.workers, predictor.network.mean.device)
-    loader = iter(batch_loader(batches, order, workers))
-    nothing = no_answers(len(predictor.classes))
+    stream = predictor.stream(images, order, config.workers)
     count = min(len(order) * images.batch_size, images.images)
     with tqdm(total=count, unit="image", desc="predicting", disable=not first) as bar:
         for start, part in mine:
             rows: list[list[str]] = []
-            for batch in itertools.islice(loader, len(numbers[start])):
-                answers = predictor.answer(batch.pixels, batch.found) if len(batch.pixels) else nothing
-                rows += part_rows(batch, answers, config.group is not None)
-                bar.update(len(batch.images))
+            for batch in itertools.islice(stream, len(numbers[start])):
+                rows += part_rows(batch)
+                bar.update(len(batch.files.images))
             with replacing(part) as beside:
                 write_part(beside, rows)
 
@@ -140,31 +134,27 @@ def _wait_for_all(parts: list[Path]) -> None:
 
 def _join(parts: list[Path], folder: Path, classes: list[str], config: PredictConfig) -> int:
     """The tables and the differential of all parts; returns how many images could not be read."""
-    grouped = config.group is not None
-    columns = header(classes, grouped)
-    width = len(columns)
     total = Differential(classes)
     groups: dict[str, Differential] = defaultdict(lambda: Differential(classes))
-    label, status = 1 + grouped, columns.index("status", 1 + grouped + len(classes))
+    status = status_column(classes)
     with (
-        replacing(folder / config.table) as beside,
-        table_writer(beside, classes, grouped) as table,
+        table_writer(folder / config.table, classes) as table,
         replacing(folder / "errors.csv") as errors_beside,
         errors_beside.open("w", encoding="utf-8", newline="") as errors_file,
     ):
         errors = csv.writer(errors_file)
         errors.writerow(["path", "reason"])
         for part in tqdm(parts, "writing", unit="part"):
-            for row in read_part(part):
-                counted = [total, groups[row[1]]] if grouped else [total]
-                if row[width]:
-                    errors.writerow([row[0], row[width]])
+            for path, group, reason, row in read_part(part):
+                counted = [total] if config.group is None else [total, groups[group]]
+                if reason:
+                    errors.writerow([path, reason])
                     for one in counted:
                         one.unreadable += 1
                     continue
-                table.writerow(row[:width])
+                table.writerow(row)
                 for one in counted:
-                    one.add(row[label], row[status])
+                    one.add(row[PREDICTION], row[status])
     record: dict[str, Any] = {
         "model": config.checkpoint,
         "images": config.images,

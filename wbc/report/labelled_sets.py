@@ -27,7 +27,7 @@ _USED_IN_TRAINING = {
 @dataclass(frozen=True)
 class LabelledSet:
     """rows: path, label, group.  split: of the model's own run, "" for other images.  in_lab: whether the
-    images are of the labs that the model was trained on, as far as its run's manifest tells.
+    images are of the labs that the model was trained on, as its run's manifest or the user tells.
     """
 
     name: str
@@ -41,12 +41,21 @@ class LabelledSet:
         return _USED_IN_TRAINING.get(self.split, "")
 
 
-def find_sets(given: Sequence[str], names: ClassNames, checkpoint: Path) -> list[LabelledSet]:
+def find_sets(
+    given: Sequence[str], names: ClassNames, checkpoint: Path, in_lab: Sequence[str] = ()
+) -> list[LabelledSet]:
     """The sets that `given` names, as `find_images` takes them, for the model in `checkpoint`.
 
-    Raises DataError for a set that is not found, one that names images without a label, and paths given
-    twice.
+    in_lab: those of `given` that come from a lab that the model was trained in, beside those of which the
+    run's manifest tells it.
+    Raises DataError for a set that is not found, one that names images without a label, paths given twice,
+    and an `in_lab` that is not among `given`.
     """
+    if foreign := [word for word in in_lab if word not in given]:
+        raise DataError(
+            f"in_lab={foreign}: not among data={list(given)}; name the sets as they stand there, or leave "
+            "in_lab out"
+        )
     everything = run_manifest(checkpoint)
     manifest = None if everything is None else used_rows(everything)
     splits = [] if manifest is None else sorted(set(manifest["split"]))
@@ -63,19 +72,22 @@ def find_sets(given: Sequence[str], names: ClassNames, checkpoint: Path) -> list
     sets = []
     for word, rows in zip(given, found, strict=True):
         split = word if word in own else ""
-        sets.append(LabelledSet(called.get(word, word), rows, split, _is_in_lab(split, manifest)))
+        known = word in in_lab or _is_in_lab(rows["path"], split, manifest)
+        sets.append(LabelledSet(called.get(word, word), rows, split, known))
     for one in sets:
         if one.note:
             log.warning("%s: %s; the figures flatter", one.name, one.note)
     return sets
 
 
-def own_sets(manifest: pd.DataFrame) -> list[LabelledSet]:
-    """The test sets of a run by its manifest, or where it has none, its validation images."""
+def measured_sets(manifest: pd.DataFrame) -> list[LabelledSet]:
+    """The validation images of a run, then its test sets, by its manifest."""
     used = used_rows(manifest)
-    splits = sorted(split for split in set(used["split"]) if split.startswith("test")) or ["val"]
+    splits = ["val", *sorted(split for split in set(used["split"]) if split.startswith("test"))]
+    found = {split: used[used["split"] == split] for split in splits}
     return [
-        LabelledSet(split, used[used["split"] == split], split, _is_in_lab(split, used)) for split in splits
+        LabelledSet(split, rows, split, _is_in_lab(rows["path"], split, used))
+        for split, rows in found.items()
     ]
 
 
@@ -93,9 +105,10 @@ def _require_labels(word: str, rows: pd.DataFrame, classes: Sequence[str]) -> No
     )
 
 
-def _is_in_lab(split: str, manifest: pd.DataFrame | None) -> bool:
-    """A split of the run, unless its manifest tells that it comes from sources that training never saw."""
-    if not split or manifest is None:
+def _is_in_lab(paths: pd.Series, split: str, manifest: pd.DataFrame | None) -> bool:
+    """Whether all images stand in the run's manifest, under sources that training saw too."""
+    if manifest is None:
         return False
     trained_on = set(manifest.loc[manifest["split"] == "train", "source"])
-    return set(manifest.loc[manifest["split"] == split, "source"]) <= trained_on
+    listed = manifest[manifest["split"] == split] if split else manifest[manifest["path"].isin(paths)]
+    return set(paths) <= set(listed["path"]) and set(listed["source"]) <= trained_on

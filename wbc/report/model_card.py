@@ -53,11 +53,11 @@ def _what(checkpoint: Path, predictor: Predictor, provenance: Mapping[str, Any])
         f"of {network.image_size_px} x {network.image_size_px} pixels that each show one white blood "
         f"cell of a stained smear. It tells apart {', '.join(network.classes)}, and nothing else."
     )
-    if network.second_opinion is not None:
-        trees = len(network.second_opinion.forest.feature)
+    if predictor.second_opinion is not None:
+        trees = len(predictor.second_opinion.forest.feature)
         text += (
             f" Beside it a forest of {trees} trees judges {len(NAMES)} measurements of the cell; its log "
-            f"probabilities, {network.second_opinion.weight:g} times, are added to the network's logits."
+            f"probabilities, {predictor.second_opinion.weight:g} times, are added to the network's logits."
         )
     phase = {"head": "the frozen backbone's head alone", "finetune": "the head, then the last layers"}
     if provenance.get("phases") == ["finetune"]:  # the head came trained

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from wbc.answers.rule import ANSWERED, UNCERTAIN, UNKNOWN
 from wbc.metrics.mcnemar import mcnemar_test
-from wbc.metrics.with_intervals import drawn_units, measured_set, share_limits
+from wbc.metrics.with_intervals import drawn_units, measured_calibration, measured_set, share_limits
 from wbc.report.lab_table import lab_means
 from wbc.report.set_result import SetResult
 
@@ -52,9 +52,8 @@ def outlier_aurocs(results: Sequence[SetResult]) -> dict[str, float]:
 
 
 def _compared(result: SetResult, name: str, reported: str) -> dict[str, Any]:
-    groups = result.of.rows["group"].tolist()
     test = mcnemar_test(result.right(name), result.right(reported))
-    measured = measured_set(result.plain[name], result.labels, result.classes, groups)
+    measured = _measured(result, name)
     return measured | {
         "mcnemar": {
             "both_right": test.both_right,
@@ -70,33 +69,35 @@ def set_record(result: SetResult, model: str) -> dict[str, Any]:
     """All that is measured of the reported `model` on the set: `measured_set` of the plain probabilities,
     and under `answers` what its rule makes of them, None without a rule.
     """
-    groups = result.of.rows["group"].tolist()
     record: dict[str, Any] = {
         "split": result.of.split,
         "in_lab": result.of.in_lab,
         "note": result.of.note,
         "left_out": result.left_out,
-        **measured_set(result.plain[model], result.labels, result.classes, groups),
+        **_measured(result, model),
         "answers": None,
     }
     if result.is_calibrated:
-        record["answers"] = _answers_record(result, groups)
+        record["answers"] = _answers_record(result)
     return record
 
 
-def _answers_record(result: SetResult, groups: list[str]) -> dict[str, Any]:
+def _measured(result: SetResult, model: str) -> dict[str, Any]:
+    return measured_set(
+        result.plain[model], result.labels, result.classes, result.groups, result.metrics(model)
+    )
+
+
+def _answers_record(result: SetResult) -> dict[str, Any]:
     status = np.array(result.answers.status)
     answered = status == ANSWERED
     covered = np.array(
         [label in names for label, names in zip(result.of.rows["label"], result.answers.sets, strict=True)]
     )
-    units = drawn_units(groups, len(status))
-    calibrated = measured_set(result.calibrated, result.labels, result.classes, groups)
+    units = drawn_units(result.groups, len(status))
     count, right = int(answered.sum()), int(result.answered_right[answered].sum())
     return {
-        "ece": calibrated["ece"],
-        "brier": calibrated["brier"],
-        "ece_interval": calibrated["intervals"]["ece"],
+        **measured_calibration(result.calibrated, result.labels, result.groups),
         "answered": count,
         "answered_share": _share(count, len(status)),
         "answered_right": right,

@@ -1,16 +1,19 @@
-"""One model on one labelled set: what it said of every image, and what is measured of that."""
+"""One labelled set and what models said of its images: built once, for tables, figures and pages alike."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
-from wbc.answers.prediction_rows import SET_SEPARATOR
+from wbc.answers.prediction_table import prediction_rows
+from wbc.answers.predictor import Predictor
 from wbc.answers.rule import NOT_CALIBRATED, Answers
+from wbc.metrics.classification import classification_metrics
 from wbc.report.labelled_sets import LabelledSet
 
 
@@ -18,7 +21,7 @@ from wbc.report.labelled_sets import LabelledSet
 class SetResult:
     """A set with what the models said of its N images, which are the rows that were measured.
 
-    plain: model -> probabilities (N, C) before calibration.  answers: of the reported model, whose
+    plain: model -> probabilities (N, C) float64 before calibration.  answers: of the reported model, whose
     probabilities are calibrated.  left_out: why -> how many images of the set are not among the rows.
     """
 
@@ -27,6 +30,7 @@ class SetResult:
     plain: dict[str, Tensor]
     answers: Answers
     left_out: dict[str, int] = field(default_factory=dict)
+    _metrics: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -37,6 +41,11 @@ class SetResult:
     def labels(self) -> Tensor:
         """The true classes (N,) by number."""
         return torch.tensor([self.classes.index(label) for label in self.of.rows["label"]])
+
+    @property
+    def groups(self) -> list[str]:
+        """The group (patient, slide) of each image, "" for none."""
+        return self.of.rows["group"].tolist()
 
     @property
     def calibrated(self) -> Tensor:
@@ -57,24 +66,34 @@ class SetResult:
         """(N,) bool: whether the class to which `model` gives the highest probability is the true one."""
         return (self.plain[model].argmax(dim=1) == self.labels).numpy()
 
+    def metrics(self, model: str) -> dict[str, Any]:
+        """`classification_metrics` of a model's plain probabilities, computed once."""
+        if model not in self._metrics:
+            self._metrics[model] = classification_metrics(self.plain[model], self.labels, self.classes)
+        return self._metrics[model]
 
-def answers_table(result: SetResult) -> pd.DataFrame:
-    """The rows of predictions.csv: data set, path, label, prediction, calibrated probabilities, set, status
-    and score.
+    def prediction_rows(self) -> Iterator[list[str]]:
+        """The rows of predictions.csv."""
+        rows = self.of.rows
+        return prediction_rows(
+            self.answers, rows["path"].tolist(), self.groups, rows["label"].tolist(), self.name
+        )
+
+
+def answered_set(
+    one: LabelledSet,
+    models: Mapping[str, Predictor],
+    batch_size: int,
+    workers: int | None,
+    left_out: Mapping[str, int],
+) -> SetResult:
+    """The images of a set by several models, of which the last is reported.
+
+    Raises DataError for a file that cannot be read, which were to be taken out beforehand.
     """
-    answers = result.answers
-    front = pd.DataFrame(
-        {
-            "data": result.name,
-            "path": result.of.rows["path"].to_numpy(),
-            "label": result.of.rows["label"].to_numpy(),
-            "prediction": answers.labels,
-        }
-    )
-    back = {
-        "set": [SET_SEPARATOR.join(names) for names in answers.sets],
-        "status": answers.status,
-        "score": answers.scores,
-    }
-    probabilities = pd.DataFrame(answers.probabilities, columns=result.classes)
-    return pd.concat([front, probabilities, pd.DataFrame(back)], axis=1)
+    plain = {}
+    for name, predictor in models.items():
+        title = one.name if len(models) == 1 else f"{one.name}, {name}"
+        outputs, answers = predictor.answer_files(one.rows["path"].tolist(), batch_size, workers, title)
+        plain[name] = outputs.logits.double().softmax(dim=1)
+    return SetResult(one, predictor.classes, plain, answers, dict(left_out))

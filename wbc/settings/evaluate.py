@@ -18,6 +18,7 @@ class EvaluateConfig:
     checkpoint: str | None = None  # None: the last of `compare`
     compare: list[str] = field(default_factory=list)
     data: Any = MISSING  # a word as `wbc.datasets.find_images.find_images` takes it, or a list of them
+    in_lab: list[str] = field(default_factory=list)  # of `data`, those from the lab of the training
     batch_size: int = MISSING
     workers: int | None = None
     device: str = MISSING

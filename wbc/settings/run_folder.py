@@ -14,13 +14,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from wbc.errors import CheckpointError, ConfigError
+from wbc.settings.layout import CONFIG, MANIFEST
 from wbc.settings.train import Settings, parse_as
 from wbc.utils.files import write_json, write_text
-
-CONFIG = "config.yaml"
-METRICS = "metrics.json"
-MANIFEST = "manifest.csv"
-MODEL = "model.ckpt"
 
 _PACKAGES = (
     "wbc",
@@ -125,24 +121,3 @@ def _git_state() -> dict[str, Any] | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return {"commit": commit.strip(), "changed": bool(changes.strip())}
-
-
-PHASE_TITLES = {"head": "without fine-tuning", "finetune": "with fine-tuning"}
-
-ANSWERS = "answers"  # beside the phases: the final model with what it answers by beyond network and image
-
-
-def log_folder(folder: Path, phase: str) -> Path:
-    """Where a phase's logs, history and result lie."""
-    return folder / "logs" / phase
-
-
-def best_checkpoint(folder: Path, phase: str) -> Path:
-    """The checkpoint of a phase's best epoch."""
-    return folder / "checkpoints" / phase / "best.ckpt"
-
-
-def run_file(checkpoint: Path, name: str) -> Path | None:
-    """The file `name` of the run that made `checkpoint`, looked for as by `run_manifest`."""
-    places = [checkpoint.parent, *checkpoint.parents[2:3]]
-    return next((place / name for place in places if (place / name).is_file()), None)

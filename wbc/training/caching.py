@@ -74,7 +74,7 @@ class FillCaches(Callback):
             stops = [self.next_split, split]
         keys = {stop: weights_key(network.backbone, stop) for stop in stops}
         self.data.frozen_views = self.views
-        for name in [*self.data.evaluated, *(["train"] if self.views else [])]:
+        for name in ["val", *(["train"] if self.views else [])]:
             store: ActivationStore | None = None
             start = 0
             for stop in stops:

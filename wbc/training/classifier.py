@@ -10,11 +10,10 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.optim import Optimizer
 
-from wbc.answers.checkpoint import DESCRIPTION_KEY
 from wbc.loading.epoch_sampler import mixed_seed
 from wbc.loading.labelled_images import PADDING, Batch, FrozenBatch
 from wbc.metrics.classification import epoch_metrics
-from wbc.network.network import Network
+from wbc.network.network import DESCRIPTION_KEY, Network
 from wbc.training.keras_adam import KerasAdam
 
 
@@ -43,10 +42,6 @@ class Classifier(LightningModule):
         self.adam_epsilon = adam_epsilon
         self.seed = seed
         self.configure_metrics()
-        self.evaluated_logits: list[
-            Tensor
-        ] = []  # after a test: one (N, C) for each loader, in data set order
-        self._seen: dict[int, list[tuple[Tensor, Tensor]]] = {}
 
     def configure_metrics(self) -> None:
         """Accuracy and macro-F1 for training and validation."""
@@ -106,33 +101,6 @@ class Classifier(LightningModule):
             sync_dist=True,
         )
         self.log_dict(self.val_metrics, on_epoch=True, prog_bar=True)
-
-    def on_test_start(self) -> None:
-        """Forget an earlier test."""
-        self._seen = {}
-
-    def test_step(self, batch: Batch | FrozenBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Keep the logits; what is made of them is decided when all are there."""
-        counted = batch.labels != PADDING
-        logits = self(batch)[counted]
-        self._seen.setdefault(dataloader_idx, []).append((batch.indices[counted].cpu(), logits.float().cpu()))
-
-    def on_test_end(self) -> None:
-        """Bring the ranks' parts together, in the order of the data sets."""
-        mine = {
-            loader: (torch.cat([i for i, _ in parts]), torch.cat([x for _, x in parts]))
-            for loader, parts in self._seen.items()
-        }
-        parts = [mine]
-        if self.trainer.world_size > 1:
-            parts = [{} for _ in range(self.trainer.world_size)]
-            torch.distributed.all_gather_object(parts, mine)
-        self.evaluated_logits = []
-        for loader in sorted(mine):
-            indices = torch.cat([part[loader][0] for part in parts if loader in part])
-            logits = torch.cat([part[loader][1] for part in parts if loader in part])
-            self.evaluated_logits.append(logits[indices.argsort()])
-        self._seen = {}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Let the network be loaded from any training checkpoint."""

@@ -16,7 +16,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from wbc.settings.run_folder import METRICS
+from wbc.settings.layout import METRICS
 from wbc.utils.files import read_json, write_json, write_text
 from wbc.utils.text_tables import NOT_MEASURED, markdown_table, mean_of_labs, percent
 

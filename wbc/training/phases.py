@@ -18,12 +18,11 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
-from torch import Tensor
 
 from wbc.errors import ConfigError
 from wbc.loading.datamodule import CellData
 from wbc.network.network import Network
-from wbc.settings.run_folder import best_checkpoint, log_folder
+from wbc.settings.layout import best_checkpoint, log_folder
 from wbc.settings.train import PHASES, Config, FitConfig
 from wbc.training.average import AverageWeights
 from wbc.training.caching import FillCaches
@@ -44,11 +43,17 @@ warnings.filterwarnings(
 
 @dataclass
 class PhaseOutcome:
-    """What a phase leaves: numbers for metrics.json, its history, and logits of every evaluated set."""
+    """What a phase leaves: numbers for metrics.json, and its history."""
 
     summary: dict[str, Any]
     history: pd.DataFrame  # one row an epoch; `is_best` marks the one kept
-    logits: dict[str, Tensor]  # set -> (N, C)
+
+
+def phases_to_run(config: Config) -> list[str]:
+    """Which phases, in order: no head where `init_from` brings a trained one."""
+    if config.init_from is not None and "finetune" in config.phase.run:
+        return ["finetune"]
+    return list(config.phase.run)
 
 
 def run_phase(
@@ -105,7 +110,6 @@ def run_phase(
             )
         content = torch.load(best, map_location="cpu", weights_only=True)
         classifier.load_state_dict(content["state_dict"])
-        trainer.test(classifier, datamodule=data, verbose=False)
     except SystemExit:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt from None
     frame["is_best"] = frame["epoch"] == int(content["epoch"])
@@ -119,7 +123,7 @@ def run_phase(
         "precision": str(trainer.precision),
         "devices": trainer.world_size,
     }
-    return PhaseOutcome(summary, frame, dict(zip(data.evaluated, classifier.evaluated_logits, strict=True)))
+    return PhaseOutcome(summary, frame)
 
 
 def _split(network: Network, fit: FitConfig) -> int:

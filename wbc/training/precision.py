@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
+from wbc.datasets.find_images import log
 from wbc.errors import ConfigError
+from wbc.settings import run_folder
+from wbc.settings.train import Config
+from wbc.utils.files import read_json, write_json
 
 if TYPE_CHECKING:
     from wbc.network.network import Network  # whose backbone takes its depthwise convolutions from here
@@ -67,3 +73,25 @@ def forward_ms(network: Network, batch_size: int = 4, rounds: int = 4) -> dict[s
 def faster_precision(milliseconds: dict[str, float]) -> str:
     """The faster of `forward_ms`; bf16 unless float32 gains a tenth, so that noise does not decide."""
     return "32-true" if 1.1 * milliseconds["32-true"] < milliseconds["bf16-mixed"] else "bf16-mixed"
+
+
+def with_precision(config: Config, network: Network, folder: Path) -> Config:
+    """`config` with the precision that `auto` stands for; measured once, so that a resumed run keeps it."""
+    trainer = config.trainer
+    accelerator = trainer.get("accelerator", "auto")
+    precision = resolve_precision(trainer.get("precision", "auto"), accelerator)
+    on_cpu = accelerator == "cpu" or not torch.cuda.is_available()
+    if on_cpu and precision == "bf16-mixed" and trainer.get("precision", "auto") == "auto":
+        file = folder / "precision.json"
+        if run_folder.is_first_rank() and not file.exists():
+            milliseconds = forward_ms(network)
+            chosen = faster_precision(milliseconds)
+            log.info("precision %s: an image takes %s", chosen, _ms(milliseconds))
+            write_json(file, {"precision": chosen, "forward_ms_per_image": milliseconds})
+        run_folder.wait_for(file)
+        precision = read_json(file)["precision"]
+    return replace(config, trainer={**trainer, "precision": precision})
+
+
+def _ms(milliseconds: dict[str, float]) -> str:
+    return ", ".join(f"{value:.1f} ms in {name}" for name, value in milliseconds.items())

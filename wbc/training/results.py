@@ -2,52 +2,63 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
-from torch import Tensor
 
-from wbc.answers.prediction_rows import predictions_table
+from wbc.answers.prediction_table import table_writer
 from wbc.loading.epoch_sampler import View
 from wbc.loading.labelled_images import Cells
-from wbc.metrics.classification import classification_metrics
 from wbc.pages.figure_style import save_figure
 from wbc.pages.image_page import image_page_figure
-from wbc.settings.run_folder import ANSWERS, PHASE_TITLES
+from wbc.report.labelled_sets import measured_sets
+from wbc.report.set_result import SetResult
+from wbc.settings.layout import FIGURES, FINAL_MODEL, PHASE_TITLES, RESULTS, phase_history, phase_logits
+from wbc.training.final_model import FinalModel
+from wbc.training.measuring import read_logits
 from wbc.training.training_figure import training_curves_figure
-from wbc.utils.files import replacing, write_text
+from wbc.utils.files import write_text
 from wbc.utils.text_tables import markdown_table, percent, ratio
+
+log = logging.getLogger(__name__)
 
 _PAGE_IMAGES = 24
 
 
-def set_metrics(rows: pd.DataFrame, logits: Tensor, classes: list[str]) -> dict[str, Any]:
-    """Metrics of one evaluated set.  rows: its manifest rows; logits (N, C) in their order."""
-    labels = torch.tensor([classes.index(label) for label in rows["label"]])
-    return classification_metrics(logits.softmax(dim=1), labels, classes)
+def run_results(
+    folder: Path, phases: Sequence[str], manifest: pd.DataFrame, final: FinalModel
+) -> list[SetResult]:
+    """Each measured set of the run by the final model, beside the phases before it."""
+    before = {phase: read_logits(phase_logits(folder, phase)) for phase in phases[:-1]}
+    results = []
+    for one in measured_sets(manifest):
+        outputs, found = final.seen[one.name]
+        plain = {phase: logits[one.name] for phase, logits in before.items()} | {phases[-1]: outputs.logits}
+        results.append(
+            SetResult(
+                one,
+                final.predictor.classes,
+                {PHASE_TITLES[phase]: logits.double().softmax(dim=1) for phase, logits in plain.items()},
+                final.predictor.answers(outputs, found),
+            )
+        )
+    return results
 
 
-def write_predictions(
-    path: Path, rows: dict[str, pd.DataFrame], logits: dict[str, Tensor], classes: list[str]
-) -> None:
-    """All evaluated sets in one CSV file."""
-    table = pd.concat([predictions_table(rows[name], logits[name], classes) for name in logits])
-    with replacing(path) as beside:
-        table.to_csv(beside, index=False, float_format="%.6g")
-
-
-def read_predictions(path: Path) -> pd.DataFrame:
-    """What `write_predictions` wrote; a class may be called 1, or NA."""
-    text = {"label": str, "prediction": str}
-    return pd.read_csv(path, dtype=text, keep_default_na=False)
+def write_predictions(path: Path, results: Sequence[SetResult], classes: Sequence[str]) -> None:
+    """predictions.csv: what the final model answers for each measured image."""
+    with table_writer(path, classes) as table:
+        for result in results:
+            for row in result.prediction_rows():
+                table.writerow(row)
 
 
 def final_sets(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Metrics of each set by the model as it answers; where the last phase is no other, of that."""
-    last = metrics.get(ANSWERS) or list(metrics["phases"].values())[-1]
+    """Metrics of each set by the final model; where the last phase is no other, of that."""
+    last = metrics.get(FINAL_MODEL) or list(metrics["phases"].values())[-1]
     return last["sets"]
 
 
@@ -59,21 +70,25 @@ def held_out_sets(phase_record: dict[str, Any]) -> dict[str, Any]:
 def results_table(metrics: Mapping[str, Any]) -> str:
     """The "without / with fine-tuning" table of every test set, in Markdown.  metrics: as in metrics.json."""
     held_out = {phase: held_out_sets(record) for phase, record in metrics["phases"].items()}
-    if ANSWERS in metrics:
-        held_out[ANSWERS] = held_out_sets(metrics[ANSWERS])
+    if FINAL_MODEL in metrics:
+        held_out[FINAL_MODEL] = held_out_sets(metrics[FINAL_MODEL])
     if not any(held_out.values()):
         return "There is no test set; metrics.json has the figures of the validation images."
     return comparison_table(held_out)
 
 
-def write_training_curves(folder: Path, history: pd.DataFrame) -> None:
+def write_training_curves(folder: Path, phases: Sequence[str]) -> None:
     """Loss, accuracy, macro-F1 and learning rate over all phases."""
-    save_figure(training_curves_figure(history), folder / "training_curves.png")
+    history = pd.concat([pd.read_csv(phase_history(folder, phase)) for phase in phases])
+    save_figure(training_curves_figure(history), folder / FIGURES / "training_curves.png")
 
 
-def write_results_page(folder: Path, title: str, table: str) -> None:
+def write_results_page(folder: Path, metrics: Mapping[str, Any]) -> None:
     """results.md: the tables as text; report.html has the figures."""
-    write_text(folder / "results.md", f"# {title}\n\n{table}\n")
+    table = results_table(metrics)
+    write_text(folder / RESULTS, f"# {metrics['name']}, seed {metrics['seed']}\n\n{table}\n")
+    log.info("results\n\n%s\n", table)
+    log.info("tables: %s; model, metrics and predictions lie beside it", folder / RESULTS)
 
 
 def write_augmented_page(folder: Path, cells: Cells) -> None:
@@ -89,22 +104,22 @@ def write_augmented_page(folder: Path, cells: Cells) -> None:
     save_figure(figure, folder / "augmented_samples.png")
 
 
-_TITLES = PHASE_TITLES | {ANSWERS: "as it answers"}
+_COLUMNS = PHASE_TITLES | {FINAL_MODEL: "final model"}
 
 
 def comparison_table(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """The results of a run as the paper shows them: per test set, without and with fine-tuning.
 
-    results: phase ("head", "finetune", or ANSWERS), then test set, then the record of
+    results: phase ("head", "finetune", or FINAL_MODEL), then test set, then the record of
     `classification_metrics`.
     Returns one captioned Markdown table a test set, with a column for each phase in `results`. "–" stands
     where there is nothing to measure, such as the recall of a class without images.
     Raises ValueError for no results, an unknown phase, and phases tested on different images.
     """
-    phases = [phase for phase in _TITLES if phase in results]
+    phases = [phase for phase in _COLUMNS if phase in results]
     unknown = sorted(set(results) - set(phases))
     if unknown or not phases:
-        raise ValueError(f"results of phases {unknown or 'none'}: expected {' and/or '.join(_TITLES)}")
+        raise ValueError(f"results of phases {unknown or 'none'}: expected {' and/or '.join(_COLUMNS)}")
     test_sets = list(dict.fromkeys(name for phase in phases for name in results[phase]))
     if not test_sets:
         raise ValueError(f"no test set in the results of {' and '.join(phases)}: there is nothing to compare")
@@ -149,4 +164,4 @@ def _test_set_table(name: str, by_phase: Mapping[str, Mapping[str, Any]], phases
     caption = f"**{name}**: {sum(support.values()):,} images"
     if absent:
         caption += f"; none of {', '.join(absent)}, which the macro averages leave out"
-    return f"{caption}\n\n{markdown_table(['', *(_TITLES[phase] for phase in phases)], rows)}"
+    return f"{caption}\n\n{markdown_table(['', *(_COLUMNS[phase] for phase in phases)], rows)}"

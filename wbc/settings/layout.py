@@ -1,0 +1,63 @@
+"""What lies where in a run folder: every name of a file that more than one module reads or writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+# Of every verb.
+CONFIG = "config.yaml"
+VERSIONS = "versions.json"
+MODEL = "model.ckpt"  # of train and adapt
+MANIFEST = "manifest.csv"  # the images of train and adapt
+METRICS = "metrics.json"  # of train, evaluate and adapt
+PREDICTIONS = "predictions.csv"  # of train, evaluate and predict
+ERRORS = "errors.csv"  # of evaluate and predict: files that could not be read
+REPORT = "report.html"  # of train and evaluate
+FIGURES = "figures"
+# Of train.
+RESULTS = "results.md"
+EVALUATION = "evaluation.json"
+CACHE = "cache"
+PHASE_TITLES = {"head": "without fine-tuning", "finetune": "with fine-tuning"}
+FINAL_MODEL = (
+    "final_model"  # beside the phases in metrics.json: where answers are of more than network and image
+)
+
+
+def log_folder(folder: Path, phase: str) -> Path:
+    """Where the logs of a phase lie."""
+    return folder / "logs" / phase
+
+
+def phase_history(folder: Path, phase: str) -> Path:
+    """A row for each epoch of a phase."""
+    return log_folder(folder, phase) / "history.csv"
+
+
+def phase_result(folder: Path, phase: str) -> Path:
+    """What a phase found; written last, it marks the phase as finished."""
+    return log_folder(folder, phase) / "result.json"
+
+
+def phase_logits(folder: Path, phase: str) -> Path:
+    """The logits of a phase's network for each measured set."""
+    return log_folder(folder, phase) / "logits.npz"
+
+
+def best_checkpoint(folder: Path, phase: str) -> Path:
+    """The checkpoint of a phase's best epoch."""
+    return folder / "checkpoints" / phase / "best.ckpt"
+
+
+def last_checkpoint(folder: Path, phase: str) -> Path:
+    """The checkpoint of a phase's last whole epoch."""
+    return best_checkpoint(folder, phase).with_name("last.ckpt")
+
+
+def run_file(checkpoint: Path, name: str) -> Path | None:
+    """The file `name` of the run that made `checkpoint`, which lies in its folder or in checkpoints/<phase>/.
+
+    None where there is none.
+    """
+    places = [checkpoint.parent, *checkpoint.parents[2:3]]
+    return next((place / name for place in places if (place / name).is_file()), None)

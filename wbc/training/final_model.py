@@ -1,0 +1,44 @@
+"""The final model of a run: the trained network, test-time views, second opinion and the rule of answers."""
+
+from __future__ import annotations
+
+import logging
+from typing import NamedTuple
+
+from wbc.answers.averaged_views import AveragedViews
+from wbc.answers.predictor import Predictor
+from wbc.answers.rule import fit_rule
+from wbc.loading.augment import Augment
+from wbc.loading.datamodule import CellData
+from wbc.network.network import Network
+from wbc.settings.train import Config
+from wbc.training.fit_second_opinion import fit_second_opinion
+from wbc.training.measuring import SetOutputs, measured_outputs
+
+log = logging.getLogger(__name__)
+
+
+class FinalModel(NamedTuple):
+    """The predictor that model.ckpt holds, and its outputs for each measured set of the run."""
+
+    predictor: Predictor
+    seen: dict[str, SetOutputs]
+
+
+def final_model(config: Config, network: Network, augment: Augment, data: CellData) -> FinalModel:
+    """The second opinion is fitted on training cells, the rule by the outputs for validation images."""
+    model = config.model
+    draws = model.test_time.draws
+    opinion = None
+    if model.second_opinion:
+        opinion = fit_second_opinion(data.cells("train"), model.second_opinion, data.workers, config.seed)
+    views = AveragedViews(draws, augment.state() if draws else None)
+    predictor = Predictor(network, views=views, second_opinion=opinion)
+    seen = measured_outputs(predictor, data, config)
+    val = seen["val"].outputs
+    rule = fit_rule(val.features, val.logits, data.labels("val"), config.abstain)
+    predictor.rule = rule
+    log.info("answers: temperature %.3f, from a probability of %.4f", rule.temperature, rule.threshold)
+    if predictor.answered_by:
+        log.info("answers are of %s", predictor.answered_by)
+    return FinalModel(predictor, seen)

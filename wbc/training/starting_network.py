@@ -1,0 +1,49 @@
+"""The network that training starts from: pretrained, from another model, or where a run was interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from wbc.answers.checkpoint import load_network
+from wbc.errors import ConfigError
+from wbc.network.backbone import Backbone
+from wbc.network.network import Network
+from wbc.network.pretrained import load_pretrained
+from wbc.settings.layout import last_checkpoint
+from wbc.settings.train import Config
+
+
+def starting_network(config: Config, folder: Path, phases: Sequence[str]) -> Network:
+    """The network that the first phase starts from, or on a resumed run, any of its states.
+
+    A resumed run needs neither the weights nor the file it started from: its checkpoints hold everything.
+    Raises ConfigError for an `init_from` of another model or other classes.
+    """
+    for phase in reversed(phases):
+        last = last_checkpoint(folder, phase)
+        if last.exists():
+            return load_network(last)
+    model = config.model
+    backbone = Backbone(model.backbone, model.image_size_px, model.drop_path_rate)
+    network = Network(backbone, config.data.classes, model.head_units, model.dropout, model.standardise)
+    if config.init_from is None:
+        load_pretrained(backbone, model.weights)
+        return network
+    found = load_network(config.init_from)
+    asked = {
+        "model.backbone": (found.backbone.name, model.backbone),
+        "model.image_size_px": (found.image_size_px, model.image_size_px),
+        "data.classes": (found.classes, list(config.data.classes)),
+        "model.head_units": (found.head_units, list(model.head_units)),
+        "model.standardise": (list(found.prepare.standardise), sorted(model.standardise)),
+    }
+    for key, (has, wanted) in asked.items():
+        if has != wanted:
+            raise ConfigError(
+                f"init_from={config.init_from} has {key}={has}, but {wanted} is asked for: give the same "
+                "model and classes as the run that it comes from"
+            )
+    network.load_state_dict(found.state_dict())
+    network.mean, network.std = found.mean, found.std
+    return network
