@@ -101,7 +101,7 @@ def main() -> None:
     for run in options.runs:
         predictor = wbc.load(run / MODEL)
         classes = list(predictor.classes)
-        views = different_views(usual.views, predictor.network.test_time)
+        views = different_views(usual.views, predictor.views)
         for lab in options.labs:
             config = replace(usual, checkpoint=str(run / MODEL), data=lab)
             rows, masks = drawn(config, predictor, grid)

@@ -26,7 +26,6 @@ from wbc.answers.outliers import METHODS
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import ANSWERED, UNKNOWN, AnswerRule, fit_rule
 from wbc.datasets.find_images import find_images
-from wbc.images.decode import decode
 from wbc.labels import ClassNames
 from wbc.metrics.calibration import expected_calibration_error
 from wbc.metrics.classification import classification_metrics
@@ -56,14 +55,9 @@ class Outputs(NamedTuple):
 def outputs(predictor: Predictor, run: Path, images: str) -> Outputs:
     """What the network makes of `images`, given as to explain.py."""
     rows = find_images(images, ClassNames(predictor.classes), run / MODEL)
-    parts = []
-    for start in tqdm(range(0, len(rows), BATCH_SIZE), images, unit="batch"):
-        paths = rows["path"].iloc[start : start + BATCH_SIZE]
-        pixels = np.stack([predictor.network.prepare(decode(path)) for path in paths])
-        parts.append(predictor.outputs(torch.from_numpy(pixels).permute(0, 3, 1, 2)))
+    found, _ = predictor.answer_files(rows["path"].tolist(), BATCH_SIZE, None, images)
     labels = [predictor.classes.index(label) if label else -1 for label in rows["label"]]
-    features, logits = (torch.cat(part) for part in zip(*parts, strict=True))
-    return Outputs(features, logits, torch.tensor(labels))
+    return Outputs(found.features, found.logits, torch.tensor(labels))
 
 
 def measured(rule: AnswerRule, cells: Outputs, classes: list[str]) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def cells(config: Config, manifest: pd.DataFrame, workers: int, folder: Path) ->
     """The run's data module with decoded images kept in `folder`, as a run keeps them."""
     augment = Augment(instantiate(config.augment.transforms, _convert_="all"))
     model = config.model
-    prepare = Prepare(model.image_size_px, model.standardise, model.size_strength)
+    prepare = Prepare(model.image_size_px, model.standardise)
     batch_size = config.training.batch_size
     data = CellData(manifest, config.data.classes, prepare, batch_size, augment, config.seed, workers)
     paths = data.decoded["train"].paths

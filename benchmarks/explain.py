@@ -26,6 +26,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from wbc.answers.checkpoint import save_model
+from wbc.answers.predictor import Predictor
 from wbc.explaining.job import explain
 from wbc.heat.cams import ClassActivationMap
 from wbc.heat.lime import Lime
@@ -112,7 +113,7 @@ def whole_jobs(counts: tuple[int, int]) -> list[tuple[float, float]]:
     found = []
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as scratch:
-        save_model(network(), Path(scratch) / "model.ckpt", {})
+        save_model(Predictor(network()), Path(scratch) / "model.ckpt", {})
         for count in counts:
             folder = Path(scratch) / f"{count}"
             folder.mkdir()

@@ -72,8 +72,7 @@ INGREDIENTS: dict[str, list[str]] = {
     "+ white field": ["model.standardise=[size]"],
     "+ nucleus of standard stain": ["model.standardise=[size,field]"],
     "+ averaged weights": ["phase.finetune.average=null"],
-    "+ averaged over flips, two scales": ["model.test_time={flips: false, scales: [1.0], draws: 0}"],
-    "or over draws of the augmentation": ["model.test_time={flips: true, scales: [0.9, 1.1], draws: 0}"],
+    "+ averaged over draws of the augmentation": ["model.test_time.draws=0"],
     "+ second opinion by measurements": ["model.second_opinion=0"],
     "+ drawn cells in training": ["data.drawn_per_class=0"],
 }
@@ -83,7 +82,7 @@ COLUMNS = {
     "macro_f1": "macro F1",
     "ece_after": "ECE",
     "answered": "answered",
-    "accuracy_of_answered": "of these right",
+    "accuracy_of_answered": "accuracy when answered",
 }
 
 
@@ -155,24 +154,24 @@ def measure(run: Path, rows: dict[Path, Config], sets: dict[str, str]) -> None:
     rows: where each is written, and the settings that say how its answers are made.
     """
     predictor = wbc.load(run / MODEL)
-    network, opinion = predictor.network, predictor.network.second_opinion
+    opinion = predictor.second_opinion
 
     def seen(views: AveragedViews, second_opinion: SecondOpinion | None = None) -> dict[str, Outputs]:
-        network.test_time, network.second_opinion = views, second_opinion
+        predictor.views, predictor.second_opinion = views, second_opinion
         return {name: outputs(predictor, run, images) for name, images in {"val": "val", **sets}.items()}
 
     one_view = seen(AveragedViews())
-    made = {AveragedViews(): one_view}  # the network's share, which takes most of the time
+    made = {(0, ""): one_view}  # the network's share, which takes most of the time
     if opinion is not None and any(config.model.second_opinion for config in rows.values()):
         told = seen(AveragedViews(), replace(opinion, weight=1.0))
     else:
         told = one_view  # adds nothing
     for place, config in rows.items():
-        settings = vars(config.model.test_time)
-        chain = Augment(instantiate(config.augment.transforms, _convert_="all"))
-        views = AveragedViews(**settings, augment=chain.state() if settings["draws"] else None)
+        draws = config.model.test_time.draws
+        chain = Augment(instantiate(config.augment.transforms, _convert_="all")).state() if draws else None
+        views = (draws, repr(chain) if draws else "")
         if views not in made:
-            made[views] = seen(views)
+            made[views] = seen(AveragedViews(draws, chain))
         cells = {
             name: one._replace(
                 logits=one.logits + config.model.second_opinion * (told[name].logits - one_view[name].logits)

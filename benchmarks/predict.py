@@ -55,8 +55,9 @@ def save_untrained(path: Path, side: int) -> Predictor:
     with torch.inference_mode():
         logits = network.classify(features)
     rule = fit_rule(features, logits, logits.argmax(dim=1), AbstainConfig(0.01, 0.99, "knn", 0.95))
-    save_model(network, path, {}, rule)
-    return Predictor(network, rule)
+    predictor = Predictor(network, rule)
+    save_model(predictor, path, {})
+    return predictor
 
 
 def link_images(folder: Path, sources: list[Path], count: int) -> None:

@@ -125,7 +125,7 @@ def main() -> None:
     options = parser.parse_args()
     keep_freed_memory()
     predictor = wbc.load(options.run / MODEL)
-    predictor.network.test_time, predictor.network.second_opinion = AveragedViews(), None
+    predictor.views, predictor.second_opinion = AveragedViews(), None
     val = outputs(predictor, options.run, "val")
     if len(val.labels.unique()) < len(predictor.classes):
         raise SystemExit("the validation images lack a class, and so its mean: give a run that has them all")

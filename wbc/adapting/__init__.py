@@ -1,0 +1,1 @@
+"""adapt.py: a head refitted to a few labelled cells of another lab."""

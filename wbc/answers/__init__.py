@@ -1,0 +1,1 @@
+"""From images to answers: predictor, rule, test-time views, second opinion, checkpoints, predictions.csv."""

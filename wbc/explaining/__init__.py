@@ -1,0 +1,1 @@
+"""explain.py: heat maps of many images, their measures and the gallery."""

@@ -1,0 +1,1 @@
+"""Heat maps and the tests that they must pass."""

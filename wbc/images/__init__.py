@@ -1,0 +1,1 @@
+"""One picture: decoded, its cell found, brought to a standard, measured."""

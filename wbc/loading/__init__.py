@@ -1,0 +1,1 @@
+"""Images in batches: data set, order of an epoch, augmentation, caches."""

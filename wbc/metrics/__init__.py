@@ -1,0 +1,1 @@
+"""Numbers: how good, how calibrated, how sure of it."""

@@ -1,0 +1,1 @@
+"""The network: backbone, dense head, layers as Keras counts them, pretrained weights."""

@@ -1,0 +1,1 @@
+"""predict.py: answers for any number of images, and the differential."""

@@ -1,0 +1,1 @@
+"""One labelled set and its result: tables, figures, report.html, model card."""

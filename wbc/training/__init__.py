@@ -1,0 +1,1 @@
+"""train.py: phases, checkpoints, the final model, sweeps."""
