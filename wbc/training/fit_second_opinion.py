@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -9,11 +11,12 @@ from tqdm import tqdm
 
 from wbc.answers.forest import Forest
 from wbc.answers.second_opinion import SecondOpinion
-from wbc.datasets.find_images import log
 from wbc.images.morphometry import NAMES, SHAPES, measure
 from wbc.loading.epoch_sampler import View
 from wbc.loading.labelled_images import Cells
 from wbc.utils.machine import opencv_in_one_thread
+
+log = logging.getLogger(__name__)
 
 _IMAGES, _VIEWS = 10_000, 2  # that it is fitted on at most, and of each
 

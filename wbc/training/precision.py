@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
-from wbc.datasets.find_images import log
 from wbc.errors import ConfigError
+from wbc.network.network import Network
 from wbc.settings import run_folder
 from wbc.settings.train import Config
 from wbc.utils.files import read_json, write_json
 
-if TYPE_CHECKING:
-    from wbc.network.network import Network  # whose backbone takes its depthwise convolutions from here
+log = logging.getLogger(__name__)
 
 # Those in which weights, head and loss stay in float32.
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
