@@ -38,8 +38,8 @@ from wbc.labels import names_of_model
 from wbc.network.device import one_thread
 from wbc.network.network import Head
 from wbc.settings.adapt import AdaptConfig
+from wbc.settings.parse import parse_as
 from wbc.settings.run_folder import MODEL, versions
-from wbc.settings.train import parse_as
 from wbc.utils.files import write_json
 from wbc.utils.memory import keep_freed_memory
 from wbc.utils.text_tables import markdown_table
@@ -94,7 +94,7 @@ def main() -> None:
         parser.error("--per-class and --draws: expected 2 or more")
     keep_freed_memory()
     with initialize_config_dir(str(CONF / "adapt"), version_base="1.3"):
-        usual = parse_as(AdaptConfig, compose("adapt", ["checkpoint=", "data="]))
+        usual = parse_as(AdaptConfig, compose("config", ["checkpoint=", "data="]))
     grid = [(count, seed) for count in options.per_class for seed in range(options.draws)]
     found: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for run in options.runs:

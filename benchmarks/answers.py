@@ -31,8 +31,8 @@ from wbc.labels import ClassNames
 from wbc.metrics.calibration import expected_calibration_error
 from wbc.metrics.classification import classification_metrics
 from wbc.pages.figure_style import line_style, save_figure
+from wbc.settings.abstain import AbstainConfig
 from wbc.settings.run_folder import MODEL, versions
-from wbc.settings.train import AbstainConfig
 from wbc.utils.files import write_json
 from wbc.utils.text_tables import markdown_table
 
@@ -140,7 +140,7 @@ def main() -> None:
     if predictor.rule is None:
         parser.error(f"{options.run / MODEL} has no rule of answers: train it again")
     rule, classes = predictor.rule, predictor.classes
-    settings = AbstainConfig(rule.max_error, rule.set_coverage, "", rule.acceptance)
+    settings = AbstainConfig(rule.max_error, rule.set_coverage, None, rule.acceptance)
     val, test = (outputs(predictor, options.run, split) for split in ("val", "test"))
     labs = {name: outputs(predictor, options.run, name) for name in options.labs}
     others = {name: outputs(predictor, options.run, name) for name in options.others}

@@ -71,8 +71,7 @@ INGREDIENTS: dict[str, list[str]] = {
     "+ white field": ["model.standardise=[size]"],
     "+ nucleus of standard stain": ["model.standardise=[size,field]"],
     "+ averaged weights": ["phase.finetune.average=null"],
-    "+ averaged over flips, two scales": ["model.test_time={flips: false, scales: [1.0], draws: 0}"],
-    "or over draws of the augmentation": ["model.test_time={flips: true, scales: [0.9, 1.1], draws: 0}"],
+    "+ averaged over draws of the augmentation": ["model.test_time.draws=0"],
     "+ second opinion by measurements": ["model.second_opinion=0"],
     "+ drawn cells in training": ["data.drawn_per_class=0"],
 }
@@ -120,7 +119,7 @@ def for_training(settings: list[str]) -> list[str]:
 
 def name_of(settings: list[str], table: Path) -> str:
     """A name of what a run is made of: its settings with their defaults, its images, how they are shown."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONF / "train"), version_base="1.3"):
         told = OmegaConf.to_container(compose("config", [*settings, "data.root=."]), resolve=False)
     return f"{zlib.crc32(repr([told, table.read_bytes(), VERSION]).encode()):08x}"
 
@@ -144,7 +143,7 @@ def train(settings: list[str], core: int, folder: Path) -> None:
 
 def composed(settings: list[str]) -> Config:
     """The settings as train.py has them.  Not from several threads at once: Hydra composes for a process."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONF / "train"), version_base="1.3"):
         return parse(compose("config", settings))
 
 

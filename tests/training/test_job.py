@@ -13,13 +13,10 @@ import wbc
 from tests.helpers.configs import composed
 from tests.helpers.small_runs import SMALL, TWO_EPOCHS, settings
 from wbc.answers.averaged_views import AveragedViews
-from wbc.answers.checkpoint import save_model
 from wbc.answers.temperature import fit_temperature
 from wbc.errors import CheckpointError, ConfigError
 from wbc.images.decode import decode
 from wbc.loading.augment import Augment
-from wbc.network.backbone import Backbone
-from wbc.network.network import Network
 from wbc.settings.run_folder import saved_config, start
 from wbc.settings.train import Config
 from wbc.training.classifier import Classifier
@@ -331,20 +328,3 @@ def test_a_second_opinion_is_fitted_on_training_cells_and_its_answers_by_those_o
         composed(*SMALL, f"init_from={tmp_path / 'model.ckpt'}"), tmp_path / "new", ["finetune"], Augment([])
     )
     assert started.second_opinion is None  # each run has its own
-
-
-@pytest.mark.parametrize("standardise", [[], ["field"], ["size"]])
-def test_the_strength_of_sizes_must_be_that_of_the_weights_only_where_sizes_are_standard(
-    tmp_path, standardise
-):
-    classes = composed("data=synthetic").data.classes
-    network = Network(Backbone("tf_efficientnet_lite0.in1k", 64), classes, standardise=standardise)
-    save_model(network, tmp_path / "model.ckpt", {})
-    overrides = [f"model.standardise=[{','.join(standardise)}]", "model.size_strength=0.5"]
-    config = composed(*SMALL, *overrides, f"init_from={tmp_path / 'model.ckpt'}")
-    if standardise == ["size"]:
-        with pytest.raises(ConfigError, match=r"model.size_strength=1.0, but 0.5 is asked for"):
-            _starting_network(config, tmp_path, ["finetune"], Augment([]))
-    else:
-        started = _starting_network(config, tmp_path, ["finetune"], Augment([]))
-        assert torch.equal(started.head[0].weight, network.head[0].weight)

@@ -10,7 +10,6 @@ import torch
 
 import wbc
 from tests.helpers.places import ROOT
-from wbc.answers.averaged_views import AveragedViews
 from wbc.answers.temperature import fit_temperature
 from wbc.images.decode import decode
 from wbc.training.lab_sweep import lab_table
@@ -87,11 +86,11 @@ def sweep(tmp_path_factory):
         "model=efficientnet_lite0",
         "model.weights=package",
         "model.image_size_px=96",
-        "augment=none",
+        "augment.transforms=[{_target_: albumentations.HorizontalFlip, p: 0.5}]",
         "cache_views=1",
         "training.batch_size=16",
         "training.balance=1",
-        "model.test_time.flips=true",
+        "model.test_time.draws=4",
         "phase=head",
         "phase.head.lr=1e-3",
         "phase.head.max_epochs=25",
@@ -118,7 +117,7 @@ def test_each_lab_is_the_test_of_a_model_that_never_saw_it(sweep):
         assert (manifest["split"] == f"test_{lab}").equals(manifest["source"] == lab)
         assert {"train", "val", "test"} < set(manifest["split"])
         metrics = json.loads((folder / str(number) / "metrics.json").read_text())
-        record = metrics["answers"]["sets"][f"test_{lab}"]  # of flipped views too
+        record = metrics["answers"]["sets"][f"test_{lab}"]  # of drawn views
         assert record["images"] == (manifest["source"] == lab).sum()
         assert cells(table)[2 + number][3] == f"{100 * record['macro_f1']:.1f} %"
 
@@ -134,7 +133,7 @@ def test_the_model_answers_as_its_rule_was_fitted(sweep):
     folder, output = sweep
     assert output.count("answers are of features averaged over 4 view(s)") == 2
     predictor = wbc.load(folder / "0" / "model.ckpt")
-    assert predictor.network.test_time == AveragedViews(flips=True)
+    assert predictor.network.test_time.draws == 4
     table = pd.read_csv(folder / "0" / "predictions.csv")
     val = table[table["split"] == "val"]
     outputs = predictor.outputs(torch.stack([_pixels(path) for path in val["path"]]))

@@ -18,7 +18,7 @@ from wbc.loading.augment import Augment
 from wbc.loading.datamodule import CellData
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
-from wbc.settings.train import AbstainConfig
+from wbc.settings.abstain import AbstainConfig
 from wbc.training.results import write_predictions
 from wbc.training.run_report import final_outputs, output_metrics, write_run_report
 from wbc.utils.files import write_json

@@ -65,7 +65,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     data = CellData(
         manifest,
         config.data.classes,
-        Prepare(config.model.image_size_px, config.model.standardise, config.model.size_strength),
+        Prepare(config.model.image_size_px, config.model.standardise),
         config.training.batch_size,
         augment,
         config.seed,
@@ -184,7 +184,7 @@ def _ms(milliseconds: dict[str, float]) -> str:
 def _phases_to_run(config: Config) -> list[str]:
     if config.init_from is not None and "finetune" in config.phase.run:
         return ["finetune"]  # the head comes trained
-    return config.phase.run
+    return [*config.phase.run]
 
 
 def _starting_network(config: Config, folder: Path, phases: list[str], augment: Augment) -> Network:
@@ -204,10 +204,9 @@ def _starting_network(config: Config, folder: Path, phases: list[str], augment: 
         model.head_units,
         model.dropout,
         model.standardise,
-        model.size_strength,
     )
     chain = augment.state() if model.test_time.draws else None
-    network.test_time = AveragedViews(**vars(model.test_time), augment=chain)
+    network.test_time = AveragedViews(draws=model.test_time.draws, augment=chain)
     if config.init_from is None:
         load_pretrained(backbone, model.weights)
         return network
@@ -219,8 +218,6 @@ def _starting_network(config: Config, folder: Path, phases: list[str], augment: 
         "model.head_units": (found.head_units, model.head_units),
         "model.standardise": (list(found.prepare.standardise), sorted(model.standardise)),
     }
-    if "size" in model.standardise:  # else it says nothing
-        asked["model.size_strength"] = (found.prepare.size_strength, model.size_strength)
     for key, (has, wanted) in asked.items():
         if has != wanted:
             raise ConfigError(
