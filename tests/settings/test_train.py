@@ -83,7 +83,25 @@ def test_a_misspelt_key_or_choice_is_refused(override):
         ("+data.rooot=x", "rooot"),
         ("+extra=1", "extra"),
         ("seed=first", "seed"),
-        ("seed=-1", "seed=-1"),
+        ("seed=-1", "seed=-1: expected 0 to 2"),
+        (
+            "phase.finetune.monitor=x",
+            "phase.finetune.monitor='x': expected one of 'val_loss', 'val_accuracy', ",
+        ),
+        (
+            "+phase.head.max_epoch=1",
+            "phase.head.max_epoch is not a setting; the nearest that exists is phase.head.max_epochs",
+        ),
+        ("cache_keep=perhaps", "cache_keep='perhaps': expected true or false"),
+        ("augment.transforms=none", "augment.transforms='none': expected a list"),
+        ("phase.head=1", "phase.head=1: expected settings"),
+        (
+            "abstain.outlier_score=nearest",
+            "abstain.outlier_score='nearest': expected one of energy, mahalanobis",
+        ),
+        ("abstain.outlier_score=null", "abstain.outlier_score=null: expected one of"),
+        ("data.workers=-1", "data.workers=-1: expected 0 or more, or null to choose"),
+        ("model.head_units=[128,0]", "model.head_units=\\[128, 0\\]: expected 1 or more in each layer"),
         ("phase.head.lr=0", "phase.head.lr=0"),
         ("phase.head.max_epochs=0", "max_epochs=0"),
         ("phase.finetune.unfreeze_last=-1", "unfreeze_last=-1"),
@@ -99,8 +117,8 @@ def test_a_misspelt_key_or_choice_is_refused(override):
         ("+data.labs={a:b}", "with data=labs only"),
         ("data.classes=[A]", "two classes"),
         ("data.classes=[A,A]", "twice"),
-        ("data=folder", "data.root"),
-        ("model=timm", "model.backbone"),
+        ("data=folder", "data.root is not given: give data.root=<folder or table.csv>"),
+        ("model=timm", "model.backbone is not given: give model.backbone=<a name that timm knows"),
         ("phase.head.monitor=val_los", "val_los"),
         ("phase.run=[finetune,head]", "phase.run"),
         ("phase.run=[finetune]", "init_from"),
@@ -123,6 +141,12 @@ def test_a_misspelt_key_or_choice_is_refused(override):
 def test_bad_values_are_refused_by_name(override, named):
     with pytest.raises(ConfigError, match=named.replace(".", r"\.")):
         composed(*override.split())
+
+
+def test_all_that_is_wrong_is_said_at_once():
+    with pytest.raises(ConfigError) as error:
+        composed("seed=-1", "phase.head.lr=0", "+extra=1")
+    assert len(str(error.value).splitlines()) == 3
 
 
 def test_a_saved_config_is_the_same_config(tmp_path):
