@@ -39,8 +39,8 @@ from wbc.network.device import one_thread
 from wbc.network.network import Head
 from wbc.settings.adapt import AdaptConfig
 from wbc.settings.layout import MODEL
+from wbc.settings.parse import parse_as
 from wbc.settings.run_folder import versions
-from wbc.settings.train import parse_as
 from wbc.utils.files import write_json
 from wbc.utils.memory import keep_freed_memory
 from wbc.utils.text_tables import markdown_table

@@ -30,9 +30,9 @@ from wbc.labels import ClassNames
 from wbc.metrics.calibration import expected_calibration_error
 from wbc.metrics.classification import classification_metrics
 from wbc.pages.figure_style import line_style, save_figure
+from wbc.settings.abstain import AbstainConfig
 from wbc.settings.layout import MODEL
 from wbc.settings.run_folder import versions
-from wbc.settings.train import AbstainConfig
 from wbc.utils.files import write_json
 from wbc.utils.text_tables import markdown_table
 

@@ -43,7 +43,7 @@ OUTPUT = Path("outputs/benchmarks/cache_views.json")
 
 def write_table(overrides: list[str], images: int, seed: int, path: Path) -> None:
     """The data set's images as a table whose training part is cut to `images`."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONF / "train"), version_base="1.3"):
         config = parse(compose("config", overrides))
     rows = used_rows(build_manifest(config.data, seed))
     train = rows[rows["split"] == "train"]

@@ -6,7 +6,7 @@
 Three tables, images a second, medians of rounds that take turns: the steps of one image in one process; the
 loader alone by number of processes, against decoding alone; and training in both phases from the loader,
 against the same steps on batches that lie in the device's memory.  Without settings: drawn cells and the
-network of conf/config.yaml.  Writes outputs/benchmarks/data.json.
+network of conf/train/config.yaml.  Writes outputs/benchmarks/data.json.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ class Resident:
 
 def settings(overrides: list[str]) -> tuple[Config, pd.DataFrame]:
     """The settings that train.py would take, and their table of images."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        composed = compose("config", ["name=benchmark", *(overrides or ["data=synthetic"])])
+    with initialize_config_dir(str(CONF / "train"), version_base="1.3"):
+        composed = compose("config", overrides or ["data=synthetic"])
     config = parse(composed)
     data = config.data
     if data.source == "synthetic":

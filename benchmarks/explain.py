@@ -34,8 +34,8 @@ from wbc.labels import CLASSES
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
 from wbc.settings.explain import ExplainConfig
+from wbc.settings.parse import parse_as
 from wbc.settings.run_folder import versions
-from wbc.settings.train import parse_as
 from wbc.utils.files import write_json
 from wbc.utils.text_tables import markdown_table
 
@@ -121,8 +121,8 @@ def whole_jobs(counts: tuple[int, int]) -> list[tuple[float, float]]:
                 pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
                 Image.fromarray(pixels).resize((96, 96)).save(folder / f"{number}.png")
             settings = [f"checkpoint={scratch}/model.ckpt", f"images={folder}", "methods=[gradcam]"]
-            with initialize_config_dir(str(CONF), version_base="1.3"):
-                config = parse_as(ExplainConfig, compose("explain", settings))
+            with initialize_config_dir(str(CONF / "explain"), version_base="1.3"):
+                config = parse_as(ExplainConfig, compose("config", settings))
             took = seconds(lambda config=config, count=count: explain(config, Path(scratch) / f"run_{count}"))
             found.append((took, _resident_bytes() / 2**20))
     return found

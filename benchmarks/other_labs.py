@@ -120,7 +120,7 @@ def for_training(settings: list[str]) -> list[str]:
 
 def name_of(settings: list[str], table: Path) -> str:
     """A name of what a run is made of: its settings with their defaults, its images, how they are shown."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONF / "train"), version_base="1.3"):
         told = OmegaConf.to_container(compose("config", [*settings, "data.root=."]), resolve=False)
     return f"{zlib.crc32(repr([told, table.read_bytes(), VERSION]).encode()):08x}"
 
@@ -144,7 +144,7 @@ def train(settings: list[str], core: int, folder: Path) -> None:
 
 def composed(settings: list[str]) -> Config:
     """The settings as train.py has them.  Not from several threads at once: Hydra composes for a process."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONF / "train"), version_base="1.3"):
         return parse(compose("config", settings))
 
 

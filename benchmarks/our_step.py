@@ -90,11 +90,10 @@ def _peak_memory_mib(batch: Batch) -> float | None:
 
 def settings(batch_size: int, image_size_px: int) -> Config:
     """The recipe's settings as `conf/` has them."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONF / "train"), version_base="1.3"):
         composed = compose(
             "config",
             [
-                "name=benchmark",
                 "model.weights=none",
                 f"model.image_size_px={image_size_px}",
                 f"training.batch_size={batch_size}",

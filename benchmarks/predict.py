@@ -35,9 +35,9 @@ from wbc.labels import CLASSES
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
 from wbc.predicting.job import predict
+from wbc.settings.abstain import AbstainConfig
 from wbc.settings.predict import PredictConfig
 from wbc.settings.run_folder import versions
-from wbc.settings.train import AbstainConfig
 from wbc.utils.files import write_json
 from wbc.utils.memory import keep_freed_memory
 from wbc.utils.text_tables import markdown_table

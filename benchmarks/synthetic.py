@@ -81,7 +81,7 @@ def read_split(manifest: pd.DataFrame, split: str) -> tuple[dict[str, NDArray], 
 
 def main() -> None:
     cv2.setNumThreads(1)
-    settings = OmegaConf.load(CONF / "data" / "synthetic.yaml")
+    settings = OmegaConf.load(CONF / "train" / "data" / "synthetic.yaml")
     speed = images_per_second(settings.train_labs)
     table = write_dataset(
         Path(settings.root),

@@ -84,10 +84,9 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(cells, tmp_path):
 
 
 def test_a_sweep_makes_a_folder_a_job_and_a_table(cells, tmp_path):
-    result = run(
-        "-m", *SMALL, *cells, "phase.finetune.lr=1e-5,3e-5", "seed=0,1", f"hydra.sweep.dir={tmp_path}"
-    )
+    result = run("-m", *SMALL, *cells, "phase.finetune.lr=1e-5,3e-5", "seed=0,1", cwd=tmp_path)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    [tmp_path] = tmp_path.glob("outputs/synthetic_efficientnet_lite0/*")
     jobs = json.loads((tmp_path / "sweep.json").read_text())
     assert len(jobs) == 4
     for job in jobs:
@@ -175,6 +174,8 @@ def test_two_processes_give_one_run(cells, tmp_path):
         (["data=folder"], ["data.root"]),
         (["data=synthetic", "phase.finetune.learningrate=1"], ["learningrate"]),
         (["data=synthetic", "+data.imags=1"], ["imags"]),
+        (["epochs=3"], ["phase.head.max_epochs=3", "phase.finetune.max_epochs=3"]),
+        (["data=manifest", "data.root={tmp}/no=table.csv"], ["quote the value", '"{tmp}/no=table.csv"']),
         (["resume_from={tmp}"], ["config.yaml", "interrupted run"]),
         (["resume_from={tmp}", "init_from=x"], ["init_from"]),
         (["hydra.run.dir={tmp}/used"], ["holds a run already", "resume_from"]),
@@ -189,7 +190,7 @@ def test_what_cannot_be_done_is_said_and_exits_1(tmp_path, overrides, named):
     assert result.returncode == 1
     output = result.stdout + result.stderr
     for text in named:
-        assert text in output
+        assert text.format(tmp=tmp_path) in output
     assert "Traceback" not in output
 
 
@@ -199,3 +200,47 @@ def test_other_folders_work_too(tmp_path):
     assert result.returncode == 0
     assert "images_per_class" in result.stdout
     assert os.listdir(tmp_path) == []
+
+
+def wbc(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    """The command as it is called without the script that pip makes, from a checkout."""
+    return subprocess.run(
+        [sys.executable, "-m", "wbc", *words],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def test_the_command_is_the_script_by_another_name(tmp_path):
+    help_of_script = run("--help")
+    assert help_of_script.returncode == 0
+    assert "python train.py phase=finetune" in help_of_script.stdout
+    help_of_command = wbc("train", "--help", cwd=tmp_path)
+    assert help_of_command.stdout == help_of_script.stdout.replace("python train.py", "wbc train")
+    no_data = wbc("train", cwd=tmp_path)
+    assert no_data.returncode == 1
+    assert "To try without any download: data=synthetic" in no_data.stdout
+    assert "Traceback" not in no_data.stdout + no_data.stderr
+    assert "powered by Hydra" in wbc("train", "--hydra-help", cwd=tmp_path).stdout.replace(
+        "Powered", "powered"
+    )
+
+
+def test_a_verb_that_does_not_exist_is_answered_with_those_that_do():
+    misspelt = wbc("pretict")
+    assert misspelt.returncode == 1
+    assert "is wbc predict meant?" in misspelt.stderr
+    assert wbc().stdout == wbc("--help").stdout
+    assert "wbc adapt" in wbc().stdout
+
+
+def test_processes_that_lightning_starts_are_of_the_same_command(cells, tmp_path):
+    devices = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "phase=head"]
+    result = wbc("train", *SMALL, *cells, *devices, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    [metrics] = tmp_path.glob("outputs/*/*/metrics.json")
+    assert json.loads(metrics.read_text())["phases"]["head"]["devices"] == 2

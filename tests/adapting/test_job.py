@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from PIL import Image
 
 import wbc
+from tests.helpers.configs import composed_for
 from tests.helpers.places import ROOT
 from wbc.adapting.job import adapt
 from wbc.adapting.lab_cells import different_views, lab_cells
@@ -31,7 +31,6 @@ from wbc.loading.labelled_images import Cells
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
 from wbc.settings.adapt import AdaptConfig
-from wbc.settings.train import parse_as
 from wbc.synthetic.draw import LABS, draw_cell
 from wbc.training.fit_second_opinion import fit_second_opinion
 
@@ -55,8 +54,7 @@ def write_lab(folder: Path, first_seed: int = 0, **counts: int) -> Path:
 
 
 def settings(*overrides: str) -> AdaptConfig:
-    with initialize_config_dir(str(ROOT / "conf" / "adapt"), version_base="1.3"):
-        return parse_as(AdaptConfig, compose("adapt", list(overrides)))
+    return composed_for("adapt", AdaptConfig, *overrides)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from wbc.answers.rule import (
     no_answers,
     uncalibrated,
 )
-from wbc.settings.train import OUTLIER_SCORES, AbstainConfig
+from wbc.settings.abstain import OUTLIER_SCORES, AbstainConfig
 
 CLASSES = ["Basophil", "Lymphocyte", "Neutrophil"]
 SETTINGS = AbstainConfig(max_error=0.05, set_coverage=0.9, outlier_score="knn", acceptance=0.95)

@@ -26,8 +26,9 @@ from wbc.evaluating.job import evaluate
 from wbc.metrics.intervals import exact_interval, mean_interval
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
+from wbc.settings.abstain import AbstainConfig
 from wbc.settings.evaluate import EvaluateConfig
-from wbc.settings.train import AbstainConfig
+from wbc.settings.parse import parse_as
 
 CLASSES = ["Basophil", "Monocyte", "Neutrophil"]
 
@@ -76,7 +77,7 @@ def settings(place: Path, *data: str, **changed) -> EvaluateConfig:
         "checks_dir": str(place / "cache"),
         "seed": 0,
     }
-    return EvaluateConfig(**values | changed)
+    return parse_as(EvaluateConfig, values | changed)
 
 
 @pytest.fixture(scope="module")

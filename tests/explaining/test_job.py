@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from PIL import Image
 
+from tests.helpers.configs import composed_for
 from tests.helpers.places import ROOT
 from wbc.answers.checkpoint import load_network, save_model
 from wbc.answers.predictor import Predictor
@@ -25,15 +25,13 @@ from wbc.images.standard_view import placed_mask
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
 from wbc.settings.explain import ExplainConfig
-from wbc.settings.train import parse_as
 from wbc.synthetic.draw import LABS, draw_cell
 
 CLASSES = ["Basophil", "Monocyte", "Neutrophil"]
 
 
 def settings(*overrides: str) -> ExplainConfig:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return parse_as(ExplainConfig, compose("explain", list(overrides)))
+    return composed_for("explain", ExplainConfig, *overrides)
 
 
 def write_image(path: Path, seed: int, side: int = 80) -> None:

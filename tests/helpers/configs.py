@@ -1,18 +1,21 @@
-"""Settings of train.py as the command line composes them."""
+"""Settings as the command line composes them."""
+
+from typing import TypeVar
 
 from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import OmegaConf
 
-import train  # noqa: F401  # registers the resolver that conf/config.yaml uses
 from tests.helpers.places import CONF
-from wbc.settings.train import Config, parse
+from wbc.settings.parse import parse_as
+from wbc.settings.train import Config
+
+Settings = TypeVar("Settings")
 
 
 def composed(*overrides: str) -> Config:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("config", overrides=list(overrides), return_hydra_config=True)
-        HydraConfig.instance().set_config(cfg)
-        OmegaConf.set_struct(cfg, False)
-        del cfg["hydra"]
-        return parse(cfg)
+    """Of `wbc train`."""
+    return composed_for("train", Config, *overrides)
+
+
+def composed_for(verb: str, kind: type[Settings], *overrides: str) -> Settings:
+    with initialize_config_dir(str(CONF / verb), version_base="1.3"):
+        return parse_as(kind, compose("config", overrides=list(overrides)))

@@ -9,8 +9,8 @@ from tests.helpers.places import CONF
 from wbc.settings.adapt import AdaptConfig
 from wbc.settings.evaluate import EvaluateConfig
 from wbc.settings.explain import ExplainConfig
+from wbc.settings.parse import parse_as
 from wbc.settings.predict import PredictConfig
-from wbc.settings.train import parse_as
 
 _VERBS = {
     "evaluate": ("wbc.evaluating.job", EvaluateConfig),

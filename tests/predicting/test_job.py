@@ -21,8 +21,9 @@ from wbc.errors import ConfigError
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
 from wbc.predicting.job import predict
+from wbc.settings.abstain import AbstainConfig
+from wbc.settings.parse import parse_as
 from wbc.settings.predict import PredictConfig
-from wbc.settings.train import AbstainConfig
 from wbc.synthetic.draw import LABS, draw_cell
 
 CLASSES = ["Basophil", "Monocyte", "Neutrophil"]
@@ -63,7 +64,7 @@ def settings(place: Path, output: Path, **changed) -> PredictConfig:
         "devices": 1,
         "num_nodes": 1,
     }
-    return PredictConfig(**values | changed)
+    return parse_as(PredictConfig, values | changed)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from wbc.images.morphometry import NAMES
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
 from wbc.report.model_card import model_card
-from wbc.settings.train import AbstainConfig
+from wbc.settings.abstain import AbstainConfig
 
 CLASSES = ["Basophil", "Monocyte"]
 TRAINED = {"phase": "head", "config": {"seed": 3, "data": {"source": "folder", "name": "own", "root": "r"}}}

@@ -24,7 +24,7 @@ from wbc.network.device import chosen_device, one_thread
 from wbc.network.network import Head
 from wbc.settings import layout, run_folder
 from wbc.settings.adapt import AdaptConfig
-from wbc.settings.train import as_plain
+from wbc.settings.parse import as_plain
 from wbc.utils.files import replacing
 
 log = logging.getLogger(__name__)

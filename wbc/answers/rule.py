@@ -19,7 +19,7 @@ from wbc.answers.abstention import confidence_threshold, fewest_images
 from wbc.answers.conformal import conformal_limit, prediction_sets
 from wbc.answers.outliers import OutlierScore, outlier_score_from_state
 from wbc.answers.temperature import fit_temperature
-from wbc.settings.train import AbstainConfig
+from wbc.settings.abstain import AbstainConfig
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from wbc.datasets import splits
 from wbc.errors import ConfigError, DataError
-from wbc.settings.train import DataConfig
+from wbc.settings.train import DataConfig, Source
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def lab_configs(config: DataConfig) -> list[DataConfig]:
                 f"data.labs: {twin!r} and {lab!r} would both be {lab_test_set(lab)}; rename one"
             )
         path = Path(config.root) / Path(place).expanduser()
-        source = "manifest" if path.is_file() else "folder"
+        source: Source = "manifest" if path.is_file() else "folder"
         read.append(replace(config, name=lab, source=source, root=str(path), labs=None))
     return read
 

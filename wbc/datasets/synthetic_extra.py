@@ -16,7 +16,8 @@ from wbc.datasets.checks import examine_images
 from wbc.datasets.manifest import DRAWN, read_csv
 from wbc.errors import ConfigError, DataError
 from wbc.labels import CLASSES, ClassNames
-from wbc.settings.train import DataConfig, absolute
+from wbc.settings.paths import absolute
+from wbc.settings.train import DataConfig
 from wbc.synthetic.dataset import write_random_labs
 
 log = logging.getLogger(__name__)

@@ -1,60 +1,42 @@
-"""The settings of `adapt.py` as a typed object; values and their reasons stand in conf/adapt/adapt.yaml."""
+"""The settings of `wbc adapt` as a typed object; values and their reasons stand in conf/adapt/."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import Annotated, Literal
 
-from omegaconf import MISSING
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
 
-from wbc.errors import ConfigError
-from wbc.settings.train import AbstainConfig, absolute
+from wbc.settings.abstain import AbstainConfig
+from wbc.settings.paths import absolute
+from wbc.settings.values import STRICT, Checkpoint, Count, PerClass, Seed, Workers, expected
 
-VIEWS = (1, 4, 8)
 
-
-@dataclass
+@dataclass(config=STRICT, kw_only=True)
 class AdaptConfig:
     """Which model settles into which lab, by which cells, and how."""
 
-    checkpoint: str = MISSING
-    data: str = MISSING
-    per_class: int | None = None
-    measure_rest: bool = MISSING
-    strength: float = MISSING
-    views: int = MISSING  # one of VIEWS
-    folds: int = MISSING
-    abstain: AbstainConfig = field(default_factory=AbstainConfig)
-    batch_size: int = MISSING
-    workers: int | None = None
-    checks_dir: str = MISSING
-    device: str = MISSING
-    seed: int = MISSING
+    checkpoint: Checkpoint
+    data: Annotated[str, Field(examples=["<folder of class folders, or table.csv>"])]
+    per_class: PerClass = None
+    measure_rest: bool
+    strength: Annotated[float, Field(gt=0, allow_inf_nan=False), expected("a finite number above 0")]
+    views: Literal[1, 4, 8]
+    folds: Annotated[int, Field(ge=2), expected("2 or more")]
+    abstain: AbstainConfig
+    batch_size: Count
+    workers: Workers = None
+    checks_dir: str
+    device: str
+    seed: Seed
 
-    def __post_init__(self) -> None:
-        """Refuse values that would fail later and less clearly."""
-        checks = [
-            (
-                self.per_class is None or self.per_class >= 1,
-                f"per_class={self.per_class}: expected 1 or more",
-            ),
-            (
-                self.per_class is not None or not self.measure_rest,
-                "measure_rest=true, but per_class=null leaves no cell over: give per_class",
-            ),
-            (0 < self.strength < math.inf, f"strength={self.strength}: expected a finite number above 0"),
-            (self.views in VIEWS, f"views={self.views}: expected one of {', '.join(map(str, VIEWS))}"),
-            (self.folds >= 2, f"folds={self.folds}: expected 2 or more"),
-            *self.abstain.checks(of_model=True),
-            (self.batch_size >= 1, f"batch_size={self.batch_size}: expected 1 or more"),
-            (self.workers is None or self.workers >= 0, f"workers={self.workers}: expected 0 or more"),
-            (0 <= self.seed < 2**32, f"seed={self.seed}: expected 0 to 2**32 - 1"),
-        ]
-        for holds, complaint in checks:
-            if not holds:
-                raise ConfigError(complaint)
+    @model_validator(mode="after")
+    def _rules(self) -> AdaptConfig:
+        if self.per_class is None and self.measure_rest:
+            raise ValueError("measure_rest=true, but per_class=null leaves no cell over: give per_class")
+        return self
 
-
-def with_absolute_paths(config: AdaptConfig) -> AdaptConfig:
-    """The same settings with a checkpoint that is found from any folder; the manifest lists the cells."""
-    return replace(config, checkpoint=absolute(config.checkpoint))
+    def with_absolute_paths(self) -> AdaptConfig:
+        """The same with a checkpoint that is found from any folder; the manifest lists the cells."""
+        return replace(self, checkpoint=absolute(self.checkpoint))

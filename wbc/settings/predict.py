@@ -1,55 +1,46 @@
-"""The settings of `predict.py` as a typed object; values and their reasons stand in conf/predict.yaml."""
+"""The settings of `wbc predict` as a typed object; values and their reasons stand in conf/predict/."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
-from omegaconf import MISSING
+from pydantic import AfterValidator, Field
+from pydantic.dataclasses import dataclass
 
-from wbc.errors import ConfigError
-from wbc.settings.train import absolute
+from wbc.settings.paths import absolute
+from wbc.settings.values import STRICT, Checkpoint, Count, Workers, broken_rule
 
 TABLES = (".csv", ".parquet")
 
 
-@dataclass
+def _table_name(name: str) -> str:
+    if Path(name).suffix not in TABLES or Path(name).name != name:
+        raise broken_rule(f"expected a file name that ends in {' or '.join(TABLES)}")
+    return name
+
+
+@dataclass(config=STRICT, kw_only=True)
 class PredictConfig:
     """Which model answers for which images, and where the answers lie."""
 
-    checkpoint: str = MISSING
-    images: str = MISSING
-    output: str = MISSING
-    table: str = MISSING  # a file name that ends in one of TABLES
+    checkpoint: Checkpoint
+    images: Annotated[str, Field(examples=["<file, folder, list.txt or list.csv>"])]
+    output: Annotated[str, Field(examples=["<folder>"])]
+    table: Annotated[str, AfterValidator(_table_name)]
     group: str | None = None
-    batch_size: int = MISSING
-    workers: int | None = None
-    accelerator: str = MISSING
-    devices: int = MISSING
-    num_nodes: int = MISSING
+    batch_size: Count
+    workers: Workers = None
+    accelerator: str
+    devices: Count
+    num_nodes: Count
 
-    def __post_init__(self) -> None:
-        """Refuse values that would fail later and less clearly."""
-        checks = [
-            (
-                Path(self.table).suffix in TABLES and Path(self.table).name == self.table,
-                f"table={self.table}: expected a file name that ends in {' or '.join(TABLES)}",
-            ),
-            (self.batch_size >= 1, f"batch_size={self.batch_size}: expected 1 or more"),
-            (self.workers is None or self.workers >= 0, f"workers={self.workers}: expected 0 or more"),
-            (self.devices >= 1, f"devices={self.devices}: expected 1 or more"),
-            (self.num_nodes >= 1, f"num_nodes={self.num_nodes}: expected 1 or more"),
-        ]
-        for holds, complaint in checks:
-            if not holds:
-                raise ConfigError(complaint)
-
-
-def with_absolute_paths(config: PredictConfig) -> PredictConfig:
-    """The same settings with paths that hold from any folder."""
-    return replace(
-        config,
-        checkpoint=absolute(config.checkpoint),
-        images=absolute(config.images),
-        output=absolute(config.output),
-    )
+    def with_absolute_paths(self) -> PredictConfig:
+        """The same with paths that hold from any folder."""
+        return replace(
+            self,
+            checkpoint=absolute(self.checkpoint),
+            images=absolute(self.images),
+            output=absolute(self.output),
+        )

@@ -14,8 +14,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from wbc.errors import CheckpointError, ConfigError
-from wbc.settings.layout import CONFIG, MANIFEST
-from wbc.settings.train import Settings, parse_as
+from wbc.settings.layout import CONFIG, MANIFEST, VERSIONS
+from wbc.settings.parse import Settings, as_plain, parse_as
 from wbc.utils.files import write_json, write_text
 
 _PACKAGES = (
@@ -64,8 +64,8 @@ def start(config: Any, folder: Path, first_result: str = MANIFEST) -> None:
     if (folder / first_result).exists():  # without one, nothing but its settings was accepted yet
         go_on = f"continue it with resume_from={folder}, or " if hasattr(config, "resume_from") else ""
         raise ConfigError(f"{folder} holds a run already: {go_on}choose another hydra.run.dir")
-    write_json(folder / "versions.json", versions() | {"seed": getattr(config, "seed", None)})
-    write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.structured(config)))
+    write_json(folder / VERSIONS, versions() | {"seed": getattr(config, "seed", None)})
+    write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(as_plain(config))))
 
 
 def saved_config(folder: Path, kind: type[Settings]) -> Settings:
@@ -78,6 +78,8 @@ def saved_config(folder: Path, kind: type[Settings]) -> Settings:
         return parse_as(kind, OmegaConf.load(folder / CONFIG))  # type: ignore[arg-type]
     except OmegaConfBaseException as error:
         raise CheckpointError(f"{folder / CONFIG} cannot be read: {error}") from error
+    except ConfigError as error:  # of another version
+        raise CheckpointError(f"{folder / CONFIG}: {error}\nstart a new run, without resume_from") from error
 
 
 def wait_for(path: Path, minutes: float = 60) -> None:

@@ -1,0 +1,94 @@
+"""What every command does around its job: settings, run folder, one message and an exit code on failure."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from wbc.errors import WbcError
+from wbc.settings.conf_folder import conf_folder
+from wbc.settings.key_help import command_help, group_help
+from wbc.settings.parse import Settings
+from wbc.settings.quoting import in_shell
+from wbc.settings.typed_words import check_words
+from wbc.utils.memory import keep_freed_memory
+
+
+@dataclass(frozen=True)
+class Command(Generic[Settings]):
+    """One verb of `wbc`, and of the script at the top that bears its name.
+
+    stopped, failed: what is said after Ctrl-C and after an error of the system, with {error} and {again}: the
+    command that goes on with the run.
+    """
+
+    verb: str
+    wish: str  # what a user wants who needs it
+    kind: type[Settings]
+    open_run: Callable[[DictConfig], tuple[Settings, Path]]  # new, or the one to go on with
+    job: Callable[[], Callable[[Settings, Path], Any]]  # gives the job: torch takes seconds to import
+    first_keys: tuple[str, ...]  # of the help
+    stopped: str
+    failed: str = "{error}"
+    unreadable: str | None = None  # the file that says why; the job then returns how many could not be read
+
+
+def run(command: Command[Any], words: list[str], program: str) -> None:
+    """One run of `command`, or with -m a sweep; exits with 1 where it could not be done, 130 after Ctrl-C.
+
+    words: what was typed behind `program`, as which the command was called: `python train.py`, `wbc train`.
+    """
+    asked = [word for word in words if word in ("-h", "--help")]
+    if asked:
+        groups = [word for word in words if (conf_folder(command.verb) / word).is_dir() and "=" not in word]
+        pages = [group_help(command.verb, program, group) for group in groups]
+        print("\n\n".join(pages) or command_help(command.verb, program, command.first_keys))
+        return
+    try:
+        check_words(words, command.verb, command.kind)
+    except WbcError as error:
+        sys.exit(str(error))
+    typed = sys.argv
+
+    def task(composed: DictConfig) -> Any:
+        sys.argv = typed  # by which Lightning starts further processes
+        return _do(command, composed, program)
+
+    sys.argv = [typed[0], *words]  # what Hydra reads
+    main = hydra.main(version_base="1.3", config_path=str(conf_folder(command.verb)), config_name="config")
+    main(task)()
+
+
+def _do(command: Command[Any], composed: DictConfig, program: str) -> Any:
+    keep_freed_memory()
+    log = logging.getLogger(command.verb)
+    folder = HydraConfig.get().runtime.output_dir
+    again = f"{program} {in_shell('resume_from', folder)}"
+    try:
+        config, run_folder = command.open_run(composed)
+        result = command.job()(config, run_folder)
+    except (WbcError, OSError) as error:
+        said = command.failed.format(error=error, again=again) if isinstance(error, OSError) else error
+        log.error("%s", said)
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise  # the other jobs of a sweep still run
+        sys.exit(1)
+    except KeyboardInterrupt:
+        log.error("%s", command.stopped.format(again=again))
+        sys.exit(130)
+    if command.unreadable is None:
+        return result
+    if result:
+        why = command.unreadable.format(folder=run_folder)
+        log.error("%d images could not be read; %s says why", result, why)
+        sys.exit(1)
+    return None
