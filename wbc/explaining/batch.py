@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from wbc.explaining.summary import EDGES, RANDOM
-from wbc.heat.contact_sheet import write_thumbnails
 from wbc.heat.faithfulness import deletion_insertion, edge_map, random_map
 from wbc.heat.methods import Method
-from wbc.heat.panels import NO_HEAT, Decision, panel, panel_file, write_picture
+from wbc.heat.overlay import NO_HEAT
+from wbc.heat.panels import Decision, panel, panel_file, write_picture
+from wbc.heat.thumbnails import write_thumbnails
 from wbc.images.decode import ImageError, decode
 from wbc.images.masks import MaskError, localisation, mask_path, read_mask
 from wbc.network.network import Network
