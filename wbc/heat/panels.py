@@ -1,4 +1,4 @@
-"""The panel of one explained image, drawn straight into pixels: thousands are made, matplotlib takes seconds."""
+"""The panel of one explained image, drawn straight into pixels: thousands are made, matplotlib is slow."""
 
 from __future__ import annotations
 

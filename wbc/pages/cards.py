@@ -24,6 +24,9 @@ class Card:
     mark: str = ""
 
 
-def card_grid(cards: Iterable[Card]) -> Markup:
-    """As many cards side by side as there is room for; nothing for no cards."""
-    return fragment("cards.html", cards=list(cards))
+def card_grid(cards: Iterable[Card], small: bool = False) -> Markup:
+    """As many cards side by side as there is room for; nothing for no cards.
+
+    small: for square pictures; else for pictures twice as wide as they are high.
+    """
+    return fragment("cards.html", cards=list(cards), small=small)

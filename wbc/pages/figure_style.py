@@ -76,7 +76,7 @@ def save_figure(figure: Figure, path: Path | str, trim: bool = True) -> None:
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
-        raise ValueError(f"figures are named by their PNG: {path} should end in .png; the SVG comes beside it")
+        raise ValueError(f"figures are named by their PNG: {path} should end in .png; an SVG comes beside it")
     options: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.08} if trim else {}
     with replacing(path) as beside:
         figure.savefig(beside, format="png", dpi=DPI, **options)

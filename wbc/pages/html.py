@@ -25,7 +25,7 @@ _JPEG_QUALITY = 85  # text inside a panel stays clean, at an eighth of the PNG's
 
 _MEASURED = re.compile(rf"<?({NUMBER.pattern})( \[[^\]]*\])?")  # a number, and its interval where it has one
 
-_FIT_A_PHONE = 3  # columns; of a table of more a phone says that it can be pushed sideways
+_FIT_A_PHONE = 2  # columns; of a table of more a phone says that it can be pushed sideways
 
 _ENVIRONMENT = Environment(
     loader=PackageLoader("wbc.pages"),
@@ -81,6 +81,11 @@ def picture(source: np.ndarray | Path | str, alt: str, photograph: bool = False,
     """
     uri, (width, height) = _encoded(source, photograph)
     return fragment("picture.html", source=uri, alt=alt, width=width, height=height, lazy=lazy)
+
+
+def heading(text: str) -> Markup:
+    """A heading inside a section."""
+    return Markup("<h3>{}</h3>").format(text)
 
 
 def side_by_side(parts: Iterable[Markup]) -> Markup:

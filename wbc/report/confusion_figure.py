@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -32,12 +33,10 @@ def confusion_matrix_figure(confusion: Sequence[Sequence[int]], classes: Sequenc
             f"a confusion matrix of {size} classes is {size} by {size}, got shape {counts.shape}"
         )
     support = counts.sum(axis=1)
-    shares = counts / np.maximum(support, 1)[:, None]
     row_names = [wrapped(name, 24) for name in classes]
     column_names = [wrapped(name, 16) for name in classes]
 
     cell = 0.95 if size <= 6 else 0.66  # inches
-    count_size, share_size = (11, TEXT) if size <= 6 else (10, 7.5)
     slanted = _extent(column_names)[0] > cell  # the names do not fit side by side
     left = _extent([*row_names, "n = 9,999,999"])[0] + _AXIS_NAME
     if slanted:  # at 45 degrees: as far down as to the left, where the first name starts below its column
@@ -52,23 +51,9 @@ def confusion_matrix_figure(confusion: Sequence[Sequence[int]], classes: Sequenc
     figure.set_layout_engine("none")
     axes = figure.add_axes((left / width, below / height, side / width, side / height))
     edges = np.arange(size + 1) - 0.5
-    image = axes.pcolormesh(edges, edges, shares, cmap=_SHADES, vmin=0, vmax=1)
+    image = axes.pcolormesh(edges, edges, _shares(counts), cmap=_SHADES, vmin=0, vmax=1)
     axes.invert_yaxis()
-    for row in range(size):
-        if support[row] == 0:
-            axes.add_patch(Rectangle((-0.5, row - 0.5), size, 1, facecolor=_ABSENT))
-            axes.text(
-                size / 2 - 0.5, row, "no images", ha="center", va="center", fontsize=TEXT, color="#404040"
-            )
-            continue
-        for column in range(size):
-            shade = "white" if shares[row, column] > 0.5 else "black"
-            colour = shade if counts[row, column] else GREY
-            for text, fontsize, place in (
-                (f"{counts[row, column]:,}", count_size, "bottom"),
-                (percentage(shares[row, column]), share_size, "top"),
-            ):
-                axes.text(column, row, text, ha="center", va=place, fontsize=fontsize, color=colour)
+    _write_squares(axes, counts)
 
     if slanted:
         tilt: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
@@ -95,6 +80,32 @@ def confusion_matrix_figure(confusion: Sequence[Sequence[int]], classes: Sequenc
     bar.ax.set_yticklabels(["0 %", "25 %", "50 %", "75 %", "100 %"], fontsize=SMALL)
     bar.set_label("share of the true class", fontsize=SMALL)
     return figure
+
+
+def _write_squares(axes: Axes, counts: np.ndarray) -> None:
+    """Counts and percentages; no text where the class has no image."""
+    size, shares = len(counts), _shares(counts)
+    count_size, share_size = (11, TEXT) if size <= 6 else (10, 7.5)
+    for row in range(size):
+        if counts[row].sum() == 0:
+            axes.add_patch(Rectangle((-0.5, row - 0.5), size, 1, facecolor=_ABSENT))
+            axes.text(
+                size / 2 - 0.5, row, "no images", ha="center", va="center", fontsize=TEXT, color="#404040"
+            )
+            continue
+        for column in range(size):
+            shade = "white" if shares[row, column] > 0.5 else "black"
+            colour = shade if counts[row, column] else GREY
+            for text, fontsize, place in (
+                (f"{counts[row, column]:,}", count_size, "bottom"),
+                (percentage(shares[row, column]), share_size, "top"),
+            ):
+                axes.text(column, row, text, ha="center", va=place, fontsize=fontsize, color=colour)
+
+
+def _shares(counts: np.ndarray) -> np.ndarray:
+    """Of each row's sum; 0 where that is 0."""
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
 
 def _extent(texts: Sequence[str]) -> tuple[float, float]:

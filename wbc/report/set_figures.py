@@ -49,7 +49,7 @@ def write_set_figures(
 
 
 def write_reliability(folder: Path, file: str, result: SetResult, plain: Tensor) -> None:
-    """reliability_<file>.png and .svg: how sure and how right the model was, before and after its temperature."""
+    """reliability_<file>.png and .svg: how sure and how right it was, before and after its temperature."""
     figure = reliability_figure(result.calibrated, result.labels, result.classes, result.name, unscaled=plain)
     save_figure(figure, folder / f"{RELIABILITY}_{file}.png")
 
