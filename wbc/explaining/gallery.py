@@ -66,6 +66,7 @@ def write_gallery(
         filters=[(name, label, options) for name, label, options in filters if len(options) > 1],
         failed=len(failures),
         failures=table(["image", "why"], failures, share),
+        some_known=any(decision.true for decision in decisions),
         not_calibrated=NOT_CALIBRATED,
     )
 
