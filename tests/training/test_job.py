@@ -27,6 +27,7 @@ from wbc.training.job import _starting_network, objective, train
 from wbc.training.schedule import BestAndLast
 
 HEADINGS = [
+    "Verdict",
     "Results",
     "Confusion matrix",
     "Comparison of models",

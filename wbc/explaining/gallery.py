@@ -11,7 +11,7 @@ from markupsafe import Markup
 from wbc.answers.rule import NOT_CALIBRATED
 from wbc.heat.panels import Decision
 from wbc.pages.html import Section, picture, table, write_page
-from wbc.utils.short_names import short_names
+from wbc.utils.short_names import short_names, shortened
 
 
 @dataclass(frozen=True)
@@ -90,4 +90,5 @@ def _with_panels(rows: Sequence[GalleryRow]) -> Iterator[tuple[GalleryRow, str, 
     names = short_names([PurePath(row.path) for row in rows])
     for row, name in zip(rows, names, strict=True):
         explained = row.decision.target or row.decision.predicted
-        yield row, name, picture(row.panel, f"{name} with heat maps for {explained}", photograph=True)
+        shown = picture(row.panel, f"{name} with heat maps for {explained}", photograph=True)
+        yield row, shortened(name), shown

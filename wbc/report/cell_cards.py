@@ -16,6 +16,7 @@ from wbc.pages.cards import Card, card_grid
 from wbc.pages.html import picture
 from wbc.report.decisions import examples, right_decisions, wrong_decisions
 from wbc.report.set_result import SetResult
+from wbc.utils.short_names import shortened
 
 _ERRORS = 24  # on a page, over all sets
 _RIGHT = 24  # of a set, shared among its classes
@@ -67,7 +68,9 @@ class CellCards:
             if with_set:
                 lines.append(f"data set {row['data']}")
             mark = decision.outcome if decision.outcome == "wrong" else ""
-            yield Card(picture(image, alt, photograph=True, lazy=False), name, row["path"], lines, mark)
+            yield Card(
+                picture(image, alt, photograph=True, lazy=False), shortened(name), row["path"], lines, mark
+            )
 
 
 def _no_heat(row: Row) -> np.ndarray:

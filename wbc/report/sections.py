@@ -76,6 +76,7 @@ def report_sections(report: Report, figures: Path, cards: CellCards) -> list[Sec
     ]
 
 
+_SIDE_BY_SIDE = 12  # classes of a matrix whose numbers can still be read at half the page's width
 _CALIBRATION = (
     "A calibrated model is right as often as its probability says. ECE is the mean gap between the two over "
     "15 bins of probability; the Brier score is the squared distance to the truth, 0 to 2."
@@ -94,11 +95,7 @@ _FOR_PRINT = "has more of them, class by class, at 300 dpi for print; beside eac
 def _verdict(report: Report, cards: CellCards) -> Iterator[str]:
     yield verdict(report.record["sets"], report.checkpoint, report.predictor, report.provenance)
     first = report.results[0]
-    held_back = ", some held back" if first.is_calibrated else ""
-    yield (
-        f"Cells of {first.name}, drawn at random: some answered rightly, some wrongly{held_back}, as far as "
-        "there are such."
-    )
+    yield f"Cells of {first.name}, drawn at random from each kind of answer, and what was answered."
     yield cards.examples(first, report.seed)
 
 
@@ -143,13 +140,17 @@ def _comparison(report: Report) -> Iterator[str]:
 
 
 def _shown(report: Report, figures: Path, *kinds: str) -> Iterator[Markup]:
-    """The figures of these kinds of every set."""
-    yield side_by_side(
+    """The figures of these kinds of every set, side by side unless they are too wide to be read so."""
+    shown = [
         picture(path, f"{kind.replace('_', ' ')} of {name}", lazy=False)
         for name, file in report.files.items()
         for kind in kinds
         if (path := figures / f"{kind}_{file}.png").exists()
-    )
+    ]
+    if CONFUSION in kinds and len(report.predictor.classes) > _SIDE_BY_SIDE:
+        yield from shown
+    else:
+        yield side_by_side(shown)
 
 
 def _calibration(report: Report, figures: Path) -> Iterator[str]:

@@ -55,8 +55,8 @@ def _how_good(name: str, record: Mapping[str, Any]) -> str:
         f"{with_interval(record['macro_f1'], record['intervals']['macro_f1'])}."
     )
     found = {label: row for label, row in record["per_class"].items() if row["support"]}
-    if len(found) > 1:
-        worst = min(found, key=lambda label: found[label]["recall"])
+    worst = min(found, key=lambda label: found[label]["recall"])
+    if found[worst]["recall"] < 1 and len(found) > 1:
         recall = with_interval(found[worst]["recall"], record["intervals"]["recall"][worst])
         text += f" Worst class: {worst}, of whose {found[worst]['support']:,} images {recall} are recognised."
     if record["answers"] is not None and record["answers"]["answered"]:
