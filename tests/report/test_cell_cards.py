@@ -34,7 +34,7 @@ def test_an_error_says_name_class_probability_status_and_set_together(sets):
     parsed = Elements(cards(sets).errors(sets))
     assert parsed.text("h3") == [f"{name}/Basophil/000{number}.png" for number in (0, 1) for name in "ab"]
     assert parsed.text("strong") == ["wrong"] * 4
-    assert parsed.text("p")[:3] == ["Monocyte 90.0 %", "true class Basophil", "data set a"]
+    assert parsed.text("p")[:3] == ["Monocyte 90.0 %, answered", "true class Basophil", "data set a"]
     assert "Monocyte 80.0 %, uncertain" in parsed.text("p")
     assert parsed.all("h3")[0]["title"] == sets[0].of.rows["path"][0]
     image = decoded(parsed.all("img")[0]["src"])
@@ -55,7 +55,7 @@ def test_right_decisions_are_by_class_and_never_quite_certain(sets):
     parsed = Elements(cards(sets).right(sets[0], seed=0))
     assert sorted(parsed.text("h3")) == ["a/Basophil/0002.png", "a/Basophil/0003.png"]
     assert parsed.text("strong") == []
-    assert "Basophil >99.9 %" in parsed.text("p")
+    assert "Basophil >99.9 %, answered" in parsed.text("p")
 
 
 def test_examples_ask_for_no_heat(sets):

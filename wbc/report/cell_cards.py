@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from wbc.answers.rule import ANSWERED, NOT_CALIBRATED
+from wbc.answers.rule import NOT_CALIBRATED
 from wbc.heat.overlay import beside_heat
 from wbc.heat.thumbnails import HeatOf, Row, decision_of, small_picture
 from wbc.images.prepare import Prepare
@@ -62,7 +62,7 @@ class CellCards:
                 image, alt = beside_heat(image, heat, _SIDE, self.method), f"{alt}, beside its heat"
             decision = decision_of(row)
             said = f"{decision.predicted} {decision.percent}"
-            if row["status"] not in (ANSWERED, NOT_CALIBRATED):
+            if row["status"] != NOT_CALIBRATED:
                 said += f", {row['status']}"
             lines = [said, f"true class {decision.true}"]
             if with_set:
