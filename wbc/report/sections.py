@@ -25,7 +25,7 @@ from wbc.report.set_figures import (
 )
 from wbc.report.set_result import SetResult
 from wbc.report.tables import answers_table, calibration_table, mcnemar_table, metrics_table, per_class_table
-from wbc.report.verdict import verdict
+from wbc.report.verdict import main_set, verdict
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,11 @@ _FOR_PRINT = "has more of them, class by class, at 300 dpi for print; beside eac
 
 
 def _verdict(report: Report, cards: CellCards) -> Iterator[str]:
-    yield verdict(report.record["sets"], report.checkpoint, report.predictor, report.provenance)
-    first = report.results[0]
-    yield f"Cells of {first.name}, drawn at random from each kind of answer, and what was answered."
-    yield cards.examples(first, report.seed)
+    sets = report.record["sets"]
+    yield verdict(sets, report.checkpoint, report.predictor, report.provenance)
+    (main,) = (result for result in report.results if result.name == main_set(sets))
+    yield f"Cells of {main.name}, drawn at random from each kind of answer, and what was answered."
+    yield cards.examples(main, report.seed)
 
 
 def _results(report: Report) -> Iterator[str]:
