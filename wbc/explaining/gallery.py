@@ -42,6 +42,7 @@ def write_gallery(
     Raises DataError for a panel that cannot be read; an older page is kept then.
     """
     ordered = sorted(rows, key=_order)
+    names = short_names([PurePath(row.path) for row in ordered])
     shown, left_out = ordered[:limit], ordered[limit:]
     decisions = [row.decision for row in shown]
     more = f"{len(left_out):,} more in the folder {left_out[0].panel.parent.name}/." if left_out else ""
@@ -58,7 +59,7 @@ def write_gallery(
         [Section("Summary", summary)] if summary else [],
         template="gallery.html",
         script="gallery.js",
-        rows=_with_panels(shown),
+        rows=_with_panels(shown, names),
         count=len(shown),
         order=_order_in_words(decisions),
         more=more,
@@ -86,9 +87,10 @@ def _order_in_words(decisions: Sequence[Decision]) -> str:
     return f"wrong ones first{by_doubt}, then by class"
 
 
-def _with_panels(rows: Sequence[GalleryRow]) -> Iterator[tuple[GalleryRow, str, Markup]]:
-    names = short_names([PurePath(row.path) for row in rows])
-    for row, name in zip(rows, names, strict=True):
+def _with_panels(
+    rows: Sequence[GalleryRow], names: Sequence[str]
+) -> Iterator[tuple[GalleryRow, str, Markup]]:
+    for row, name in zip(rows, names, strict=False):  # of the rows beyond the limit there are names too
         explained = row.decision.target or row.decision.predicted
         shown = picture(row.panel, f"{name} with heat maps for {explained}", photograph=True)
         yield row, shortened(name), shown
