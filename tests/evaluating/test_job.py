@@ -209,11 +209,11 @@ def test_a_browser_opens_the_report_without_a_request_or_an_error(run, visit):
     assert seen.console == []
     assert seen.requests == []
     headings = re.findall("<h2>(.*?)</h2>", seen.dom)
-    assert headings[0] == "Results"
+    assert headings[:2] == ["Verdict", "Results"]
     assert headings[-2:] == ["Explanations", "Model card"]
     links = re.findall(r"""(?:src|href|srcset|url)\s*[=(]\s*["']?([^"')\s]{1,20})""", seen.dom)
     assert links
-    assert all(link.startswith("data:image/") for link in links)
+    assert all(link.startswith(("data:image/", "#section-")) for link in links)
 
 
 def test_the_browser_would_tell_of_a_request_and_an_error(tmp_path, visit):

@@ -40,7 +40,7 @@ IMAGES = (
     ("new/7.png", Decision("Eosinophil", 0.6)),
     ("T/Basophil/2.png", Decision("Monocyte", 0.5, "Basophil")),
 )
-ORDER = [4, 1, 2, 3, 0]
+ORDER = [4, 1, 3, 2, 0]
 
 
 def shades(parsed) -> list[int]:
@@ -51,23 +51,52 @@ def test_wrong_ones_come_first_then_classes_each_with_its_own_panel(gallery):
     parsed = gallery(*IMAGES)
     assert shades(parsed) == ORDER
     assert [row["title"] for row in parsed.all("h3")] == [IMAGES[index][0] for index in ORDER]
-    assert parsed.text("h3") == ["2.png", "2.png", "1.png", "7.png", "1.png"]
-    assert [row["data-outcome"] for row in parsed.all("article")] == ["wrong"] * 2 + [
-        "right",
-        "unknown",
-        "right",
+    names = ["Basophil/2.png", "Monocyte/2.png", "7.png", "Basophil/1.png", "Monocyte/1.png"]
+    assert parsed.text("h3") == names, "no two images are called alike"
+    outcomes = ["wrong", "wrong", "unknown", "right", "right"]
+    assert [row["data-outcome"] for row in parsed.all("article")] == outcomes
+    assert ["marked" in row["class"] for row in parsed.all("article")] == [True] * 2 + [False] * 3
+    assert parsed.text("strong") == ["wrong"] * 2
+
+
+def test_images_of_unknown_class_come_by_doubt(gallery):
+    parsed = gallery(
+        *((f"{index}.png", Decision("Monocyte", one)) for index, one in enumerate((0.9, 0.4, 0.6)))
+    )
+    assert shades(parsed) == [1, 2, 0]
+    assert "of 3 shown, the least probable first." in parsed.text("p")
+    assert not any("true class" in text for text in parsed.text("p"))
+
+
+def test_a_card_says_status_and_prediction_set_where_they_are_told(gallery):
+    parsed = gallery(
+        ("a.png", Decision("Monocyte", 0.5, status="uncertain", set=("Basophil", "Monocyte"))),
+        ("b.png", Decision("Monocyte", 0.6, status="not calibrated", set=("Monocyte",))),
+        ("c.png", Decision("Monocyte", 0.7)),
+    )
+    assert parsed.text("p")[-4:] == [
+        "Monocyte 50.0 %, uncertain",
+        "prediction set: Basophil, Monocyte",
+        "Monocyte 60.0 %, not calibrated",
+        "Monocyte 70.0 %",
     ]
-    assert parsed.text("strong") == ["WRONG"] * 2
+    assert [row["data-status"] for row in parsed.all("article")] == ["uncertain", "not calibrated", ""]
+    assert [select["name"] for select in parsed.all("select")] == ["status"]
+
+
+def test_a_panel_shows_whole_when_its_card_is_opened(gallery):
+    parsed = gallery(*IMAGES)
+    assert len(parsed.all("details")) == len(parsed.all("summary")) == len(parsed.all("img")) == 5
 
 
 def test_each_image_says_what_was_decided(gallery):
     said = gallery(*IMAGES, notes=["", "Score-CAM failed", "", "", ""]).text("p")
-    assert said[-5:] == [
-        "predicted Monocyte 50.0 %, true class Basophil",
-        "predicted Basophil 80.0 %, true class Monocyte, heat shown for Monocyte; Score-CAM failed",
-        "predicted Basophil 70.0 %, true class Basophil",
-        "predicted Eosinophil 60.0 %, true class not known",
-        "predicted Monocyte 90.0 %, true class Monocyte",
+    assert said[1:] == [
+        *("Monocyte 50.0 %", "true class Basophil"),
+        *("Basophil 80.0 %", "true class Monocyte", "heat shown for Monocyte", "Score-CAM failed"),
+        *("Eosinophil 60.0 %", "true class not known"),
+        *("Basophil 70.0 %", "true class Basophil"),
+        *("Monocyte 90.0 %", "true class Monocyte"),
     ]
 
 
@@ -98,12 +127,16 @@ def test_beyond_the_limit_the_page_counts_and_the_errors_stay(gallery):
     parsed = gallery(*IMAGES, limit=3)
     assert shades(parsed) == ORDER[:3]
     assert parsed.text("output") == ["3"]
-    assert "of 3 shown, wrong ones first, then by class. 2 more in the folder panels/." in parsed.text("p")
-    assert "Eosinophil" not in parsed.text("option"), "it would choose nothing"
+    said = (
+        "of 3 shown, wrong ones first, then those of unknown class, the least probable first, then by class."
+    )
+    assert f"{said} 2 more in the folder panels/." in parsed.text("p")
+    assert "right" not in parsed.text("option"), "it would choose nothing"
 
 
 def test_without_a_rest_nothing_is_said_of_it(gallery):
-    assert "of 5 shown, wrong ones first, then by class." in gallery(*IMAGES, limit=5).text("p")
+    labelled = [one for one in IMAGES if one[1].true]
+    assert "of 4 shown, wrong ones first, then by class." in gallery(*labelled, limit=4).text("p")
 
 
 def test_failed_images_are_named_with_the_reason_and_the_page_says_so_above(gallery):
@@ -136,8 +169,8 @@ def test_names_are_escaped_wherever_they_stand(gallery):
     (row,) = parsed.all("article")
     assert (row["data-predicted"], row["data-true"]) == (f"P {NASTY}", f"T {NASTY}")
     assert parsed.all("img")[0]["alt"] == f"{name} with heat maps for H {NASTY}"
-    said = f"predicted P {NASTY} 50.0 %, true class T {NASTY}, heat shown for H {NASTY}; {NASTY}"
-    assert said in parsed.text("p")
+    said = [f"P {NASTY} 50.0 %", f"true class T {NASTY}", f"heat shown for H {NASTY}", NASTY]
+    assert parsed.text("p")[1:] == said
 
 
 def test_a_gallery_without_images_still_names_the_failures(gallery):

@@ -90,6 +90,7 @@ def test_a_run_leaves_everything(run):
         "gallery.html",
         "contact_sheet.png",
         "figures/randomisation.png",
+        "figures/randomisation.svg",
         *(f"panels/{number:06d}.jpg" for number in range(5)),
         *(f"maps/{number:06d}.npz" for number in range(5)),
     }

@@ -1,20 +1,13 @@
-"""Panels and contact sheets: what is drawn where, what is said of empty maps, and that names fit."""
+"""Panels: what is drawn where, what is said of empty maps, and that names fit."""
+
+from importlib import resources
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from wbc.heat.panels import ContactSheet, Decision, panel, write_picture
-
-IMAGE = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
-RIGHT = Decision("Monocyte", 0.9, "Monocyte")
-WRONG = Decision("Monocyte", 0.9, "Lymphocyte")
-LONG = "Immature granulocyte (promyelocyte, myelocyte, metamyelocyte) of uncertain kind, toxic form"
-
-
-def spot(row: int, column: int, side: int = 40) -> np.ndarray:
-    rows, columns = np.mgrid[:side, :side]
-    return np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 30).astype(np.float32)
+from tests.helpers.explained_images import IMAGE, LONG, RIGHT, WRONG, spot
+from wbc.heat.panels import GAP, TILE, TOP, Decision, panel, write_picture
 
 
 def tile(drawn: np.ndarray, index: int) -> np.ndarray:
@@ -24,23 +17,6 @@ def tile(drawn: np.ndarray, index: int) -> np.ndarray:
 
 def colourfulness(pixels: np.ndarray) -> np.ndarray:
     return pixels.max(axis=-1) - pixels.min(axis=-1)
-
-
-@pytest.fixture
-def written(monkeypatch):
-    """All texts drawn, in order."""
-    texts, inside = [], []
-    draw = ImageDraw.ImageDraw.text
-
-    def record(self, place, text, *rest, **options):
-        if not inside:  # some releases of Pillow draw several lines by calling this for each
-            texts.append(text)
-        inside.append(text)
-        draw(self, place, text, *rest, **options)
-        inside.pop()
-
-    monkeypatch.setattr(ImageDraw.ImageDraw, "text", record)
-    return texts
 
 
 def test_a_panel_holds_the_image_and_its_heat_where_it_is():
@@ -146,68 +122,17 @@ def test_what_is_no_explained_image_is_refused(image, maps, message):
         panel(image, maps, RIGHT)
 
 
-def sheet(decisions, **options) -> ContactSheet:
-    made = ContactSheet("TestA", "Grad-CAM", **options)
-    for decision in decisions:
-        made.add(decision, lambda: (IMAGE, spot(9, 9)))
-    return made
-
-
-def test_a_sheet_groups_by_true_class_errors_first_and_counts_all(written):
-    stream = [RIGHT] * 5 + [WRONG] + [Decision("Basophil", 0.7, "Monocyte")] + [Decision("Eosinophil", 0.6)]
-    sheet(stream, each=3).draw()
-    assert written[2:] == [
-        "true class Lymphocyte: 1 of 1, 1 wrong",
-        "✗ Monocyte 90.0 %",
-        "true class Monocyte: 3 of 6, 1 wrong",
-        "✗ Basophil 70.0 %",
-        "Monocyte 90.0 %",
-        "Monocyte 90.0 %",
-        "true class not known, predicted Eosinophil: 1 of 1",
-        "Eosinophil 60.0 %",
-    ]
-
-
-def test_a_sheet_keeps_few_thumbnails_however_many_images_come():
-    few, many = sheet([RIGHT] * 8), sheet([RIGHT] * 800)
-    assert few.draw().shape == many.draw().shape
-    assert sum(len(thumbs) for group in many._groups.values() for thumbs in group.kept.values()) == 8
-
-
-def test_a_sheet_says_which_class_the_heat_is_for_and_where_there_is_none(written):
-    made = sheet([Decision("Monocyte", 0.5, "Monocyte", "Basophil")])
-    made.add(RIGHT, lambda: (IMAGE, np.zeros((40, 40), np.float32)))
-    made.draw()
-    assert written.count("heat for Basophil") == 1
-    assert written.count("no positive\nheat") == 1
-
-
-def test_long_names_keep_inside_their_column_of_the_sheet():
-    drawn = sheet([Decision(LONG, 0.5, LONG, f"{LONG} 2")] * 8).draw()
-    bottom = drawn[-60:]
-    for gap in range(12, drawn.shape[1], 206):
-        assert (bottom[-40:, gap - 10 : gap - 1] == 255).all()
-
-
-def test_heat_is_asked_for_only_where_it_may_be_shown():
-    made, looks = ContactSheet("TestA", "Grad-CAM", each=2), []
-    for number in range(9):
-        made.add(RIGHT, lambda number=number: looks.append(number) or (IMAGE, spot(9, 9)))
-    assert looks == [0, 1]
-
-
-def test_an_empty_sheet_is_refused():
-    with pytest.raises(ValueError, match="empty"):
-        ContactSheet("TestA", "Grad-CAM").draw()
-
-
 def test_pictures_are_written_whole_and_without_loss(tmp_path):
     path = tmp_path / "panels" / "a.png"
     write_picture(path, IMAGE)
     with Image.open(path) as image:
         assert np.array_equal(np.asarray(image), IMAGE)
-    made = sheet([RIGHT, WRONG])
-    made.write(tmp_path / "sheet.png")
-    with Image.open(tmp_path / "sheet.png") as image:
-        assert np.array_equal(np.asarray(image), made.draw())
-    assert sorted(entry.name for entry in tmp_path.rglob("*")) == ["a.png", "panels", "sheet.png"]
+    assert [entry.name for entry in tmp_path.rglob("*")] == ["panels", "a.png"]
+
+
+def test_the_page_cuts_a_card_out_of_the_panel_where_the_pictures_are():
+    style = (resources.files("wbc.pages") / "templates" / "page.css").read_text()
+    height = TOP + TILE + GAP
+    for length in (2 * TILE + GAP, height, -TOP, -GAP):
+        assert f"calc({length} / {TILE} * var(--tile))" in style
+    assert panel(IMAGE, {"a": spot(9, 9)}, RIGHT).shape[0] == height

@@ -38,9 +38,24 @@ def test_saving_replaces_whole_files_and_leaves_nothing_beside(tmp_path: Path, m
     with pytest.raises(OSError, match="disk full"):
         save_figure(figure, path)
     assert path.read_bytes() == before
-    assert [*path.parent.iterdir()] == [path]
+    assert sorted(path.parent.iterdir()) == [path, path.with_suffix(".svg")]
 
 
-def test_only_png_is_written(tmp_path: Path) -> None:
+def test_equal_figures_give_equal_files(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save_figure(confusion_matrix_figure([[1, 0], [0, 1]], ["A", "B"], ""), tmp_path / f"{name}.png")
+    for suffix in ("png", "svg"):
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+    assert "<dc:date>" not in (tmp_path / "a.svg").read_text()
+
+
+def test_untrimmed_figures_keep_their_size(tmp_path: Path) -> None:
+    figure = image_page_figure([IMAGE], ["a"], "", 1)
+    save_figure(figure, tmp_path / "page.png", trim=False)
+    with Image.open(tmp_path / "page.png") as image:
+        assert image.size == pytest.approx(figure.get_size_inches() * 180, abs=1)
+
+
+def test_a_figure_is_named_by_its_png(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"page\.pdf should end in \.png"):
         save_figure(image_page_figure([IMAGE], ["a"], "", 1), tmp_path / "page.pdf")

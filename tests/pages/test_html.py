@@ -9,18 +9,36 @@ from PIL import Image
 
 from tests.helpers.html_checks import NASTY, Elements, decoded, requests
 from wbc.errors import DataError
-from wbc.pages.html import Section, embedded, page, picture, table, write_page
+from wbc.pages.cards import Card, card_grid
+from wbc.pages.html import Section, heading, picture, side_by_side, table, write_page
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 
 
-def whole_page() -> str:
+@pytest.fixture
+def written(tmp_path):
+    """Writes a page and returns its text."""
+
+    def write(title: str, sections: list[Section], **options) -> str:
+        write_page(tmp_path / "page.html", title, sections, **options)
+        return (tmp_path / "page.html").read_text(encoding="utf-8")
+
+    return write
+
+
+@pytest.fixture
+def whole_page(written) -> str:
     parts = ["Measured on TestA.", picture(IMAGE, "noise"), table(["a", "b"], [["x", 1]], "one row")]
-    return page("Results", [Section("Tables", parts), Section("Card", ["of the model"])])
+    return written("Results", [Section("Tables", parts), Section("Card", ["of the model"])])
 
 
-def test_a_page_is_whole_and_asks_for_nothing_from_outside():
-    text = whole_page()
+def embedded(source, photograph: bool) -> str:
+    (image,) = Elements(picture(source, "", photograph)).all("img")
+    return image["src"]
+
+
+def test_a_page_is_whole_and_asks_for_nothing_from_outside(whole_page):
+    text = whole_page
     parsed = Elements(text)
     assert text.startswith("<!doctype html>")
     assert parsed.all("html") == [{"lang": "en"}]
@@ -38,8 +56,8 @@ def test_requests_are_seen():
     ]
 
 
-def test_the_policy_allows_embedded_pictures_and_this_style_and_nothing_else():
-    parsed = Elements(whole_page())
+def test_the_policy_allows_embedded_pictures_and_this_style_and_nothing_else(whole_page):
+    parsed = Elements(whole_page)
     (policy,) = (meta["content"] for meta in parsed.all("meta") if "http-equiv" in meta)
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
     (style,) = (text for inside, text in parsed.texts if inside == "style")
@@ -50,11 +68,18 @@ def test_the_policy_allows_embedded_pictures_and_this_style_and_nothing_else():
     assert "unsafe" not in policy
 
 
-def test_plain_text_is_escaped_wherever_it_stands():
-    parts = [NASTY, picture(IMAGE, NASTY), table([NASTY], [[NASTY]], NASTY)]
-    parsed = Elements(page(NASTY, [Section(NASTY, parts)]))
+def test_plain_text_is_escaped_wherever_it_stands(written):
+    card = Card(picture(IMAGE, NASTY), NASTY, NASTY, [NASTY], NASTY)
+    parts = [
+        NASTY,
+        picture(IMAGE, NASTY),
+        table([NASTY], [[NASTY]], NASTY),
+        heading(NASTY),
+        card_grid([card]),
+    ]
+    parsed = Elements(written(NASTY, [Section(NASTY, parts)], contents=True))
     assert parsed.all("script") == []
-    for tag in ("title", "h1", "h2", "p", "th", "caption"):
+    for tag in ("title", "h1", "h2", "h3", "p", "th", "caption", "strong", "a"):
         assert NASTY in parsed.text(tag)
     assert parsed.all("img")[0]["alt"] == NASTY
 
@@ -159,3 +184,25 @@ def test_a_page_that_fails_leaves_the_old_one(tmp_path):
 def test_a_name_that_is_no_utf8_does_not_cost_the_page(tmp_path):
     write_page(tmp_path / "page.html", "caf\udce9.png", [])
     assert Elements((tmp_path / "page.html").read_text(encoding="utf-8")).text("h1") == ["caf\\udce9.png"]
+
+
+def test_the_contents_stand_below_the_first_section_and_lead_to_each(written):
+    sections = [Section(name, ["text"]) for name in ("Verdict", "Results", "Card")]
+    text = written("Report", sections, contents=True)
+    parsed = Elements(text)
+    assert parsed.text("a") == ["Verdict", "Results", "Card"]
+    targets = [link["href"].removeprefix("#") for link in parsed.all("a")]
+    assert targets == [section["id"] for section in parsed.all("section")]
+    order = [tag for tag, _ in parsed.elements if tag in ("section", "nav")]
+    assert order == ["section", "nav", "section", "section"]
+    assert Elements(written("Report", sections)).all("nav") == []
+
+
+def test_a_part_with_nothing_in_it_leaves_nothing(written):
+    parsed = Elements(written("Report", [Section("Empty", ["", side_by_side([]), card_grid([])])]))
+    assert parsed.all("p") == parsed.all("div") == []
+
+
+def test_of_a_table_that_a_phone_cuts_the_page_says_so():
+    hints = [Elements(table(list("abcd")[:count], [], "")).text("p") for count in (2, 3)]
+    assert hints == [[], ["More columns to the right: push the table sideways."]]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from tests.helpers.figure_checks import CLASSES, LONG, overlapping, texts
 from wbc.report.confusion_figure import confusion_matrix_figure
@@ -40,6 +41,43 @@ def test_confusion_greys_classes_without_images() -> None:
 def test_confusion_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match=r"5 by 5, got shape \(2, 2\)"):
         confusion_matrix_figure([[1, 0], [0, 1]], CLASSES, "")
+
+
+@pytest.mark.parametrize("names", [CLASSES, LONG])
+def test_the_size_depends_on_the_classes_alone(names) -> None:
+    few = np.eye(len(names), dtype=int)
+    many = 2600 * few
+    many[0] = 0
+    figures = [
+        confusion_matrix_figure(few.tolist(), names, "test: 5 images"),
+        confusion_matrix_figure(many.tolist(), names, "a lab of a very long name " * 20 + ": 99 images"),
+    ]
+    for figure in figures:
+        figure.canvas.draw()
+    sizes, places = (
+        [tuple(figure.get_size_inches()) for figure in figures],
+        [figure.axes[0].get_position().bounds for figure in figures],
+    )
+    assert sizes[0] == sizes[1]
+    assert places[0] == places[1]
+
+
+@pytest.mark.parametrize("names", [("A", "B"), CLASSES, LONG])
+@pytest.mark.parametrize("title", ["", "a lab of a very long name " * 20 + ": 99 images"])
+def test_no_text_runs_out_of_the_figure(names, title) -> None:
+    counts = 2_000_000 * np.eye(len(names), dtype=int)
+    figure = confusion_matrix_figure(counts.tolist(), names, title)
+    figure.canvas.draw()
+    frame = figure.bbox.padded(1)
+    outside = []
+    for text in figure.findobj(Text):
+        box = text.get_window_extent()
+        inside = frame.contains(*box.min) and frame.contains(*box.max)
+        if text.get_visible() and text.get_text() and not inside:
+            outside.append(text.get_text())
+    assert outside == []
+    if title:
+        assert any(text.endswith("99 images") for text in texts(figure)), "the figures stand at the end"
 
 
 @pytest.mark.parametrize("names", [CLASSES, LONG])

@@ -30,5 +30,6 @@ def test_where_a_lab_had_no_answer_there_is_no_mean_of_answers():
     assert means["other-lab mean"]["answered_accuracy"] is None
     assert means["in-lab mean"]["answered_accuracy"] == 1
     headers, rows = labs_table(sets, means)
-    assert rows[-1][headers.index("of these right")] == "–"
+    assert rows[-1][headers.index("accuracy when answered")] == "–"
     assert rows[-1][headers.index("accuracy")] == "70.0 %"
+    assert [row[0] for row in rows] == ["a", "b", "own", "other-lab mean (2)"], "one set is no mean"

@@ -23,6 +23,7 @@ from wbc.training.job import objective, train
 from wbc.training.schedule import BestAndLast
 
 HEADINGS = [
+    "Verdict",
     "Results",
     "Confusion matrix",
     "Comparison of models",

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from wbc.evaluating.compared_models import model_names
-from wbc.utils.short_names import file_names, short_names
+from wbc.utils.short_names import file_names, short_names, shortened
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,12 @@ def test_the_phases_of_a_run_are_called_so(tmp_path):
     assert model_names([head, final]) == ["without fine-tuning", "with fine-tuning"]
     assert model_names([final, head]) == ["with fine-tuning", "without fine-tuning"]
     assert model_names([tmp_path / "other" / "model.ckpt", final]) == ["other/model.ckpt", "run/model.ckpt"]
+
+
+def test_a_long_name_keeps_its_start_and_more_of_its_end():
+    name = f"slide_{'x' * 90}_0001.png"
+    short = shortened(name)
+    assert len(short) == 60
+    assert short.startswith("slide_")
+    assert short.endswith("x_0001.png")
+    assert shortened(name[-60:]) == name[-60:]

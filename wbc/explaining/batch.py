@@ -17,10 +17,11 @@ from torch import Tensor
 from wbc.answers.prediction_table import SET_SEPARATOR
 from wbc.answers.predictor import Answered, Predictor
 from wbc.explaining.summary import EDGES, RANDOM
-from wbc.heat.contact_sheet import write_thumbnails
 from wbc.heat.faithfulness import deletion_insertion, edge_map, random_map
 from wbc.heat.methods import Method
-from wbc.heat.panels import NO_HEAT, Decision, panel, panel_file, write_picture
+from wbc.heat.overlay import NO_HEAT
+from wbc.heat.panels import Decision, panel, panel_file, write_picture
+from wbc.heat.thumbnails import write_thumbnails
 from wbc.images.masks import MaskError, localisation, mask_path, read_mask
 from wbc.images.standard_view import placed_mask
 from wbc.network.network import Network

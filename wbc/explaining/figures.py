@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from wbc.heat.lime import STABLE, Stability
-from wbc.pages.figure_style import line_style
+from wbc.pages.figure_style import COLOURS, GREY, SMALL, TEXT, TITLE, line_style, new_figure
 
 
 def randomisation_figure(frame: pd.DataFrame) -> Figure:
@@ -16,7 +16,7 @@ def randomisation_figure(frame: pd.DataFrame) -> Figure:
 
     frame: rows of `wbc.heat.randomisation.cascade` with a column `method`.
     """
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    figure = new_figure(9, 4.2)
     axes = figure.subplots(1, 2, sharey=True)
     stages = list(frame["stage"].unique())
     for axis, (column, title) in zip(
@@ -27,28 +27,28 @@ def randomisation_figure(frame: pd.DataFrame) -> Figure:
         for index, (method, rows) in enumerate(frame.groupby("method", sort=False)):
             means = rows.groupby("stage")[column].mean().reindex(stages)
             axis.plot(["trained", *stages], [1.0, *means], label=str(method), **line_style(index))
-        axis.axhline(0, color="#767676", linewidth=0.8)
-        axis.set_title(title, fontsize=11)
-        axis.tick_params(axis="x", rotation=60, labelsize=8)
-        axis.set_xlabel("randomised down to", fontsize=9)
+        axis.axhline(0, color=GREY, linewidth=0.8)
+        axis.set_title(title, fontsize=TITLE)
+        axis.tick_params(axis="x", rotation=60, labelsize=SMALL)
+        axis.set_xlabel("randomised down to", fontsize=TEXT)
     lines, names = axes[0].get_legend_handles_labels()
     figure.legend(
-        lines, names, loc="outside lower center", ncols=4, fontsize=8, frameon=False, handlelength=3.6
+        lines, names, loc="outside lower center", ncols=4, fontsize=SMALL, frameon=False, handlelength=3.6
     )
     return figure
 
 
 def stability_figure(found: Sequence[Stability]) -> Figure:
     """Rank correlation between seeds by number of samples, one line an image."""
-    figure = Figure(figsize=(5, 3.6), layout="constrained")
+    figure = new_figure(5, 3.6)
     axis = figure.subplots()
     for one in found:
-        axis.plot(list(one.correlations), list(one.correlations.values()), color="#0072B2", marker="o")
-    axis.axhline(STABLE, color="#767676", linewidth=0.8)
+        axis.plot(list(one.correlations), list(one.correlations.values()), color=COLOURS[0], marker="o")
+    axis.axhline(STABLE, color=GREY, linewidth=0.8)
     axis.set_xscale("log")
     counts = list(found[0].correlations)
     axis.set_xticks(counts, [str(count) for count in counts])
     axis.minorticks_off()
-    axis.set_xlabel("samples", fontsize=9)
-    axis.set_ylabel("rank correlation between seeds", fontsize=9)
+    axis.set_xlabel("samples", fontsize=TEXT)
+    axis.set_ylabel("rank correlation between seeds", fontsize=TEXT)
     return figure

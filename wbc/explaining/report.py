@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,16 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from wbc.answers.prediction_table import SET_SEPARATOR
 from wbc.explaining.figures import randomisation_figure, stability_figure
 from wbc.explaining.gallery import GalleryRow, write_gallery
 from wbc.explaining.summary import plain, summarise, summary_rows
-from wbc.heat.contact_sheet import decision_of, explained_before, image_of, write_contact_sheet
+from wbc.heat.contact_sheet import write_contact_sheet
 from wbc.heat.lime import Lime, Stability, stability
 from wbc.heat.methods import LIME, Method, build_method
-from wbc.heat.panels import panel_file
+from wbc.heat.panels import Decision, panel_file
 from wbc.heat.randomisation import cascade
+from wbc.heat.thumbnails import Row, decision_of, explained_before, image_of
 from wbc.network.network import Network
 from wbc.pages.figure_style import save_figure
 from wbc.pages.html import picture, table
@@ -62,7 +65,7 @@ def write_report(
     noted = explained[explained["note"] != ""]
     remarks = (noted["method"] + ": " + noted["note"]).groupby(noted["number"]).agg("; ".join)
     rows = [
-        GalleryRow(row["path"], decision_of(row), panel_file(folder, number), remarks.get(number, ""))
+        GalleryRow(row["path"], _answered(row), panel_file(folder, number), remarks.get(number, ""))
         for number, row in zip(one_each["number"], one_each.to_dict("records"), strict=True)
     ]
     failed = frame[frame["method"] == ""]
@@ -70,6 +73,16 @@ def write_report(
     write_gallery(folder / "gallery.html", "Explanations", rows, parts, failures)
     log.info("%d images explained, %d could not be read", len(one_each), len(failures))
     log.info("gallery: %s; contact_sheet.png and explanations.csv lie beside it", folder / "gallery.html")
+
+
+def _answered(row: Row) -> Decision:
+    """The decision with its status and prediction set, where explanations.csv tells of them."""
+    inside = row.get("set", "")
+    return replace(
+        decision_of(row),
+        status=row.get("status", ""),
+        set=tuple(inside.split(SET_SEPARATOR)) if inside else (),
+    )
 
 
 def _caption(name: str, config: ExplainConfig) -> str:

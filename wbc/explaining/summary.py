@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from wbc.heat.panels import NO_HEAT
+from wbc.heat.overlay import NO_HEAT
 from wbc.metrics.intervals import mean_interval
 
 RANDOM, EDGES = "random map", "edge map"  # what every method has to beat

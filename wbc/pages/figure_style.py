@@ -4,6 +4,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -67,12 +68,18 @@ def percentage(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def save_figure(figure: Figure, path: Path | str) -> None:
-    """Writes `figure` as PNG, trimmed to its content; a reader sees the old file or the whole new one.
+def save_figure(figure: Figure, path: Path | str, trim: bool = True) -> None:
+    """Writes `figure` as PNG and beside it as SVG; a reader sees the old file or the whole new one.
 
-    Missing folders are made.  Raises ValueError for a name that does not end in .png.
+    Equal figures give equal files.  trim: to its content; else it keeps its size.  Missing folders are made.
+    Raises ValueError for a name that does not end in .png.
     """
-    if Path(path).suffix.lower() != ".png":
-        raise ValueError(f"figures are saved as PNG: {path} should end in .png")
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"figures are named by their PNG: {path} should end in .png; an SVG comes beside it")
+    options: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.08} if trim else {}
     with replacing(path) as beside:
-        figure.savefig(beside, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.08)
+        figure.savefig(beside, format="png", dpi=DPI, **options)
+    # Names inside an SVG are random and its date that of the day unless they are given.
+    with replacing(path.with_suffix(".svg")) as beside, rc_context({"svg.hashsalt": "wbc"}):
+        figure.savefig(beside, format="svg", dpi=DPI, metadata={"Date": None}, **options)

@@ -25,6 +25,8 @@ _JPEG_QUALITY = 85  # text inside a panel stays clean, at an eighth of the PNG's
 
 _MEASURED = re.compile(rf"<?({NUMBER.pattern})( \[[^\]]*\])?")  # a number, and its interval where it has one
 
+_FIT_A_PHONE = 2  # columns; of a table of more a phone says that it can be pushed sideways
+
 _ENVIRONMENT = Environment(
     loader=PackageLoader("wbc.pages"),
     autoescape=True,
@@ -39,61 +41,59 @@ class Section:
     """A heading and what stands below it.
 
     A part that is a plain string becomes a paragraph, with everything in it escaped; HTML is a part that is
-    Markup, as `table` and `picture` return it. Parts may be made while the page is written.
+    Markup, as `table` and `picture` return it. Parts may be made while the page is written.  An empty part
+    is left out.
     """
 
     heading: str
     parts: Iterable[str]
 
 
-def page(title: str, sections: Iterable[Section]) -> str:
-    """The whole page as one string."""
-    return "".join(_stream(title, sections))
-
-
 def write_page(
     path: Path | str,
     title: str,
-    sections: Iterable[Section],
+    sections: Sequence[Section],
     template: str = "page.html",
     script: str = "",
+    contents: bool = False,
     **values: Any,
 ) -> None:
     """Write the page piece by piece, so that its pictures are never in memory together; whole or not at all.
 
     template: a file in `templates` that extends page.html and is given `values`.  script: likewise, run on
-    the page; no other script is.
+    the page; no other script is.  contents: whether links to the sections stand below the first of them.
     """
     with (
         replacing(path) as beside,
         # A file name that is no UTF-8 is shown with its bytes in digits rather than costing the page.
         beside.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file,
     ):
-        file.writelines(_stream(title, sections, template, script, **values))
-
-
-def embedded(source: np.ndarray | Path | str, photograph: bool) -> str:
-    """A picture as data URI: JPEG for a photograph, else PNG, which keeps the edges of lines and letters.
-
-    source: (H, W, 3) uint8, or an image file; one that is of the right kind already is taken as it is.
-    Raises DataError for a file that is missing or no image.
-    """
-    return _encoded(source, photograph)[0]
+        file.writelines(_stream(title, sections, template, script, contents=contents, **values))
 
 
 def picture(source: np.ndarray | Path | str, alt: str, photograph: bool = False, lazy: bool = True) -> Markup:
     """An embedded picture.  alt: what it shows, for those who cannot see it.
 
-    source, photograph, errors: as for `embedded`.  lazy: decoded only when it is scrolled to, for pages of
-    hundreds.
+    source: (H, W, 3) uint8, or an image file; one that is of the right kind already is taken as it is.
+    photograph: as JPEG, else as PNG, which keeps the edges of lines and letters.  lazy: decoded only when it
+    is scrolled to, for pages of hundreds.
+    Raises DataError for a file that is missing or no image.
     """
     uri, (width, height) = _encoded(source, photograph)
-    return _fragment("picture.html", source=uri, alt=alt, width=width, height=height, lazy=lazy)
+    return fragment("picture.html", source=uri, alt=alt, width=width, height=height, lazy=lazy)
 
 
-def side_by_side(pictures: Iterable[Markup]) -> Markup:
-    """Pictures beside each other where there is room, below each other where there is none."""
-    return _fragment("side_by_side.html", pictures=pictures)
+def heading(text: str) -> Markup:
+    """A heading inside a section."""
+    return Markup("<h3>{}</h3>").format(text)
+
+
+def side_by_side(parts: Iterable[Markup]) -> Markup:
+    """Pictures or tables beside each other where there is room, below each other where there is none.
+
+    Nothing for no parts.
+    """
+    return fragment("side_by_side.html", parts=list(parts))
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> Markup:
@@ -112,16 +112,17 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], caption: str
         Markup(' class="number"') if cells and all(_MEASURED.fullmatch(str(cell)) for cell in cells) else ""
         for cells in columns
     ]
-    return _fragment(
+    return fragment(
         "table.html",
         caption=caption,
         headers=list(zip(headers, kinds, strict=True)),
         rows=[list(zip(row, kinds, strict=True)) for row in rows],
+        wide=len(headers) > _FIT_A_PHONE,
     )
 
 
 def _stream(
-    title: str, sections: Iterable[Section], template: str = "page.html", script: str = "", **values: Any
+    title: str, sections: Sequence[Section], template: str, script: str, **values: Any
 ) -> Iterator[str]:
     style, code = _text("page.css"), _text(script) if script else Markup()
     # No address at all, and as styles and scripts these two texts only: a class named like a script is none.
@@ -134,7 +135,8 @@ def _stream(
     )
 
 
-def _fragment(template: str, **values: Any) -> Markup:
+def fragment(template: str, **values: Any) -> Markup:
+    """A piece of a page, of a file in `templates`."""
     return Markup(_ENVIRONMENT.get_template(template).render(**values))
 
 

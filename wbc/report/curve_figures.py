@@ -33,7 +33,9 @@ def roc_figure(probabilities: Tensor, labels: Tensor, classes: Sequence[str], ti
         false_rate, true_rate, _ = binary_roc(scores, is_class)
         return false_rate, true_rate
 
-    figure, axes = _new_axes("false positive rate (1 - specificity)", "true positive rate (recall)", title)
+    figure, axes = _new_axes(
+        "false positive rate (1 - specificity)", "true positive rate (recall)", title, len(classes)
+    )
     areas = one_vs_rest_auroc(probabilities, labels)
     curves = _plot_classes(axes, points, probabilities, labels, classes, areas, "AUC", {})
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, zorder=1, label="chance  AUC 0.500")
@@ -58,7 +60,7 @@ def precision_recall_figure(
         return recall, precision
 
     figure, axes = _new_axes(
-        "recall (share of the class found)", "precision (share of its predictions right)", title
+        "recall (share of the class found)", "precision (share of its predictions right)", title, len(classes)
     )
     areas = one_vs_rest_average_precision(probabilities, labels)
     steps = {"drawstyle": "steps-post"}  # recall falls along the curve
@@ -68,8 +70,8 @@ def precision_recall_figure(
     return figure
 
 
-def _new_axes(x: str, y: str, title: str) -> tuple[Figure, Axes]:
-    figure = new_figure(8.0, 5.2)
+def _new_axes(x: str, y: str, title: str, classes: int) -> tuple[Figure, Axes]:
+    figure = new_figure(8.0, max(5.2, 0.9 + 0.22 * classes))  # a line of the legend a class
     axes = figure.add_subplot()
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes.set_xlabel(x, fontsize=TEXT + 1)

@@ -33,14 +33,14 @@ def lab_means(sets: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]
 def labs_table(
     sets: Mapping[str, Mapping[str, Any]], means: Mapping[str, Mapping[str, Any]]
 ) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows: a set a row, then the means where there are several sets.
+    """Headers and rows: a set a row, then the means over more than one.
 
     A model without a rule of answers has fewer columns.
     """
     with_answers = all(record["answers"] is not None for record in sets.values())
     headers = ["", "images", "accuracy", "macro F1"]
     if with_answers:
-        headers += ["ECE", "answered", "of these right", "not a known cell", "true class in set"]
+        headers += ["ECE", "answered", "accuracy when answered", "not a known cell", "true class in set"]
     rows = []
     for name, record in sets.items():
         star = " *" if record["note"] else ""
@@ -56,7 +56,9 @@ def labs_table(
                 percent(answers["set_coverage"]),
             ]
         rows.append(row)
-    for title, mean in means.items() if len(sets) > 1 else ():
+    for title, mean in means.items():
+        if mean["sets"] < 2:
+            continue
         keys = [*_PLAIN, *(_ANSWERS if with_answers else ())]
         rows.append(
             [f"{title} ({mean['sets']})", f"{mean['images']:,}", *(percent(mean[key]) for key in keys)]

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wbc.answers.origins import adapted_from
+from markupsafe import Markup
+
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import ANSWERED, UNCERTAIN, UNKNOWN, AnswerRule
-from wbc.datasets.find_images import run_manifest
-from wbc.datasets.manifest import image_counts
 from wbc.images.morphometry import NAMES
-from wbc.pages.html import Section, table
+from wbc.pages.html import Section, side_by_side, table
+from wbc.report.learnt_from import fitted_on, training_counts
 from wbc.report.recipe_rows import settings_rows, version_rows
 from wbc.utils.text_tables import with_interval
 
@@ -37,11 +37,13 @@ def model_card(
     parts += _data(checkpoint, provenance, predictor.classes)
     if predictor.rule is not None:
         parts.append(_rule(predictor.rule, provenance))
+    made: list[Markup] = []
     if config:
         rows = settings_rows({**provenance, "config": config})
-        parts.append(table(["setting", "value"], rows, "Settings that made the model"))
+        made.append(table(["setting", "value"], rows, "Settings that made the model"))
     if versions := provenance.get("versions"):
-        parts.append(table(["", "release"], version_rows(versions), "Versions that made the model"))
+        made.append(table(["", "release"], version_rows(versions), "Versions that made the model"))
+    parts.append(side_by_side(made))
     return Section("Model card", parts)
 
 
@@ -85,13 +87,6 @@ def _adapted(adapted: Mapping[str, Any]) -> str:
     return text if "before" not in adapted else f"{text} That model was {_adapted(adapted['before'])}"
 
 
-def fitted_on(rule: AnswerRule, provenance: Mapping[str, Any]) -> str:
-    """The images that the rule of answers was fitted on, in words."""
-    if "adapted" in provenance:
-        return f"{rule.images:,} cells of the lab that it was adapted to"
-    return f"{rule.images:,} validation images of its own run"
-
-
 def _use(classes: list[str]) -> str:
     return (
         "research on the classification of white blood cells, and measuring how models carry over to other "
@@ -131,16 +126,9 @@ def _figures(sets: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _data(checkpoint: Path, provenance: Mapping[str, Any], classes: list[str]) -> list[str]:
     """The images of the run that trained the model: as it tells, or as the manifest beside it does."""
-    counts = provenance.get("images")
+    counts = training_counts(checkpoint, provenance)
     if counts is None:
-        *_, trained = (
-            checkpoint,
-            *adapted_from(provenance),
-        )  # beside an adapted one lie the cells it was given
-        manifest = run_manifest(trained)
-        if manifest is None:
-            return ["The images it was trained on are not known: the file does not tell, nor a manifest.csv."]
-        counts = image_counts(manifest)
+        return ["The images it was trained on are not known: the file does not tell, nor a manifest.csv."]
     data = provenance.get("config", {}).get("data", {})
     rows = [
         [split, *(f"{by_class.get(name, 0):,}" for name in classes), f"{sum(by_class.values()):,}"]

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from wbc.heat.cams import ClassActivationMap
+from wbc.heat.methods import Method
+from wbc.heat.thumbnails import explained_now
 from wbc.pages.html import write_page
+from wbc.report.cell_cards import CellCards
+from wbc.report.decisions import image_names
 from wbc.report.sections import Report, report_sections
 from wbc.report.set_figures import write_reliability, write_risk_coverage, write_set_figures
-from wbc.report.sheets import write_error_sheet, write_right_sheet
+from wbc.report.sheets import write_sheets
 
 REPORT = "report.html"
 
@@ -16,14 +21,17 @@ def write_report(report: Report, folder: Path) -> None:
     """Write report.html, and its figures as files in figures/."""
     figures = folder / "figures"
     reported = report.record["reported"]
+    network = report.predictor.network
+    method = Method("gradcam", [], ClassActivationMap(network, "gradcam"))
+    heat_of = explained_now(network, method)
     for result in report.results:
         title = result.name if len(result.plain) == 1 else f"{result.name}, {reported}"
         file = report.files[result.name]
         write_set_figures(figures, file, title, result.plain[reported], result.labels, result.classes)
         if result.is_calibrated:
             write_reliability(figures, file, result, result.plain[reported])
-        write_error_sheet(figures / f"errors_{file}.png", result, report.predictor.network)
-        write_right_sheet(figures / f"explanations_{file}.png", result, report.predictor.network, report.seed)
+        write_sheets(figures, file, result, heat_of, method.name, network.prepare, report.seed)
     if report.predictor.rule is not None:
         write_risk_coverage(figures, report.results, report.predictor.rule.max_error)
-    write_page(folder / REPORT, report.title, report_sections(report, figures))
+    cards = CellCards(image_names(report.results), network.prepare, heat_of, method.name)
+    write_page(folder / REPORT, report.title, report_sections(report, figures, cards), contents=True)

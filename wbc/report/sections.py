@@ -1,4 +1,4 @@
-"""The sections of a report, in their order: results first, explanations and the model card last."""
+"""The sections of a report, in their order: the verdict first, explanations and the model card last."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from wbc.answers.predictor import Predictor
-from wbc.pages.html import Section, picture, side_by_side, table
+from wbc.pages.html import Section, heading, picture, side_by_side, table
+from wbc.report.cell_cards import CellCards
 from wbc.report.lab_table import labs_table
-from wbc.report.model_card import fitted_on, model_card
+from wbc.report.learnt_from import fitted_on
+from wbc.report.model_card import model_card
 from wbc.report.set_figures import (
     CONFUSION,
     PRECISION_RECALL,
@@ -20,8 +24,8 @@ from wbc.report.set_figures import (
     ROC,
 )
 from wbc.report.set_result import SetResult
-from wbc.report.sheets import confident_errors
 from wbc.report.tables import answers_table, calibration_table, mcnemar_table, metrics_table, per_class_table
+from wbc.report.verdict import main_set, verdict
 
 
 @dataclass(frozen=True)
@@ -45,43 +49,34 @@ class Report:
     remark: str = ""
 
 
-def report_sections(report: Report, figures: Path) -> Iterator[Section]:
+def report_sections(report: Report, figures: Path, cards: CellCards) -> list[Section]:
     """What `write_page` takes.  figures: the folder where the report's figures lie as files."""
-    files = report.files
-
-    def shown(*kinds: str) -> str:
-        return side_by_side(
-            picture(path, f"{kind.replace('_', ' ')} of {name}", lazy=False)
-            for name, file in files.items()
-            for kind in kinds
-            if (path := figures / f"{kind}_{file}.png").exists()
-        )
-
-    yield Section("Results", _results(report))
-    yield Section("Confusion matrix", [shown(CONFUSION)])
-    yield Section("Comparison of models", _comparison(report))
-    yield Section("ROC and precision-recall", [shown(ROC, PRECISION_RECALL)])
     sets = report.record["sets"]
-    if report.predictor.rule is not None:
-        fitted = f"The temperature was fitted on the {fitted_on(report.predictor.rule, report.provenance)}."
-        yield Section(
-            "Calibration", [f"{_CALIBRATION} {fitted}", calibration_table(sets), shown(RELIABILITY)]
-        )
-        risk = picture(
-            figures / f"{RISK_COVERAGE}.png", "share of wrong answers by share answered", lazy=False
-        )
-        parts = [_abstention(report), answers_table(sets), *_strangers(report), side_by_side([risk])]
-        yield Section("Abstention and out-of-distribution", parts)
+    sections = [
+        Section("Verdict", _verdict(report, cards)),
+        Section("Results", _results(report)),
+        Section("Confusion matrix", _shown(report, figures, CONFUSION)),
+        Section("Comparison of models", _comparison(report)),
+        Section("ROC and precision-recall", _shown(report, figures, ROC, PRECISION_RECALL)),
+    ]
+    if report.predictor.rule is None:
+        sections.append(Section("Calibration and abstention", [_NO_RULE]))
     else:
-        yield Section("Calibration and abstention", [_NO_RULE])
-    yield Section("Most confident errors", [*_errors(report), *_sheets(figures, files, "errors")])
+        sections += [
+            Section("Calibration", _calibration(report, figures)),
+            Section("Abstention and out-of-distribution", _abstention(report, figures)),
+        ]
+    sections.append(Section("Most confident errors", _errors(report, cards)))
     if report.training:
-        pictures = (picture(path, what, lazy=False) for what, path in report.training.items())
-        yield Section("Training", [side_by_side(pictures)])
-    yield Section("Explanations", [_EXPLANATIONS, *_sheets(figures, files, "explanations")])
-    yield model_card(report.checkpoint, report.predictor, report.provenance, sets)
+        sections.append(Section("Training", _training(report)))
+    return [
+        *sections,
+        Section("Explanations", _explanations(report, cards)),
+        model_card(report.checkpoint, report.predictor, report.provenance, sets),
+    ]
 
 
+_SIDE_BY_SIDE = 12  # classes of a matrix whose numbers can still be read at half the page's width
 _CALIBRATION = (
     "A calibrated model is right as often as its probability says. ECE is the mean gap between the two over "
     "15 bins of probability; the Brier score is the squared distance to the truth, 0 to 2."
@@ -91,10 +86,18 @@ _NO_RULE = (
     "calibrated, and it holds no answer back. model.ckpt of a run folder has one."
 )
 _EXPLANATIONS = (
-    "Where the network finds evidence for the predicted class (Grad-CAM), in images that were sorted "
-    "rightly, drawn at random from each class; heat of the errors stands with them above. explain.py shows "
-    "more methods, and how far to trust them."
+    "Where the network finds evidence for the predicted class (Grad-CAM), in images that were classified "
+    "rightly, drawn at random from each class. explain.py shows more methods, and how far to trust them."
 )
+_FOR_PRINT = "has more of them, class by class, at 300 dpi for print; beside each figure lies an SVG."
+
+
+def _verdict(report: Report, cards: CellCards) -> Iterator[str]:
+    sets = report.record["sets"]
+    yield verdict(sets, report.checkpoint, report.predictor, report.provenance)
+    (main,) = (result for result in report.results if result.name == main_set(sets))
+    yield f"Cells of {main.name}, drawn at random from each kind of answer, and what was answered."
+    yield cards.examples(main, report.seed)
 
 
 def _results(report: Report) -> Iterator[str]:
@@ -120,8 +123,8 @@ def _results(report: Report) -> Iterator[str]:
             yield f"{name}: images left out, {listed}; errors.csv and left_out.csv name them."
     for name, one in sets.items():
         others = record["compared"][name]
-        yield metrics_table(name, {**others, reported: one})
-        yield per_class_table(name if not others else f"{name}, {reported}", one)
+        of_one = per_class_table(name if not others else f"{name}, {reported}", one)
+        yield side_by_side([metrics_table(name, {**others, reported: one}), of_one])
 
 
 def _comparison(report: Report) -> Iterator[str]:
@@ -137,7 +140,29 @@ def _comparison(report: Report) -> Iterator[str]:
     yield mcnemar_table(compared, reported)
 
 
-def _abstention(report: Report) -> str:
+def _shown(report: Report, figures: Path, *kinds: str) -> Iterator[Markup]:
+    """The figures of these kinds of every set, side by side unless they are too wide to be read so."""
+    shown = [
+        picture(path, f"{kind.replace('_', ' ')} of {name}", lazy=False)
+        for name, file in report.files.items()
+        for kind in kinds
+        if (path := figures / f"{kind}_{file}.png").exists()
+    ]
+    if CONFUSION in kinds and len(report.predictor.classes) > _SIDE_BY_SIDE:
+        yield from shown
+    else:
+        yield side_by_side(shown)
+
+
+def _calibration(report: Report, figures: Path) -> Iterator[str]:
+    assert report.predictor.rule is not None
+    fitted = fitted_on(report.predictor.rule, report.provenance)
+    yield f"{_CALIBRATION} The temperature was fitted on the {fitted}."
+    yield calibration_table(report.record["sets"])
+    yield from _shown(report, figures, RELIABILITY)
+
+
+def _abstention(report: Report, figures: Path) -> Iterator[str]:
     rule = report.predictor.rule
     assert rule is not None
     score = f"{rule.outlier_score.method} score at most {rule.outlier_threshold:.4g}"
@@ -146,12 +171,16 @@ def _abstention(report: Report) -> str:
         when = (
             "answers nothing: the images of its calibration were too few, or too often wrong, for the promise"
         )
-    return (
+    yield (
         f"The model {when}. For cells like the {fitted_on(rule, report.provenance)} it promises that at most "
         f"{100 * rule.max_error:g} % of answers are wrong, that {100 * rule.set_coverage:g} % of sets hold "
         f"the true class, and that {100 * rule.acceptance:g} % of known cells pass as such. "
         "The table shows what became of that."
     )
+    yield answers_table(report.record["sets"])
+    yield from _strangers(report)
+    risk = figures / f"{RISK_COVERAGE}.png"
+    yield side_by_side([picture(risk, "share of wrong answers by share answered", lazy=False)])
 
 
 def _strangers(report: Report) -> Iterator[str]:
@@ -161,17 +190,26 @@ def _strangers(report: Report) -> Iterator[str]:
         yield f"AUROC of the score, images of another lab against those of the model's own: {listed}."
 
 
-def _errors(report: Report) -> Iterator[str]:
-    rows = confident_errors(report.results)
-    if not rows:
+def _errors(report: Report, cards: CellCards) -> Iterator[str]:
+    shown = cards.errors(report.results)
+    if not shown:
         yield "There is no error."
         return
-    headers = ["image", "data set", "true class", "predicted", "probability", "status"]
-    yield table(headers, rows, f"The {len(rows)} errors with the highest probability")
+    yield (
+        "The wrong answers with the highest probability, beside the heat of the predicted class. "
+        f"figures/errors_<set>.png {_FOR_PRINT}"
+    )
+    yield shown
 
 
-def _sheets(figures: Path, files: Mapping[str, str], kind: str) -> Iterator[str]:
-    for name, file in files.items():
-        path = figures / f"{kind}_{file}.png"
-        if path.exists():
-            yield picture(path, f"{kind} on {name}, image beside heat", photograph=True, lazy=False)
+def _training(report: Report) -> Iterator[str]:
+    yield side_by_side(picture(path, what, lazy=False) for what, path in report.training.items())
+
+
+def _explanations(report: Report, cards: CellCards) -> Iterator[str]:
+    yield f"{_EXPLANATIONS} figures/explanations_<set>.png {_FOR_PRINT}"
+    for result in report.results:
+        shown = cards.right(result, report.seed)
+        if shown and len(report.results) > 1:
+            yield heading(result.name)
+        yield shown

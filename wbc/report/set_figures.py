@@ -30,7 +30,7 @@ def write_set_figures(
     classes: Sequence[str],
     kinds: Sequence[str] = (CONFUSION, ROC, PRECISION_RECALL),
 ) -> None:
-    """<kind>_<file>.png in `folder` for each of `kinds`.
+    """<kind>_<file>.png and .svg in `folder` for each of `kinds`.
 
     title: the set, and the model where it is one of several.  probabilities (N, C), labels (N,).
     """
@@ -44,17 +44,18 @@ def write_set_figures(
         else:
             draw = {ROC: roc_figure, PRECISION_RECALL: precision_recall_figure}[kind]
             figure = draw(probabilities, labels, classes, title)
-        save_figure(figure, folder / f"{kind}_{file}.png")
+        # Matrices keep their size, which a trim to longer or shorter labels would change.
+        save_figure(figure, folder / f"{kind}_{file}.png", trim=kind != CONFUSION)
 
 
 def write_reliability(folder: Path, file: str, result: SetResult, plain: Tensor) -> None:
-    """reliability_<file>.png: how sure and how right the model was, before and after its temperature."""
+    """reliability_<file>.png and .svg: how sure and how right it was, before and after its temperature."""
     figure = reliability_figure(result.calibrated, result.labels, result.classes, result.name, unscaled=plain)
     save_figure(figure, folder / f"{RELIABILITY}_{file}.png")
 
 
 def write_risk_coverage(folder: Path, results: Sequence[SetResult], max_error: float) -> None:
-    """risk_coverage.png: how many answers are wrong if fewer images are answered, on every set."""
+    """risk_coverage.png and .svg: how many answers are wrong if fewer images are answered, on every set."""
     outcomes = {
         result.name: Outcomes(
             result.answers.probabilities.max(axis=1),

@@ -120,7 +120,7 @@ def answers_table(sets: Mapping[str, Mapping[str, Any]]) -> Markup:
         "",
         "images",
         "answered",
-        "of these right",
+        "accuracy when answered",
         "uncertain",
         "not a known cell",
         "true class in set",

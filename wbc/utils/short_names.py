@@ -29,6 +29,14 @@ def short_names(
         lengths = grown
 
 
+def shortened(name: str, characters: int = 60) -> str:
+    """`name`, cut where it is longer, nearer to its start: names often differ at the end only."""
+    if len(name) <= characters:
+        return name
+    start = characters // 3
+    return f"{name[:start]}…{name[start + 1 - characters :]}"
+
+
 def file_names(names: Sequence[str]) -> dict[str, str]:
     """Name -> what a file about it may be called: without slashes, and no two alike."""
     found: dict[str, str] = {}

@@ -1,7 +1,7 @@
 "use strict";
 const form = document.getElementById("filter");
 const choices = [...form.querySelectorAll("select")];
-const rows = [...document.querySelectorAll(".row")];
+const rows = [...document.querySelectorAll(".card")];
 
 function apply() {
   let shown = 0;
