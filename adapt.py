@@ -14,6 +14,7 @@ from wbc.errors import WbcError
 from wbc.settings import run_folder
 from wbc.settings.adapt import AdaptConfig, with_absolute_paths
 from wbc.settings.train import parse_as
+from wbc.utils.console import configure_console
 from wbc.utils.memory import keep_freed_memory
 
 log = logging.getLogger("adapt")
@@ -22,6 +23,7 @@ log = logging.getLogger("adapt")
 @hydra.main(version_base="1.3", config_path="conf/adapt", config_name="adapt")
 def main(composed: DictConfig) -> None:
     """One run; exit code 1 where a cell could not be read or the job could not be done."""
+    configure_console()
     keep_freed_memory()
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:

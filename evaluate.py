@@ -14,6 +14,7 @@ from wbc.errors import WbcError
 from wbc.settings import run_folder
 from wbc.settings.evaluate import EvaluateConfig, with_absolute_paths
 from wbc.settings.train import parse_as
+from wbc.utils.console import configure_console
 from wbc.utils.memory import keep_freed_memory
 
 log = logging.getLogger("evaluate")
@@ -23,6 +24,7 @@ log = logging.getLogger("evaluate")
 @hydra.main(version_base="1.3", config_path="conf/evaluate", config_name="config")
 def main(composed: DictConfig) -> None:
     """One run; exit code 1 where an image could not be read or the job could not be done."""
+    configure_console()
     keep_freed_memory()
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:

@@ -14,6 +14,7 @@ from wbc.errors import ConfigError, WbcError
 from wbc.settings import run_folder
 from wbc.settings.explain import ExplainConfig, with_absolute_paths
 from wbc.settings.train import parse_as
+from wbc.utils.console import configure_console
 from wbc.utils.memory import keep_freed_memory
 
 log = logging.getLogger("explain")
@@ -23,6 +24,7 @@ OmegaConf.register_new_resolver("wbc.first", lambda first, second: first or seco
 @hydra.main(version_base="1.3", config_path="conf", config_name="explain")
 def main(composed: DictConfig) -> None:
     """One run; exit code 1 where an image could not be read or the job could not be done."""
+    configure_console()
     keep_freed_memory()
     from wbc.explaining.job import explain  # torch takes seconds to import; a wrong key should not
 

@@ -13,6 +13,7 @@ from wbc.errors import ConfigError, WbcError
 from wbc.settings import run_folder
 from wbc.settings.predict import PredictConfig, with_absolute_paths
 from wbc.settings.train import parse_as
+from wbc.utils.console import configure_console
 from wbc.utils.memory import keep_freed_memory
 
 log = logging.getLogger("predict")
@@ -21,6 +22,7 @@ log = logging.getLogger("predict")
 @hydra.main(version_base="1.3", config_path="conf", config_name="predict")
 def main(composed: DictConfig) -> None:
     """One run, new or continued; exit code 1 where an image could not be read or the job not be done."""
+    configure_console()
     keep_freed_memory()
     try:
         config = _settings(composed)

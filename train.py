@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from wbc.errors import ConfigError, WbcError
 from wbc.settings import run_folder
 from wbc.settings.train import Config, parse, with_absolute_paths
+from wbc.utils.console import configure_console
 from wbc.utils.memory import keep_freed_memory
 
 log = logging.getLogger("train")
@@ -23,6 +24,7 @@ OmegaConf.register_new_resolver("wbc.first", lambda first, second: first or seco
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(composed: DictConfig) -> float:
     """One run, or one job of a sweep; returns the validation macro-F1."""
+    configure_console()
     keep_freed_memory()
     from wbc.training.job import objective, train  # torch takes seconds to import; a wrong key should not
 

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from wbc.adapting.cross_validation import LabCells
 from wbc.answers.averaged_views import AveragedViews
@@ -25,6 +24,7 @@ from wbc.errors import DataError
 from wbc.images.decode import decode
 from wbc.labels import ClassNames
 from wbc.settings.adapt import AdaptConfig
+from wbc.utils.progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def lab_cells(
     prepare = predictor.network.prepare
     head = copy.deepcopy(predictor.network.head).cpu().requires_grad_(False)
     features, added = [], []
-    for start in tqdm(range(0, len(paths), batch_size), "computing features", unit="batch"):
+    for start in progress(range(0, len(paths), batch_size), "computing features", "batch"):
         batch = np.stack([prepare(decode(path)) for path in paths[start : start + batch_size]])
         pixels = torch.from_numpy(batch).permute(0, 3, 1, 2)
         turned = [predictor.outputs(view) for view in _turned(pixels, views)]

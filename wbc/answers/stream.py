@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import Answers, joined, no_answers
 from wbc.errors import DataError
 from wbc.loading.file_batches import FileBatches, PathBatches, batch_loader, loader_processes
+from wbc.utils.progress import Progress
 
 
 def model_outputs(
@@ -25,7 +25,7 @@ def model_outputs(
     plain, answers = [], [no_answers(len(predictor.classes))]
     processes = loader_processes(workers, predictor.network.mean.device)
     loader = batch_loader(FileBatches(batches, predictor.network.prepare), range(len(batches)), processes)
-    with tqdm(total=len(paths), unit="image", desc=title, disable=None) as bar:
+    with Progress(title, "image", len(paths)) as bar:
         for batch in loader:
             for image, reason in zip(batch.images, batch.reasons, strict=True):
                 if reason:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from wbc.answers.checkpoint import load_network, load_provenance
 from wbc.datasets.find_images import find_images
@@ -28,6 +27,7 @@ from wbc.network.device import chosen_device
 from wbc.network.network import Network
 from wbc.settings.explain import TARGETS, ExplainConfig
 from wbc.utils.files import replacing
+from wbc.utils.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -66,13 +66,15 @@ def explain(config: ExplainConfig, folder: Path) -> int:
         log.info("%s: layer %s", method.name, ", ".join(method.layers))
     starts = range(0, len(images), config.batch_size)
     parts = [parts_folder / f"{start:08d}.csv" for start in starts]
-    with tqdm(total=len(images), unit="image", desc="explaining") as bar:
+    with Progress("explaining", "image", len(images)) as bar:
         for start, part in zip(starts, parts, strict=True):
             rows = images.iloc[start : start + config.batch_size]
-            if not part.exists():
-                records = explain_batch(rows, config, network, methods, folder)
-                with replacing(part) as beside:
-                    pd.DataFrame(records, columns=_COLUMNS).to_csv(beside, index=False)
+            if part.exists():
+                bar.found(len(rows))
+                continue
+            records = explain_batch(rows, config, network, methods, folder)
+            with replacing(part) as beside:
+                pd.DataFrame(records, columns=_COLUMNS).to_csv(beside, index=False)
             bar.update(len(rows))
     frame = pd.concat([_read_rows(part) for part in parts], ignore_index=True)
     with replacing(results) as beside:
@@ -127,7 +129,7 @@ def _check_masks(paths: Sequence[str], masks: str) -> None:
             f"masks={masks} holds no mask for any of {len(paths)} images: expected a folder laid out as that "
             f"of the images, with {Path(paths[0]).stem}.png for {paths[0]}"
         )
-    log.info("masks: %d of %d images have one", len(owners), len(paths))
+    log.info("%d of %d images have a mask", len(owners), len(paths))
 
 
 def _read_rows(file: Path) -> pd.DataFrame:

@@ -16,7 +16,6 @@ from typing import Any
 
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from tqdm import tqdm
 
 from wbc.answers.checkpoint import load_model
 from wbc.answers.predictor import Predictor
@@ -29,6 +28,7 @@ from wbc.predicting.table import header, part_rows, read_part, table_writer, wri
 from wbc.settings import run_folder
 from wbc.settings.predict import PredictConfig
 from wbc.utils.files import read_json, replacing, write_json
+from wbc.utils.progress import Progress, progress
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def _write_parts(
     loader = iter(batch_loader(batches, order, workers))
     nothing = no_answers(len(predictor.classes))
     count = min(len(order) * images.batch_size, images.images)
-    with tqdm(total=count, unit="image", desc="predicting", disable=not first) as bar:
+    with Progress("predicting", "image", count, shown=first) as bar:
         for start, part in mine:
             rows: list[list[str]] = []
             for batch in itertools.islice(loader, len(numbers[start])):
@@ -154,7 +154,7 @@ def _join(parts: list[Path], folder: Path, classes: list[str], config: PredictCo
     ):
         errors = csv.writer(errors_file)
         errors.writerow(["path", "reason"])
-        for part in tqdm(parts, "writing", unit="part"):
+        for part in progress(parts, "writing", "part"):
             for row in read_part(part):
                 counted = [total, groups[row[1]]] if grouped else [total]
                 if row[width]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,6 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from pytorch_lightning import seed_everything
-from tqdm import tqdm
 
 from wbc.answers.averaged_views import AveragedViews
 from wbc.answers.checkpoint import load_network, save_model
@@ -47,7 +47,9 @@ from wbc.training.results import (
     write_training_curves,
 )
 from wbc.training.run_report import REPORT, final_outputs, output_metrics, write_run_report
+from wbc.utils.durations import in_words
 from wbc.utils.files import read_json, write_json, write_text
+from wbc.utils.progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -170,15 +172,15 @@ def _with_precision(config: Config, network: Network, folder: Path) -> Config:
         if run_folder.is_first_rank() and not file.exists():
             milliseconds = forward_ms(network)
             chosen = faster_precision(milliseconds)
-            log.info("precision %s: an image takes %s", chosen, _ms(milliseconds))
+            log.info("precision %s, the faster one here: an image takes %s", chosen, _each(milliseconds))
             write_json(file, {"precision": chosen, "forward_ms_per_image": milliseconds})
         run_folder.wait_for(file)
         precision = read_json(file)["precision"]
     return replace(config, trainer={**trainer, "precision": precision})
 
 
-def _ms(milliseconds: dict[str, float]) -> str:
-    return ", ".join(f"{value:.1f} ms in {name}" for name, value in milliseconds.items())
+def _each(milliseconds: dict[str, float]) -> str:
+    return ", ".join(f"{in_words(value / 1000)} in {name}" for name, value in milliseconds.items())
 
 
 def _phases_to_run(config: Config) -> list[str]:
@@ -252,14 +254,18 @@ def _write_model(
         )
     predictor, cells = Predictor(network), data.cells("val")
     outputs = []
-    for start in tqdm(range(0, len(cells), config.training.batch_size), "fitting the answers", unit="batch"):
+    for start in progress(range(0, len(cells), config.training.batch_size), "fitting the answers", "batch"):
         indices = range(start, min(start + config.training.batch_size, len(cells)))
         outputs.append(predictor.outputs(torch.stack([cells[View(index, 0)].images for index in indices])))
     features, logits = (torch.cat(parts) for parts in zip(*outputs, strict=True))
     rule = fit_rule(features, logits, torch.tensor(cells.labels), config.abstain)
-    log.info("answers: temperature %.3f, from a probability of %.4f", rule.temperature, rule.threshold)
+    if math.isfinite(rule.threshold):  # else a warning has said that and why nothing is answered
+        log.info(
+            "answers: where the class has a calibrated probability of %.1f %% or more (temperature %.2f)",
+            *(100 * rule.threshold, rule.temperature),
+        )
     if network.answered_by:
-        log.info("answers are of %s", network.answered_by)
+        log.info("answers come from %s", network.answered_by)
     provenance = {
         "config": config.as_plain(),
         "versions": run_folder.versions(),
