@@ -25,7 +25,7 @@ def model_outputs(
     plain, answers = [], [no_answers(len(predictor.classes))]
     processes = loader_processes(workers, predictor.network.mean.device)
     loader = batch_loader(FileBatches(batches, predictor.network.prepare), range(len(batches)), processes)
-    with Progress(title, "image", len(paths)) as bar:
+    with Progress(f"answering {title}", "image", len(paths)) as bar:
         for batch in loader:
             for image, reason in zip(batch.images, batch.reasons, strict=True):
                 if reason:

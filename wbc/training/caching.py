@@ -127,7 +127,7 @@ class FillCaches(Callback):
         path = self.folder / f"frozen-{key}.values"
         found = ActivationStore.opened(path, key)
         if found is not None:
-            log.info("frozen values of %s: found in %s", name, path)
+            log.info("frozen values of %s: found in %s", name, self.folder)
             return found
         order = self.data.views(name, shuffle=False, first_epoch=0)
         if source is None:

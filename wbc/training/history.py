@@ -61,13 +61,13 @@ class History(Callback):
         epochs, row = trainer.max_epochs or 0, self.rows[-1]
         left_s = (epochs - len(self.rows)) * self.seconds / len(self.rows)
         log.info(
-            "%s epoch %d of %d: %s; %s, at most %s left in this phase",
+            "%s epoch %d of %d: %s; %s%s",
             self.phase,
             row["epoch"] + 1,
             epochs,
             ", ".join(f"{name} {row[name]:.4f}" for name in row if name.startswith(("train_", "val_"))),
             in_words(row["seconds"]),
-            in_words(math.ceil(left_s)),
+            f", at most {in_words(math.ceil(left_s))} left in this phase" if left_s else "",
         )
 
     def state_dict(self) -> dict[str, Any]:

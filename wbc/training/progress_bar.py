@@ -10,11 +10,11 @@ from pytorch_lightning.callbacks import ProgressBar
 from wbc.utils.progress import Progress
 
 _LINE_EVERY_S = 300.0  # without a terminal, within an epoch that takes longer
-_SHOWN = ("val_loss", "val_macro_f1")
+_SHOWN = "val_macro_f1"  # the log's line for the epoch has them all
 
 
 class PhaseProgress(ProgressBar):
-    """Epoch, batches, the last epoch's metrics and the time left of a phase; then its test batches.
+    """Epoch, batches, the last epoch's macro F1 and the time left of a phase; then its test batches.
 
     To be left out of the callbacks with `trainer.enable_progress_bar=false`, beside which Lightning takes no
     bar of anybody's.
@@ -59,10 +59,10 @@ class PhaseProgress(ProgressBar):
             self._bar.update()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Show the epoch's metrics; the log says them too."""
+        """Show how good the epoch was."""
         if self._bar is not None:
-            metrics = trainer.callback_metrics
-            self._bar.note = ", ".join(f"{name} {metrics[name]:.3f}" for name in _SHOWN if name in metrics)
+            if _SHOWN in trainer.callback_metrics:
+                self._bar.note = f"{_SHOWN} {trainer.callback_metrics[_SHOWN]:.3f}"
             self._bar.line_was_told()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

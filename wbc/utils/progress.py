@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
@@ -89,7 +90,8 @@ class Progress:
         self._count = self._seconds = 0.0  # of which the rate is made
         self._bar: Any = None
         if self._shown and on_terminal():
-            self._bar = tqdm(bar_format="{desc}", leave=False, dynamic_ncols=True, file=sys.stderr)
+            # A size of its own: where a terminal tells none, tqdm would draw nothing.
+            self._bar = tqdm(bar_format="{desc}", leave=False, ncols=10_000, nrows=20, file=sys.stderr)
             self._tell()
 
     def __enter__(self) -> Progress:
@@ -107,7 +109,8 @@ class Progress:
         now = time.monotonic()
         if self._shown and now - self._told >= self._every_s:
             self._measure(now)
-            self._tell()
+            if self._bar is not None or self.done != self._total:  # the line at the end is about to come
+                self._tell()
             self._told = now
 
     def found(self, count: int) -> None:
@@ -143,7 +146,7 @@ class Progress:
         if self._bar is None:
             self._write(f"{self.title}: {self._state()}")
         else:
-            self._bar.set_description_str(self._drawn(self._bar.format_dict["ncols"] or 80))
+            self._bar.set_description_str(self._drawn(_columns()))
 
     def _write(self, line: str) -> None:
         tqdm.write(line, file=sys.stderr)  # above the bars of others
@@ -165,18 +168,30 @@ class Progress:
         return ", ".join([*parts, self.note] if self.note else parts)
 
     def _drawn(self, columns: int) -> str:
-        """One line of `columns` at most: the bar takes what the words leave, and the rate goes first."""
+        """One line of `columns` at most: the bar takes what the words leave; rate and title give way."""
         columns -= 1  # a full line would wrap on some terminals
-        if self._total is None:
-            return f"{self.title}: {self._state()}"[:columns]
-        share = min(1.0, self.done / self._total) if self._total else 1.0
-        before = f"{self.title}: {math.floor(100 * share):3d} %"
-        after = self._state()
-        if len(before) + len(after) + 12 > columns:
-            after = self._state(short=True)
-        room = min(_BAR_COLUMNS, columns - len(before) - len(after) - 4)
-        bar = f" |{_bar(share, room)}| " if room >= 5 else ", "
-        return (before + bar + after)[:columns]
+        share, state, space = "", self._state(), 0
+        if self._total is not None:
+            done = min(1.0, self.done / self._total) if self._total else 1.0
+            share = f"{math.floor(100 * done):3d} %, "
+            if len(self.title) + len(share) + len(state) + 12 > columns:
+                state = self._state(short=True)
+            space = min(_BAR_COLUMNS, columns - len(self.title) - len(share) - len(state) - 4)
+            if space >= 5:
+                share = f"{share[:-2]} |{_bar(done, space)}| "
+        words = f": {share}{state}"
+        room = max(columns - len(words), 0)
+        title = self.title if len(self.title) <= room else self.title[: max(room - 1, 0)] + "…"
+        return (title + words)[:columns]
+
+
+def _columns() -> int:
+    """Of the terminal; 80 where it tells none."""
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        columns = 0
+    return columns or shutil.get_terminal_size().columns
 
 
 def _bar(share: float, columns: int) -> str:
