@@ -63,7 +63,8 @@ def explain(config: ExplainConfig, folder: Path) -> int:
     methods = [build_method(name, network, lime) for name in config.methods]
     images = _images(config, folder, network)
     for method in methods:
-        log.info("%s: layer %s", method.name, ", ".join(method.layers))
+        if method.layers:  # lime looks at pictures alone
+            log.info("%s: layer %s", method.name, ", ".join(method.layers))
     starts = range(0, len(images), config.batch_size)
     parts = [parts_folder / f"{start:08d}.csv" for start in starts]
     with Progress("explaining", "image", len(images)) as bar:
