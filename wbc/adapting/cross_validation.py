@@ -7,11 +7,11 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm import tqdm
 
 from wbc.adapting.refit import refit
 from wbc.answers.temperature import fit_temperature
 from wbc.network.network import Head
+from wbc.utils.progress import progress
 
 
 class LabCells(NamedTuple):
@@ -44,7 +44,7 @@ def out_of_fold(head: Head, cells: LabCells, strength: float, count: int, seed: 
         raise ValueError("no class has two cells: none can be held out")
     folds = stratified_folds(cells.labels, count, seed)
     logits = torch.empty(len(cells.labels), head.kernels[-1].out_features)
-    for fold in tqdm(range(count), "cross-validating", unit="fold"):
+    for fold in progress(range(count), "cross-validating", "fold"):
         out = folds == fold
         logits[out] = cells.part(out).logits(refitted(head, cells.part(~out), strength))
     return logits

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from wbc.adapting.cross_validation import LabCells
 from wbc.answers.averaged_views import AveragedViews
@@ -26,6 +25,7 @@ from wbc.images.decode import ImageError
 from wbc.labels import ClassNames
 from wbc.loading.file_batches import files_in_batches
 from wbc.settings.adapt import AdaptConfig
+from wbc.utils.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def lab_cells(
     """
     head = copy.deepcopy(predictor.network.head).cpu().requires_grad_(False)
     features, added = [], []
-    with tqdm(total=len(paths), unit="cell", desc="computing features") as bar:
+    with Progress("computing features", "cell", len(paths)) as bar:
         for batch in predictor.stream(files_in_batches(paths, batch_size)):
             for path, reason in batch.files.unreadable:
                 raise ImageError(path, reason)

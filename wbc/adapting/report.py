@@ -121,7 +121,7 @@ def write_report(
         log.info("%s\n", table)
     log.info("refitting the head %s", verdict)
     unkept = list(_not_promised(rule))
-    for sentence in unkept:
+    for sentence in unkept[math.isinf(rule.threshold) :]:  # of the threshold, fitting the rule has warned
         log.warning("%s", sentence)
     page = _page(config, verdict, helps, cells, tables, unkept)
     write_text(folder / "report.md", "\n\n".join(page) + "\n")

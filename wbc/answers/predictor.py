@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from wbc.answers.averaged_views import AveragedViews
 from wbc.answers.rule import AnswerRule, Answers, joined, no_answers, uncalibrated
@@ -29,6 +28,7 @@ from wbc.loading.file_batches import (
     loader_processes,
 )
 from wbc.network.network import Network
+from wbc.utils.progress import Progress
 
 
 class Outputs(NamedTuple):
@@ -125,7 +125,7 @@ class Predictor:
         Raises DataError for a file that cannot be read, which were to be taken out beforehand.
         """
         outputs, answers = [], []
-        with tqdm(total=len(paths), unit="image", desc=title, disable=None) as bar:
+        with Progress(f"answering {title}", "image", len(paths)) as bar:
             for batch in self.stream(files_in_batches(paths, batch_size), workers=workers):
                 for path, reason in batch.files.unreadable:
                     raise DataError(f"{path}: {reason}; it could be read a moment ago")

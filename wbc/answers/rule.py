@@ -103,12 +103,13 @@ def fit_rule(features: Tensor, logits: Tensor, labels: Tensor, settings: Abstain
     threshold = confidence_threshold(confidences.numpy(), (best == labels).numpy(), settings.max_error)
     if math.isinf(threshold):
         log.warning(
-            "%d images, %d of them wrong, cannot promise that at most %g %% of answers are wrong: "
-            "every answer will be %r; it takes %d images or more, fewer with a larger abstain.max_error",
+            "the model answers nothing, every image will be %r: %d images, %d of them wrong, cannot promise "
+            "that at most %g %% of answers are wrong. It takes %d images or more, fewer with a larger "
+            "abstain.max_error",
+            UNCERTAIN,
             len(labels),
             int((best != labels).sum()),
             100 * settings.max_error,
-            UNCERTAIN,
             fewest_images(settings.max_error),
         )
     held_out = outliers.held_out_scores(settings.outlier_score, features, logits, labels)

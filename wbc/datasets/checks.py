@@ -10,12 +10,11 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from wbc.datasets.check_cache import Stamp, recall, remember, stamp
 from wbc.errors import DataError
 from wbc.images.decode import examine
 from wbc.utils.machine import available_cores
+from wbc.utils.progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +41,10 @@ def examine_images(paths: Sequence[str], checks_dir: str, workers: int | None) -
     hashes = recall(cache, stamps)
     reasons: dict[str, str] = {}
     unknown = [path for path in stamps if path not in hashes]
-    log.info("image check: %d files, %d known to be good from before", len(stamps), len(hashes))
+    log.info("image check: %d files, %d of them checked by an earlier run", len(stamps), len(hashes))
     fresh: list[tuple[str, Stamp, str]] = []
     results = _examine_each(unknown, workers)
-    for path, pixels, reason in tqdm(results, "checking images", len(unknown), unit="image", disable=None):
+    for path, pixels, reason in progress(results, "checking images", "image", len(unknown)):
         if reason:
             reasons[path] = reason
             continue

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from wbc.errors import DataError
 from wbc.images.decode import SUFFIXES
 from wbc.utils.files import replacing
+from wbc.utils.progress import progress
 
 BY_FOLDER = "folder"  # how to group by folder; any other word is a column of the list
 _LISTS = (".csv", ".txt")
@@ -39,7 +39,7 @@ def write_list(given: str, group: str | None, file: Path) -> None:
     """
     with replacing(file) as beside, beside.open("w", encoding="ascii", newline="\n") as lines:
         count = 0
-        for listed in tqdm(_found(given, group), "listing", unit="file"):
+        for listed in progress(_found(given, group), "listing", "image"):
             lines.write(json.dumps(listed) + "\n")  # ASCII, whatever bytes a name consists of
             count += 1
         if not count:

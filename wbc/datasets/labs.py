@@ -51,7 +51,7 @@ def joined(labs: Sequence[str], frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     for lab, frame in zip(labs, frames, strict=True):
         own = sorted(set(frame["source"]) - {lab})
         if own:
-            log.info("%s: its column source (%s) gives way to the lab's name", lab, ", ".join(own[:5]))
+            log.info("%s: the lab's name replaces its column source (%s)", lab, ", ".join(own[:5]))
         groups = (lab + "/" + frame["group"]).where(frame["group"] != "", "")  # two labs may have a patient 1
         marked.append(frame.assign(source=lab, group=groups))
     whole = pd.concat(marked, ignore_index=True)

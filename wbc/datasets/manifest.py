@@ -124,7 +124,11 @@ def _without_drawn(frame: pd.DataFrame, file: str) -> pd.DataFrame:
     if is_drawn.all():
         raise DataError(f"{file} holds drawn cells alone; give a table of images, or take data=synthetic")
     if is_drawn.any():
-        log.info("%s: its %d drawn cells are left to data.drawn_per_class", file, int(is_drawn.sum()))
+        log.info(
+            "%s: its %d drawn cells are not used; data.drawn_per_class asks for new ones",
+            file,
+            int(is_drawn.sum()),
+        )
     return frame[~is_drawn].reset_index(drop=True)
 
 

@@ -64,7 +64,7 @@ def make_splits(
             log.warning("there is no test set, and data.test_fraction is 0: nothing will be tested")
             continue
         taken = _take(pool, units, fraction / left, name, seed)
-        log.info("%s: %d of %d training images taken, seed %d", name, len(taken), len(pool), seed)
+        log.info("%s: %d of %d training images taken (seed %d)", name, len(taken), len(pool), seed)
         split[taken] = name
         pool = pool.drop(taken)
         left -= fraction

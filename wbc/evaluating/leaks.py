@@ -60,7 +60,7 @@ class TrainingImages:
     def _add(self, checkpoint: Path, complaint: str) -> None:
         file = run_file(checkpoint, MANIFEST)
         if file is None:
-            log.warning("%s: whether it was trained on these images is not known", complaint)
+            log.warning("%s; it may have been trained on these images", complaint)
         elif file not in self._runs:
             used = used_rows(read_manifest(file))
             rows = used[used["split"].isin(["train", "val"])]

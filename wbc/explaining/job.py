@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from wbc.answers.checkpoint import load_model, load_provenance
 from wbc.datasets.find_images import find_images
@@ -29,6 +28,7 @@ from wbc.network.device import chosen_device
 from wbc.network.network import Network
 from wbc.settings.explain import TARGETS, ExplainConfig
 from wbc.utils.files import replacing
+from wbc.utils.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -64,14 +64,15 @@ def explain(config: ExplainConfig, folder: Path) -> int:
     methods = [build_method(name, network, lime) for name in config.methods]
     images = _images(config, folder, network)
     for method in methods:
-        log.info("%s: layer %s", method.name, ", ".join(method.layers))
+        if method.layers:  # lime looks at pictures alone
+            log.info("%s: layer %s", method.name, ", ".join(method.layers))
     if predictor.answered_by:
         log.info("answers are of %s; heat maps show the network alone", predictor.answered_by)
     batches = files_in_batches(images["path"].tolist(), config.batch_size)
     parts = [parts_folder / f"{number * config.batch_size:08d}.csv" for number in range(len(batches))]
     missing = [number for number, part in enumerate(parts) if not part.exists()]
-    with tqdm(total=len(images), unit="image", desc="explaining") as bar:
-        bar.update(sum(len(batches.batch(number)) for number, part in enumerate(parts) if part.exists()))
+    with Progress("explaining", "image", len(images)) as bar:
+        bar.found(sum(len(batches.batch(number)) for number, part in enumerate(parts) if part.exists()))
         for number, batch in zip(missing, predictor.stream(batches, missing), strict=True):
             start = number * config.batch_size
             rows = images.iloc[start : start + config.batch_size]
@@ -132,7 +133,7 @@ def _check_masks(paths: Sequence[str], masks: str) -> None:
             f"masks={masks} holds no mask for any of {len(paths)} images: expected a folder laid out as that "
             f"of the images, with {Path(paths[0]).stem}.png for {paths[0]}"
         )
-    log.info("masks: %d of %d images have one", len(owners), len(paths))
+    log.info("%d of %d images have a mask", len(owners), len(paths))
 
 
 def _read_rows(file: Path) -> pd.DataFrame:

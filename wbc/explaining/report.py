@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from wbc.answers.prediction_table import SET_SEPARATOR
 from wbc.explaining.figures import randomisation_figure, stability_figure
@@ -28,6 +27,7 @@ from wbc.pages.figure_style import save_figure
 from wbc.pages.html import picture, table
 from wbc.settings.explain import ExplainConfig
 from wbc.utils.files import write_json
+from wbc.utils.progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ def _sanity(
     sample = rows.sample(min(len(rows), config.stability_images), random_state=config.seed)
     if len(sample) and any(method.name == LIME for method in methods):
         found = []
-        for row in tqdm(sample.to_dict("records"), "stability of lime", unit="image"):
+        for row in progress(sample.to_dict("records"), "stability of lime", "image"):
             _, pixels = image_of(row["path"], network)
             found.append(stability(lime, pixels, network.classes.index(row["target"])))
         summary["lime_stability"] = _stability_summary(found)
@@ -145,7 +145,7 @@ def _randomised(
     images = torch.cat([image_of(path, network)[0] for path in sample["path"]])
     targets = torch.tensor([network.classes.index(target) for target in sample["target"]])
     frames = []
-    for name in tqdm(names, "randomising", unit="method"):
+    for name in progress(names, "randomising", "method"):
 
         def heat(copy: Network, name: str = name) -> np.ndarray:
             method = build_method(name, copy, lime)

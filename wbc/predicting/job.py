@@ -16,7 +16,6 @@ from typing import Any
 
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from tqdm import tqdm
 
 from wbc.answers.checkpoint import load_model
 from wbc.answers.prediction_table import PREDICTION, status_column, table_writer
@@ -28,6 +27,7 @@ from wbc.predicting.parts import part_rows, read_part, write_part
 from wbc.settings import run_folder
 from wbc.settings.predict import PredictConfig
 from wbc.utils.files import read_json, replacing, write_json
+from wbc.utils.progress import Progress, progress
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def _write_parts(
     order = list(itertools.chain.from_iterable(numbers.values()))
     stream = predictor.stream(images, order, config.workers)
     count = min(len(order) * images.batch_size, images.images)
-    with tqdm(total=count, unit="image", desc="predicting", disable=not first) as bar:
+    with Progress("predicting", "image", count, shown=first) as bar:
         for start, part in mine:
             rows: list[list[str]] = []
             for batch in itertools.islice(stream, len(numbers[start])):
@@ -144,7 +144,7 @@ def _join(parts: list[Path], folder: Path, classes: list[str], config: PredictCo
     ):
         errors = csv.writer(errors_file)
         errors.writerow(["path", "reason"])
-        for part in tqdm(parts, "writing", unit="part"):
+        for part in progress(parts, "writing", "part"):
             for path, group, reason, row in read_part(part):
                 counted = [total] if config.group is None else [total, groups[group]]
                 if reason:

@@ -20,6 +20,7 @@ from wbc.settings.key_help import command_help, group_help
 from wbc.settings.parse import Settings
 from wbc.settings.quoting import in_shell
 from wbc.settings.typed_words import check_words
+from wbc.utils.console import configure_console
 from wbc.utils.memory import keep_freed_memory
 
 
@@ -69,6 +70,7 @@ def run(command: Command[Any], words: list[str], program: str) -> None:
 
 
 def _do(command: Command[Any], composed: DictConfig, program: str) -> Any:
+    configure_console()
     keep_freed_memory()
     log = logging.getLogger(command.verb)
     folder = HydraConfig.get().runtime.output_dir

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from wbc.errors import ConfigError, DataError
 from wbc.labels import CLASSES
@@ -30,6 +29,7 @@ from wbc.synthetic.plan import RANDOM_LABS, SMEARS, Item, items_of_random_labs, 
 from wbc.synthetic.schematic import DRAWINGS
 from wbc.synthetic.varied import VARIANTS
 from wbc.utils.machine import available_cores
+from wbc.utils.progress import Progress
 
 # Part of a data set's key: raise it whenever the same numbers would give other pictures or another layout.
 DRAWING_VERSION = 1
@@ -145,8 +145,7 @@ def _draw_all(items: Sequence[Item], folder: Path, seed: int, size_px: int, work
     if workers is None:
         workers = min(available_cores(), 1 + len(items) // _IMAGES_WORTH_A_PROCESS)
     draw = partial(_draw_item, folder=folder, seed=seed, size_px=size_px)
-    # disable=None: no bar where output is not a terminal.
-    with tqdm(total=len(items), desc="Drawing cells", unit="image", disable=None) as bar:
+    with Progress("drawing cells", "image", len(items)) as bar:
         if workers <= 1:
             for item in items:
                 draw(item)

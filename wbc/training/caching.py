@@ -16,7 +16,6 @@ import timm
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from wbc.datasets.check_cache import stamp
 from wbc.loading.activations import ActivationStore, content_key
@@ -26,6 +25,7 @@ from wbc.loading.epoch_sampler import Views
 from wbc.loading.labelled_images import Batch, FrozenCells
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
+from wbc.utils.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ class FillCaches(Callback):
         path = self.folder / f"frozen-{key}.values"
         found = ActivationStore.opened(path, key)
         if found is not None:
-            log.info("frozen values of %s: found in %s", name, path)
+            log.info("frozen values of %s: found in %s", name, self.folder)
             return found
         order = self.data.views(name, shuffle=False, first_epoch=0)
         if source is None:
@@ -160,12 +160,8 @@ class FillCaches(Callback):
     ) -> ActivationStore | None:
         """Compute every view of this rank's images and write it to `part`; None where it finds no room."""
         store: ActivationStore | None = None
-        bar = tqdm(
-            total=views * len(loader),
-            desc=f"frozen values of {name}",
-            unit="batch",
-            disable=None if trainer.is_global_zero else True,
-        )
+        title = f"frozen values of {name}"
+        bar = Progress(title, "batch", views * len(loader), shown=trainer.is_global_zero)
         with bar, torch.no_grad(), trainer.precision_plugin.forward_context():
             for view in range(views):
                 order.set_epoch(view)
@@ -178,8 +174,7 @@ class FillCaches(Callback):
                         rows, shape = views * order.images, values.shape[1:]
                         size = ActivationStore.size_bytes(rows, shape, values.dtype)
                         layout = (part, rows, shape, values.dtype)
-                        what = f"frozen values of {name}"
-                        if not self._allocated(trainer, what, size, ActivationStore.allocate, *layout):
+                        if not self._allocated(trainer, title, size, ActivationStore.allocate, *layout):
                             return None
                         store = ActivationStore(*layout, write=True)
                     store.put((view * order.images + batch.indices).tolist(), values)
@@ -195,7 +190,7 @@ class FillCaches(Callback):
             try:
                 if size > self._room:
                     raise OSError(
-                        f"they take {size / 1e9:.2f} GB, cache_limit_gb leaves {self._room / 1e9:.2f}"
+                        f"they take {size / 1e9:.2f} GB, and cache_limit_gb leaves {self._room / 1e9:.2f} GB"
                     )
                 file.parent.mkdir(parents=True, exist_ok=True)
                 self.data.cache_files.add(file)

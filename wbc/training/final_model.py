@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import NamedTuple
 
 from wbc.answers.averaged_views import AveragedViews
@@ -38,7 +39,11 @@ def final_model(config: Config, network: Network, augment: Augment, data: CellDa
     val = seen["val"].outputs
     rule = fit_rule(val.features, val.logits, data.labels("val"), config.abstain)
     predictor.rule = rule
-    log.info("answers: temperature %.3f, from a probability of %.4f", rule.temperature, rule.threshold)
+    if math.isfinite(rule.threshold):  # else a warning has said that and why nothing is answered
+        log.info(
+            "answers: where the class has a calibrated probability of %.1f %% or more (temperature %.2f)",
+            *(100 * rule.threshold, rule.temperature),
+        )
     if predictor.answered_by:
-        log.info("answers are of %s", predictor.answered_by)
+        log.info("answers come from %s", predictor.answered_by)
     return FinalModel(predictor, seen)

@@ -7,7 +7,6 @@ import logging
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from wbc.answers.forest import Forest
 from wbc.answers.second_opinion import SecondOpinion
@@ -15,6 +14,9 @@ from wbc.images.morphometry import NAMES, SHAPES, measure
 from wbc.loading.epoch_sampler import View
 from wbc.loading.labelled_images import Cells
 from wbc.utils.machine import opencv_in_one_thread
+from wbc.utils.progress import progress
+
+log = logging.getLogger(__name__)
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ def fit_second_opinion(cells: Cells, weight: float, workers: int, seed: int) -> 
     chosen = _chosen(torch.tensor(cells.labels), seed)
     measured = _Measured(cells, [View(index, epoch) for index in chosen for epoch in range(_VIEWS)])
     loader = DataLoader(measured, batch_size=64, num_workers=workers, worker_init_fn=opencv_in_one_thread)
-    bar = tqdm(loader, "measuring cells", unit="batch")
+    bar = progress(loader, "measuring cells", "batch")
     samples, labels = (torch.cat(parts) for parts in zip(*bar, strict=True))
     there = ~samples.isnan().any(dim=1)
     if missing := sorted(set(cells.labels) - set(labels[there].tolist())):

@@ -34,7 +34,7 @@ class FreezeBackbone(Callback):
         trainable = sum(p.numel() for p in backbone.parameters() if p.requires_grad)
         norms = [module for module in backbone.modules() if isinstance(module, _BatchNorm)]
         log.info(
-            "backbone %s: %d units frozen, %s parameters train, %d of %d batch-norms frozen",
+            "backbone %s: %d units frozen, %s parameters to train, %d of %d batch norms frozen",
             backbone.name,
             len(backbone.frozen_units),
             f"{trainable:,}",

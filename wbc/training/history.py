@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pandas as pd
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_only
 
+from wbc.utils.durations import in_words
 from wbc.utils.files import replacing
 
 log = logging.getLogger(__name__)
@@ -59,13 +61,13 @@ class History(Callback):
         epochs, row = trainer.max_epochs or 0, self.rows[-1]
         left_s = (epochs - len(self.rows)) * self.seconds / len(self.rows)
         log.info(
-            "%s epoch %d of %d: %s; %.0f s, at most %d:%02d min left in this phase",
+            "%s epoch %d of %d: %s; %s%s",
             self.phase,
             row["epoch"] + 1,
             epochs,
             ", ".join(f"{name} {row[name]:.4f}" for name in row if name.startswith(("train_", "val_"))),
-            row["seconds"],
-            *divmod(int(left_s), 60),
+            in_words(row["seconds"]),
+            f", at most {in_words(math.ceil(left_s))} left in this phase" if left_s else "",
         )
 
     def state_dict(self) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from wbc.training.caching import FillCaches
 from wbc.training.classifier import Classifier
 from wbc.training.freeze import FreezeBackbone
 from wbc.training.history import History
+from wbc.training.progress_bar import PhaseProgress
 from wbc.training.schedule import BestAndLast, EarlyStop, KerasPlateau
 
 log = logging.getLogger(__name__)
@@ -88,12 +89,15 @@ def run_phase(
         None if then is None else _split(network, getattr(config.phase, then)),
     )
     callbacks = [*_callbacks(fit), caches, history, checkpoint]
+    if config.trainer.get("enable_progress_bar", True):
+        callbacks.append(PhaseProgress(phase))
     trainer = _trainer(config, fit, callbacks, _logger(config, folder, phase), folder)
     resumed = last if last.is_file() else None
     if resumed:
         log.info("%s: going on from %s", phase, resumed)
     device = trainer.strategy.root_device.type
-    log.info("%s: %s, precision %s, %d process(es)", phase, device, trainer.precision, trainer.world_size)
+    processes = "" if trainer.world_size == 1 else f", {trainer.world_size} processes"
+    log.info("%s: on %s, precision %s%s", phase, device, trainer.precision, processes)
     if len(data.rows["val"]) < trainer.world_size:
         raise ConfigError(
             f"{trainer.world_size} processes cannot share {len(data.rows['val'])} validation images: "

@@ -13,6 +13,7 @@ from wbc.errors import ConfigError
 from wbc.network.network import Network
 from wbc.settings import run_folder
 from wbc.settings.train import Config
+from wbc.utils.durations import in_words
 from wbc.utils.files import read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -85,12 +86,12 @@ def with_precision(config: Config, network: Network, folder: Path) -> Config:
         if run_folder.is_first_rank() and not file.exists():
             milliseconds = forward_ms(network)
             chosen = faster_precision(milliseconds)
-            log.info("precision %s: an image takes %s", chosen, _ms(milliseconds))
+            log.info("precision %s, the faster one here: an image takes %s", chosen, _each(milliseconds))
             write_json(file, {"precision": chosen, "forward_ms_per_image": milliseconds})
         run_folder.wait_for(file)
         precision = read_json(file)["precision"]
     return replace(config, trainer={**trainer, "precision": precision})
 
 
-def _ms(milliseconds: dict[str, float]) -> str:
-    return ", ".join(f"{value:.1f} ms in {name}" for name, value in milliseconds.items())
+def _each(milliseconds: dict[str, float]) -> str:
+    return ", ".join(f"{in_words(value / 1000)} in {name}" for name, value in milliseconds.items())

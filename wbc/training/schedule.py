@@ -57,8 +57,8 @@ class KerasPlateau(Callback):
         after = self._scheduler.optimizer.param_groups[0]["lr"]
         if after < before:
             log.info(
-                "epoch %d: %s stands still, learning rate %g -> %g",
-                trainer.current_epoch,
+                "epoch %d: %s is no better, so the learning rate falls from %g to %g",
+                trainer.current_epoch + 1,
                 self.monitor,
                 before,
                 after,

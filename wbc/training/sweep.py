@@ -46,7 +46,7 @@ class SweepTable(Callback):
         folder = Path(config.hydra.sweep.dir)
         write_text(folder / "sweep.md", table + "\n")
         write_json(folder / "sweep.json", ordered)
-        log.info("%d jobs done, in %s\n\n%s\n", len(self.jobs), folder, table)
+        log.info("jobs done: %d, in %s\n\n%s\n", len(self.jobs), folder, table)
 
 
 def _failed_last(job: dict[str, Any]) -> float:
