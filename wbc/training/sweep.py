@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
@@ -22,6 +23,10 @@ class SweepTable(Callback):
 
     def __init__(self) -> None:
         self.jobs: list[dict[str, Any]] = []
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Let the sweep's folder be named after the chosen model: Hydra itself tells no choice before a job."""
+        HydraConfig.instance().set_config(config)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Note one job, and write the table so far: where a job failed, Hydra ends without another word."""
