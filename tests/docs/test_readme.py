@@ -1,6 +1,6 @@
 """Every command of the README, typed as it stands there into a folder that holds what it names.
 
-ADDED is all that these tests append to a command: it shortens runs of minutes and hours, and spares downloads.
+ADDED is all that these tests append to a command. It shortens runs of hours and spares downloads.
 Nothing in it sets where a command reads or writes.
 """
 
@@ -20,7 +20,7 @@ from tests.helpers.trees import write_image
 from wbc.labels import CLASSES
 from wbc.synthetic.draw import LABS, draw_cell
 
-SMALL = "model.image_size_px=64 training.batch_size=8 phase.head.max_epochs=1 phase.finetune.max_epochs=1"  # seconds
+SMALL = "model.image_size_px=64 training.batch_size=8 phase.head.max_epochs=1 phase.finetune.max_epochs=1"
 ADDED = {  # by the words with which a command starts; the first that fits
     "wbc train data=folder": SMALL,
     # none: the default is a download; a precision: three networks would each be timed in two
@@ -141,10 +141,9 @@ def test_the_walk_through_of_a_lab(terminal):
 
 def test_the_walk_through_of_an_engineer(terminal):
     here = terminal.folder
-    cells = [
-        (f"cells/{path.parent.name}/{path.name}", path.parent.name) for path in draw_cells(here / "cells", 8)
-    ]
-    (here / "cells.csv").write_text("path,label\n" + "".join(f"{path},{label}\n" for path, label in cells))
+    cells = [path.relative_to(here) for path in draw_cells(here / "cells", 8)]
+    rows = [f"{path},{path.parent.name}\n" for path in cells]
+    (here / "cells.csv").write_text("path,label\n" + "".join(rows))
     train, sweep, compare, resume = commands("An engineer with a data set and several backbones")
     typed(terminal, train)
     run = only(here, "outputs/manifest_timm/*")
@@ -156,7 +155,7 @@ def test_the_walk_through_of_an_engineer(terminal):
     typed(terminal, compare, sweep=table.parent)
     assert "finished before" in typed(terminal, resume, run=run)
     for number in (1, 2):
-        shutil.copy(here / cells[number][0], here / f"cell_{number}.png")
+        shutil.copy(here / cells[number], here / f"cell_{number}.png")
     (program,) = [block.text for block in blocks(README) if block.language == "python"]
     said = terminal.type(f"python - <<'END'\n{program.replace('<run>', str(run))}END", PYTHONPATH=str(ROOT))
     assert sum(said.count(label) for label in CLASSES) >= 2
@@ -188,9 +187,8 @@ def project(tmp_path):
 
 def _what_no_reader_has(folder: str, names: list[str]) -> set[str]:
     made_here = {"outputs", "multirun", "data", "build"} if Path(folder) == ROOT else set()
-    return {
-        name for name in names if name.startswith(".") or name in made_here | {"__pycache__", "wbc.egg-info"}
-    }
+    unwanted = made_here | {"__pycache__", "wbc.egg-info"}
+    return {name for name in names if name.startswith(".") or name in unwanted}
 
 
 def test_make_demo_and_make_test(project):

@@ -25,7 +25,7 @@ class SweepTable(Callback):
         self.jobs: list[dict[str, Any]] = []
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Let the sweep's folder be named after the chosen model: Hydra itself tells no choice before a job."""
+        """Let the sweep's folder be named after the model: before a job Hydra tells no choice by itself."""
         HydraConfig.instance().set_config(config)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
