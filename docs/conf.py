@@ -6,11 +6,8 @@ extensions = ["myst_parser"]
 root_doc = "contents"  # lists every page; index.md stays readable as it stands
 source_suffix = {".md": "markdown"}
 myst_heading_anchors = 3  # links to headings, as GitHub makes them
-html_theme = "pydata_sphinx_theme"
+html_theme = "furo"
 html_title = "wbc"
 html_show_sourcelink = False
-html_theme_options = {
-    "show_prev_next": True,
-    "secondary_sidebar_items": ["page-toc"],
-    "logo": {"text": "wbc", "link": "index.html"},
-}
+html_css_files = ["tables.css"]
+html_static_path = ["static"]
