@@ -85,8 +85,9 @@ class Terminal:
         return done.stdout
 
 
-# Until the command is installed with the package: the scripts take the same words.
-WBC = f'verb=$1; shift; exec {sys.executable} {ROOT}/"$verb".py "$@"'
+WBC = f'PYTHONPATH={ROOT} exec {sys.executable} -m wbc "$@"'
+if not (ROOT / "wbc" / "__main__.py").exists():  # until the command is there: the scripts take the same words
+    WBC = f'verb=$1; shift; exec {sys.executable} {ROOT}/"$verb".py "$@"'
 
 
 @pytest.fixture
