@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test lint docs clean
 
 # The stamp is written last, so that an interrupted installation is started again.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo,dev]"
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo,dev,docs]"
 	touch $@
 
 setup: $(VENV)/.ready
@@ -26,5 +26,9 @@ lint: setup
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 
+# The pages as a site: site/index.html.  A link that leads nowhere is an error.
+docs: setup
+	$(PY) -m sphinx -W --keep-going -q -d site/.doctrees docs site
+
 clean:
-	rm -rf $(VENV) data/synthetic data/drawn
+	rm -rf $(VENV) data/synthetic data/drawn site

@@ -1,0 +1,93 @@
+"""The pages of docs/: built as a site, their commands known, their links and files there."""
+
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
+from tests.helpers.configs import composed
+from tests.helpers.documentation import DOCS, GUIDES, PAGES, README, anchors, links, mentioned_commands
+from tests.helpers.places import CONF, ROOT
+
+# Until every verb has conf/<verb>/config.yaml.
+CONF_OF = {
+    verb: (place.parent, place.stem)
+    for verb, place in {
+        "explain": CONF / "explain.yaml",
+        "predict": CONF / "predict.yaml",
+        "adapt": CONF / "adapt" / "adapt.yaml",
+    }.items()
+    if place.exists()
+}
+COMMANDS = [(page.name, command) for page in [README, *GUIDES] for command in mentioned_commands(page)]
+
+
+def test_the_site_is_built_and_every_link_in_it_leads_somewhere(tmp_path):
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "sphinx",
+            "-W",
+            "--keep-going",
+            "-q",
+            "-d",
+            tmp_path / "trees",
+            DOCS,
+            tmp_path,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "index.html").is_file()
+    assert (tmp_path / "results" / "tried.html").is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in links(page):
+        name, _, anchor = target.partition("#")
+        file = page.parent / name if name else page
+        assert file.exists(), f"{page} leads to {target}, which does not exist"
+        assert not anchor or anchor in anchors(file), f"{page} leads to {target}: no such heading"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_modules_and_scripts_that_a_page_names_are_there(page):
+    named = set(
+        re.findall(r"`((?:wbc|benchmarks|conf|tests)/[\w/.]*\w)/?`", page.read_text(encoding="utf-8"))
+    )
+    assert not [name for name in sorted(named) if not (ROOT / name).exists()]
+
+
+def first_values(overrides: list[str]) -> list[str]:
+    """Overrides of a sweep as those of its first run."""
+    return [_first_value(one) for one in OverridesParser.create().parse_overrides(overrides)]
+
+
+def _first_value(override: Override) -> str:
+    if not override.is_sweep_override():
+        return str(override.input_line)
+    return f"{override.get_key_element()}={next(override.sweep_string_iterator())}"
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS)
+def test_the_keys_of_a_command_are_known(page, command):
+    program, verb, *words = shlex.split(command.replace("...", "checkpoint=model.ckpt"))
+    overrides = [re.sub(r"[<>]", "", word) for word in words if not word.startswith("-")]
+    if program == "python":
+        assert (ROOT / verb).is_file()
+    elif verb == "train":
+        composed(*first_values(overrides))
+    elif not verb.startswith("-"):
+        folder, config = CONF_OF.get(verb, (CONF / verb, "config"))
+        with initialize_config_dir(str(folder), version_base="1.3"):
+            compose(config, overrides=overrides)  # which knows no other keys
