@@ -25,7 +25,7 @@ from wbc.datasets.class_folders import image_files
 from wbc.images.cell_finder import find_cell
 from wbc.images.decode import decode, resize
 from wbc.images.masks import MASK_NUCLEUS, mask_path, read_mask
-from wbc.images.standard_view import standard_view
+from wbc.images.standardised import standardised
 from wbc.labels import CLASSES
 from wbc.settings.run_folder import versions
 from wbc.synthetic.draw import LABS, draw_cell
@@ -124,7 +124,7 @@ def sizes(name: str, pictures: Iterable[tuple[str, np.ndarray]]) -> list[dict[st
     for label, image in pictures:
         row: dict[str, Any] = {"class": label}
         for key, strength in (("before", None), ("strength 0.5", 0.5), ("strength 1", 1.0)):
-            shown = image if strength is None else standard_view(image, SIZE_PX, strength).pixels
+            shown = image if strength is None else standardised(image, SIZE_PX, strength).pixels
             found = find_cell(shown)
             row[key] = np.nan if found is None else found.diameter / np.sqrt(np.prod(shown.shape[:2]))
         rows.append(row)
@@ -184,7 +184,7 @@ def main() -> None:
     rates = {
         "resize alone": rate(lambda image: resize(image, SIZE_PX), images),
         "find_cell": rate(find_cell, images),
-        "standard view": rate(lambda image: standard_view(image, SIZE_PX), images),
+        "standard view": rate(lambda image: standardised(image, SIZE_PX), images),
     }
     side = "x".join(map(str, images[0].shape[:2]))
     rows = [[name, f"{value:.0f}"] for name, value in rates.items()]

@@ -35,9 +35,9 @@ from wbc.datasets.manifest import build_manifest
 from wbc.images.decode import decode
 from wbc.images.prepare import Prepare
 from wbc.loading.augment import Augment
-from wbc.loading.datamodule import CellData
+from wbc.loading.datamodule import ImageData
 from wbc.loading.decoded import DecodedImages
-from wbc.loading.epoch_sampler import View
+from wbc.loading.epoch_sampler import Draw
 from wbc.loading.labelled_images import Batch
 from wbc.settings.run_folder import versions
 from wbc.settings.train import PHASES, Config, FitConfig, parse
@@ -99,13 +99,13 @@ def settings(overrides: list[str]) -> tuple[Config, pd.DataFrame]:
     return config, build_manifest(data, config.seed)
 
 
-def cells(config: Config, manifest: pd.DataFrame, workers: int, folder: Path) -> CellData:
+def cells(config: Config, manifest: pd.DataFrame, workers: int, folder: Path) -> ImageData:
     """The run's data module with decoded images kept in `folder`, as a run keeps them."""
     augment = Augment(instantiate(config.augment.transforms, _convert_="all"))
     model = config.model
     prepare = Prepare(model.image_size_px, model.standardise)
     batch_size = config.training.batch_size
-    data = CellData(manifest, config.data.classes, prepare, batch_size, augment, config.seed, workers)
+    data = ImageData(manifest, config.data.classes, prepare, batch_size, augment, config.seed, workers)
     paths = data.decoded["train"].paths
     file = folder / "train.pixels"
     DecodedImages.allocate(file, len(paths), prepare.size_px)
@@ -113,11 +113,11 @@ def cells(config: Config, manifest: pd.DataFrame, workers: int, folder: Path) ->
     return data
 
 
-def step_rates(config: Config, data: CellData, images: int) -> dict[str, Callable[[], float]]:
+def step_rates(config: Config, data: ImageData, images: int) -> dict[str, Callable[[], float]]:
     """Each step of one image, in this process; the names say what is left out before."""
     paths = data.decoded["train"].paths[:images]
     raw = [decode(path) for path in paths]
-    train = data.cells("train")
+    train = data.images("train")
     resized = [train.images[index] for index in range(len(paths))]  # fills the file of decoded pixels
 
     def rate(step: Callable[[int], Any]) -> Callable[[], float]:
@@ -140,13 +140,13 @@ def step_rates(config: Config, data: CellData, images: int) -> dict[str, Callabl
         rates[name] = rate(lambda index, alone=alone: alone(resized[index], index))
     rates["augment, all"] = rate(lambda index: data.augment(resized[index], index))
     # In a loader process OpenCV has one thread and takes whole images in turn.
-    rates["read and augment, as the loader does"] = rate(lambda index: train[View(index, 0)])
+    rates["read and augment, as the loader does"] = rate(lambda index: train[Draw(index, 0)])
     return rates
 
 
-def loader_rate(data: CellData, batches: int) -> float:
+def loader_rate(data: ImageData, batches: int) -> float:
     """The loader alone, after its first batches: starting processes is paid once a phase."""
-    views = data.views("train", shuffle=True, first_epoch=0)
+    views = data.order("train", shuffle=True, first_epoch=0)
     loader = iter(data.image_loader("train", views))
     for _ in range(WARM_UP_STEPS):
         next(loader)
@@ -157,7 +157,7 @@ def loader_rate(data: CellData, batches: int) -> float:
     return count / (time.perf_counter() - started)
 
 
-def training_rate(config: Config, phase: str, data: CellData, steps: int, *, resident: bool) -> float:
+def training_rate(config: Config, phase: str, data: ImageData, steps: int, *, resident: bool) -> float:
     """Images a second of real training steps."""
     fit: FitConfig = getattr(config.phase, phase)
     clock = StepClock()
@@ -176,7 +176,7 @@ def training_rate(config: Config, phase: str, data: CellData, steps: int, *, res
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    loader: Any = data.image_loader("train", data.views("train", shuffle=True, first_epoch=0))
+    loader: Any = data.image_loader("train", data.order("train", shuffle=True, first_epoch=0))
     if resident:
         batch = Batch(*(field.to(trainer.strategy.root_device) for field in next(iter(loader))))
         loader = Resident(batch, steps)

@@ -46,7 +46,7 @@ from wbc.answers.averaged_views import AveragedViews
 from wbc.answers.rule import fit_rule
 from wbc.answers.second_opinion import SecondOpinion
 from wbc.datasets.manifest import read_csv
-from wbc.images.standard_view import VERSION
+from wbc.images.standardised import VERSION
 from wbc.labels import ClassNames
 from wbc.loading.augment import Augment
 from wbc.settings.layout import MODEL

@@ -32,7 +32,7 @@ import wbc
 from wbc.answers.averaged_views import AveragedViews
 from wbc.answers.predictor import Predictor
 from wbc.datasets.find_images import find_images
-from wbc.images import standard_view
+from wbc.images import standardised
 from wbc.images.cell_finder import FoundCell, find_cell
 from wbc.images.decode import decode
 from wbc.labels import ClassNames
@@ -97,10 +97,10 @@ class LabColours:
         return dataclasses.replace(cell, background=field, nucleus_colour=self.nucleus)
 
     def __enter__(self) -> None:
-        standard_view.find_cell = self.find
+        standardised.find_cell = self.find
 
     def __exit__(self, *_: object) -> None:
-        standard_view.find_cell = find_cell
+        standardised.find_cell = find_cell
 
 
 def moved_features(cells: Outputs, means: Tensor) -> Tensor:

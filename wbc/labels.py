@@ -83,17 +83,16 @@ class ClassNames:
     def unknown(self, names: Iterable[str], where: str) -> DataError:
         """The error for `names` that spell no class, found at `where` (a folder, a file)."""
         listed = sorted(set(names))
-        what = "is no" if len(listed) == 1 else "are no"
+        found = f"{where}: {', '.join(map(repr, listed))}"
+        known = f"{', '.join(self.classes)} and their usual spellings"
         if self.of_model:
             return DataError(
-                f"{where}: {', '.join(map(repr, listed))} {what} class of the model, whose are "
-                f"{', '.join(self.classes)} and their usual spellings; rename it, or leave these images out"
+                f"{found}: not among the model's classes ({known}); rename it, or leave these images out"
             )
         return DataError(
-            f"{where}: {', '.join(map(repr, listed))} {what} known "
-            f"class; known are {', '.join(self.classes)} and their usual spellings. If it is another "
-            f"spelling, add data.aliases={{{listed[0]}: {self.classes[-1]}}} (the right class in its place); "
-            f"if it is a class of its own, add it to data.classes; else move it away"
+            f"{found}: not among the known classes ({known}). If it is another spelling, add "
+            f"data.aliases={{{listed[0]}: {self.classes[-1]}}} (the right class in its place); if it is a "
+            "class of its own, add it to data.classes; else move it away"
         )
 
 

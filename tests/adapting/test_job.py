@@ -27,7 +27,7 @@ from wbc.answers.temperature import fit_temperature
 from wbc.errors import CheckpointError, ConfigError, DataError
 from wbc.images.decode import decode, resize
 from wbc.loading.augment import Augment
-from wbc.loading.labelled_images import Cells
+from wbc.loading.labelled_images import LabelledImages
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
 from wbc.settings.adapt import AdaptConfig
@@ -200,7 +200,7 @@ def test_a_second_opinion_is_beside_the_heads_logits_and_stays_with_the_model(pl
     images = [
         draw_cell(name, LABS["lab_a"], np.random.default_rng(n))[0] for n in range(6) for name in CLASSES
     ]
-    drawn = Cells([resize(image, 64) for image in images], CLASSES * 6, CLASSES)
+    drawn = LabelledImages([resize(image, 64) for image in images], CLASSES * 6, CLASSES)
     predictor.second_opinion = fit_second_opinion(drawn, 1.5, 0, seed=0)
     cells = lab_cells(predictor, paths, torch.zeros(6, dtype=torch.int64), 2, 4)
     assert cells.added.shape == (6, 2, 3)
@@ -266,7 +266,7 @@ def test_a_class_that_the_model_does_not_know_is_named(place, tmp_path):
     with pytest.raises(DataError, match=r"4 of 8 images have no class.*Blast"):
         adapt(given(place, f"data={lab}"), tmp_path / "run")
     (tmp_path / "lab.csv").write_text("path,label\nlab/Blast/0.png,Blast\n")
-    with pytest.raises(DataError, match="'Blast' is no class of the model"):
+    with pytest.raises(DataError, match="'Blast' is not among the model's classes"):
         adapt(given(place, f"data={tmp_path / 'lab.csv'}"), tmp_path / "run")
 
 
@@ -327,5 +327,5 @@ def test_where_no_cell_is_left_to_measure_on_this_is_said(place, tmp_path, monke
     monkeypatch.setattr("wbc.adapting.job.lab_cells", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         adapt(given(place, "per_class=10", "measure_rest=true"), tmp_path)
-    assert "measure_rest: every cell is drawn, and none left to measure on" in caplog.text
+    assert "measure_rest: every cell is taken, and none is left to measure on" in caplog.text
     assert not (tmp_path / "rest.csv").exists()

@@ -11,10 +11,10 @@ from wbc.answers.checkpoint import load_network, save_model
 from wbc.answers.predictor import Predictor
 from wbc.answers.second_opinion import SecondOpinion
 from wbc.errors import CheckpointError
-from wbc.images.standard_view import standard_view
+from wbc.images.standardised import standardised
 from wbc.labels import CLASSES
 from wbc.loading.augment import Augment
-from wbc.loading.labelled_images import Cells
+from wbc.loading.labelled_images import LabelledImages
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
 from wbc.synthetic.draw import LABS, draw_cell
@@ -27,7 +27,7 @@ def pictures(count, seed, lab=0):
     rng = np.random.default_rng(seed)
     drawn = [draw_cell(name, list(LABS.values())[lab], rng)[0] for name in CLASSES for _ in range(count)]
     labels = [name for name in CLASSES for _ in range(count)]
-    return [standard_view(picture, SIDE, stain=True).pixels for picture in drawn], labels
+    return [standardised(picture, SIDE, stain=True).pixels for picture in drawn], labels
 
 
 def stacked(images):
@@ -36,7 +36,7 @@ def stacked(images):
 
 @pytest.fixture(scope="module")
 def opinion():
-    return fit_second_opinion(Cells(*pictures(30, 0), CLASSES, Augment([])), 2.0, 0, seed=0)
+    return fit_second_opinion(LabelledImages(*pictures(30, 0), CLASSES, Augment([])), 2.0, 0, seed=0)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_it_travels_with_the_model(predictor, tmp_path):
         (lambda told: told["second_opinion"].update(forest=3), "does not fit"),
         (lambda told: told["second_opinion"]["forest"].update(feature=3), "whose feature is not"),
         (lambda told: told["second_opinion"]["forest"]["left"].zero_(), "paths that do not end"),
-        (lambda told: told["wbc"].update(view_version="0"), "version 0 of the cell finder"),
+        (lambda told: told["wbc"].update(standardise_version="0"), "version 0 of the cell"),
     ],
 )
 def test_a_file_with_another_is_refused(predictor, tmp_path, changed, named):
@@ -123,7 +123,7 @@ def test_a_file_with_another_is_refused(predictor, tmp_path, changed, named):
 
 def test_training_pictures_without_cells_give_none_and_this_is_said(caplog):
     empty = [np.full((SIDE, SIDE, 3), 240, np.uint8)] * 6
-    cells = Cells(empty, ["Basophil", "Monocyte"] * 3, CLASSES)
+    cells = LabelledImages(empty, ["Basophil", "Monocyte"] * 3, CLASSES)
     assert fit_second_opinion(cells, 1.0, 0, seed=0) is None
     assert "no training picture of Basophil, Monocyte has a cell" in caplog.text
 
@@ -142,7 +142,7 @@ def test_of_many_cells_those_of_rare_classes_are_all_measured(monkeypatch):
 
 
 def test_it_is_the_same_however_many_processes_measure():
-    cells = Cells(*pictures(6, 6), CLASSES, Augment([]))
+    cells = LabelledImages(*pictures(6, 6), CLASSES, Augment([]))
     alone, helped = (fit_second_opinion(cells, 1.0, workers, seed=3).forest for workers in (0, 2))
     for one, other in zip(alone.state().values(), helped.state().values(), strict=True):
         assert torch.equal(one, other)

@@ -187,7 +187,10 @@ def test_a_table_of_all_columns(tmp_path, caplog):
         ("", "no readable CSV"),
         ("path,label\na.png,NEU\n,NEU\n", "line 3: no path"),
         ("path,label\na.png,NEU\n./a.png,NEU\n", "1 paths occur more than once, e.g. .*a.png"),
-        ("path,label\na.png,NEU\nb.png,blast\n", "line 3 and maybe more: 'blast' is no known class"),
+        (
+            "path,label\na.png,NEU\nb.png,blast\n",
+            "line 3 and maybe more: 'blast': not among the known",
+        ),
         ("path,label,split\na.png,NEU,train\nb.png,NEU,fold 3\n", "line 3: split 'fold 3'"),
     ],
 )

@@ -21,7 +21,7 @@ from wbc.heat.cams import ClassActivationMap
 from wbc.heat.lime import stability
 from wbc.images.decode import decode, resize
 from wbc.images.masks import localisation
-from wbc.images.standard_view import placed_mask
+from wbc.images.standardised import placed_mask
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
 from wbc.settings.explain import ExplainConfig
@@ -226,7 +226,7 @@ def test_masks_move_with_the_cell_and_a_picture_without_one_is_noted(place, tmp_
     files = [f"{key}={tmp_path / name}" for key, name in (("images", "images"), ("masks", "masks"))]
     files.append(f"checkpoint={tmp_path / 'model.ckpt'}")
     explain(given(place, "methods=[gradcam]", "measure=true", "sanity_images=0", *files), tmp_path / "run")
-    moved = placed_mask(mask, network.prepare.view(image).placement, 64)
+    moved = placed_mask(mask, network.prepare.picture(image).placement, 64)
     assert moved.shape == (64, 64)
     for one in seen:
         np.testing.assert_array_equal(one, moved)

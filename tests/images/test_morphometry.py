@@ -6,7 +6,7 @@ import pytest
 from skimage.measure import regionprops
 
 from wbc.images.morphometry import NAMES, SHAPES, _form, measure
-from wbc.images.standard_view import standard_view
+from wbc.images.standardised import standardised
 from wbc.labels import CLASSES
 from wbc.synthetic.draw import LABS, draw_cell
 
@@ -14,7 +14,7 @@ from wbc.synthetic.draw import LABS, draw_cell
 def views(name, count=6):
     rng = np.random.default_rng(5)
     lab = next(iter(LABS.values()))
-    return [standard_view(draw_cell(name, lab, rng)[0], 160, stain=True).pixels for _ in range(count)]
+    return [standardised(draw_cell(name, lab, rng)[0], 160, stain=True).pixels for _ in range(count)]
 
 
 def median_of(name, what):

@@ -11,11 +11,11 @@ from tests.helpers.trees import picture, write_image
 from wbc.images.prepare import Prepare
 from wbc.loading.activations import ActivationStore
 from wbc.loading.augment import Augment, albumentations
-from wbc.loading.balance import BalancedDraws, quotas
-from wbc.loading.datamodule import CellData
+from wbc.loading.balance import BalancedSampling, quotas
+from wbc.loading.datamodule import ImageData
 from wbc.loading.decoded import DecodedImages
-from wbc.loading.epoch_sampler import View, Views
-from wbc.loading.labelled_images import Cells, FrozenCells
+from wbc.loading.epoch_sampler import Draw, EpochSampler
+from wbc.loading.labelled_images import FrozenImages, LabelledImages
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,9 @@ CELLS = [0] * 2 + [1] * 30 + [2] * 8  # images of each cell
 
 
 def epoch(number, ranks=1, seed=0):
-    draws = BalancedDraws(CELLS, 1.0, 4)
+    draws = BalancedSampling(CELLS, 1.0, 4)
     views = [
-        Views(len(CELLS), shuffle=True, seed=seed, rank=rank, ranks=ranks, draws=draws)
+        EpochSampler(len(CELLS), shuffle=True, seed=seed, rank=rank, ranks=ranks, sampling=draws)
         for rank in range(ranks)
     ]
     for one in views:
@@ -94,16 +94,16 @@ def test_ranks_share_what_one_process_draws(ranks):
 def test_a_repeated_image_is_augmented_anew(tmp_path):
     file = str(write_image(tmp_path / "a.png", picture(0, 64)))
     turned = Augment([albumentations.Affine(rotate=(-180, 180), p=1.0)])
-    cells = Cells(DecodedImages([file], Prepare(64)), ["a"], ["a", "b"], turned)
-    views = [cells[View(0, epoch, repeat=repeat)].images for epoch in (0, 1) for repeat in (0, 1, 2)]
+    cells = LabelledImages(DecodedImages([file], Prepare(64)), ["a"], ["a", "b"], turned)
+    views = [cells[Draw(0, epoch, repeat=repeat)].images for epoch in (0, 1) for repeat in (0, 1, 2)]
     assert len({view.numpy().tobytes() for view in views}) == 6
-    assert torch.equal(cells[View(0, 0)].images, cells[View(0, 0, repeat=0)].images)
+    assert torch.equal(cells[Draw(0, 0)].images, cells[Draw(0, 0, repeat=0)].images)
     file = tmp_path / "store"
     ActivationStore.allocate(file, 3, (1,), torch.float32)
     store = ActivationStore(file, 3, (1,), torch.float32, write=True)
     store.put([0, 1, 2], torch.tensor([[0.0], [1.0], [2.0]]))
-    frozen = FrozenCells(cells, store, views=3)
-    values = frozen.__getitems__([View(0, 4, repeat=repeat) for repeat in range(4)]).values
+    frozen = FrozenImages(cells, store, views=3)
+    values = frozen.__getitems__([Draw(0, 4, repeat=repeat) for repeat in range(4)]).values
     assert values.flatten().tolist() == [1, 2, 0, 1]  # its cached views in turn, from the epoch's own
 
 
@@ -120,7 +120,7 @@ def test_only_training_images_are_drawn_by_lab_and_class(tmp_path, caplog):
         for number in range(count):
             path = write_image(tmp_path / f"{split}{lab}{label}{number}.png", picture(len(rows)))
             rows.append({"path": str(path), "label": label, "source": lab, "split": split, "excluded": ""})
-    data = CellData(
+    data = ImageData(
         pd.DataFrame(rows),
         ["x", "y"],
         Prepare(32),

@@ -6,10 +6,10 @@ from PIL import Image
 
 from wbc.images.prepare import Prepare
 from wbc.loading.augment import Augment
-from wbc.loading.datamodule import CellData
+from wbc.loading.datamodule import ImageData
 from wbc.loading.decoded import DecodedImages
-from wbc.loading.epoch_sampler import View, Views
-from wbc.loading.labelled_images import PADDING, Cells
+from wbc.loading.epoch_sampler import Draw, EpochSampler
+from wbc.loading.labelled_images import PADDING, LabelledImages
 
 CLASSES = ["a", "b"]
 
@@ -27,25 +27,27 @@ def manifest(tmp_path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def cell_data(manifest, **options) -> CellData:
-    return CellData(manifest, CLASSES, Prepare(32), 2, Augment([]), seed=0, workers=0, **options)
+def cell_data(manifest, **options) -> ImageData:
+    return ImageData(manifest, CLASSES, Prepare(32), 2, Augment([]), seed=0, workers=0, **options)
 
 
 def test_images_come_as_square_uint8_with_their_label_and_place(manifest):
     images = DecodedImages(manifest["path"].tolist(), Prepare(32))
-    cells = Cells(images, manifest["label"].tolist(), CLASSES)
-    image, label, index = cells[View(3, epoch=0)]
+    cells = LabelledImages(images, manifest["label"].tolist(), CLASSES)
+    image, label, index = cells[Draw(3, epoch=0)]
     assert image.shape == (3, 32, 32)
     assert image.dtype == torch.uint8
     assert (label, index) == (1, 3)
-    assert cells[View(3, epoch=0, counted=False)].labels == PADDING
+    assert cells[Draw(3, epoch=0, counted=False)].labels == PADDING
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4])
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("images", [1, 5, 8])
 def test_ranks_share_all_images_in_equal_numbers(ranks, shuffle, images):
-    parts = [list(Views(images, shuffle=shuffle, seed=0, rank=rank, ranks=ranks)) for rank in range(ranks)]
+    parts = [
+        list(EpochSampler(images, shuffle=shuffle, seed=0, rank=rank, ranks=ranks)) for rank in range(ranks)
+    ]
     assert len({len(part) for part in parts}) == 1
     views = [view for part in parts for view in part]
     assert {view.image for view in views} == set(range(images))
@@ -58,7 +60,7 @@ def test_ranks_share_all_images_in_equal_numbers(ranks, shuffle, images):
 
 def test_order_depends_on_seed_and_epoch_alone():
     def order(seed: int, epoch: int) -> list[int]:
-        views = Views(50, shuffle=True, seed=seed)
+        views = EpochSampler(50, shuffle=True, seed=seed)
         views.set_epoch(epoch)
         return [view.image for view in views]
 
@@ -69,7 +71,7 @@ def test_order_depends_on_seed_and_epoch_alone():
 def test_left_out_images_are_left_out_and_sets_are_apart(manifest):
     data = cell_data(manifest)
     assert data.evaluated == ["val", "test_a", "test_b"]
-    assert len(data.cells("train")) == 5
+    assert len(data.images("train")) == 5
     assert [len(loader.dataset) for loader in data.test_dataloader()] == [3, 2, 4]
 
 

@@ -109,7 +109,7 @@ def test_a_description_of_another_format_is_refused():
 
 
 def test_a_network_that_learnt_from_other_standard_views_is_refused():
-    described = make_network(standardise=["size"]).describe() | {"view_version": "1"}
+    described = make_network(standardise=["size"]).describe() | {"standardise_version": "1"}
     with pytest.raises(ValueError, match=r"version 1 of model\.standardise"):
         Network.from_description(described)
     Network.from_description(described | {"standardise": []})

@@ -16,7 +16,7 @@ from wbc.answers.predictor import Predictor
 from wbc.datasets.manifest import COLUMNS
 from wbc.images.prepare import Prepare
 from wbc.loading.augment import Augment
-from wbc.loading.datamodule import CellData
+from wbc.loading.datamodule import ImageData
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
 from wbc.settings.layout import phase_logits
@@ -46,7 +46,7 @@ def test_page_answers_and_metrics_are_of_one_pass_over_the_images(tmp_path, monk
     torch.manual_seed(0)
     network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES, (8,)).eval()
     augment = Augment([albumentations.Affine(rotate=(-180, 180), p=1.0)])
-    data = CellData(manifest, CLASSES, Prepare(64), 4, augment, 0, 0)
+    data = ImageData(manifest, CLASSES, Prepare(64), 4, augment, 0, 0)
     pixels = torch.from_numpy(np.stack([picture(n, 64) for n in range(8, 16)])).permute(0, 3, 1, 2)
     with torch.inference_mode():
         alone = network(pixels)

@@ -90,10 +90,10 @@ def test_a_single_phase_has_a_single_column() -> None:
     assert re.findall(r"with\w* fine-tuning", header) == ["with fine-tuning"]
 
 
-def test_what_it_answers_has_the_last_column() -> None:
+def test_the_final_model_has_the_last_column() -> None:
     one = record([0, 2], [0, 2])
-    header = comparison_table({"answers": {"val": one}, "finetune": {"val": one}}).splitlines()[2]
-    assert re.findall(r"\w[\w -]+\w", header) == ["with fine-tuning", "as it answers"]
+    header = comparison_table({"final_model": {"val": one}, "finetune": {"val": one}}).splitlines()[2]
+    assert re.findall(r"\w[\w -]+\w", header) == ["with fine-tuning", "final model"]
 
 
 def test_absent_classes_are_named_and_unmeasured() -> None:

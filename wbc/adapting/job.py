@@ -13,7 +13,7 @@ import torch
 
 from wbc.adapting.cross_validation import LabCells, out_of_fold, refitted
 from wbc.adapting.lab_cells import REST, USED, cells_manifest, different_views, lab_cells
-from wbc.adapting.report import Comparison, write_report
+from wbc.adapting.report import Comparison, write_comparison
 from wbc.answers.checkpoint import load_model, load_provenance, save_model
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
@@ -50,7 +50,7 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
         with replacing(folder / "rest.csv") as beside:
             rest[["path", "label"]].to_csv(beside, index=False)
     elif config.measure_rest:
-        log.warning("measure_rest: every cell is drawn, and none left to measure on; lower per_class")
+        log.warning("measure_rest: every cell is taken, and none is left to measure on; lower per_class")
     views = different_views(config.views, predictor.views)
     cells = _cells(rows, predictor, views, config.batch_size)
     old = copy.deepcopy(predictor.network.head).cpu().requires_grad_(False)
@@ -70,7 +70,7 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
         temperatures = (temperature_before, predictor.rule.temperature)
         _cell_table(rows, comparison, temperatures, classes).to_csv(beside, index=False, float_format="%.6g")
     on_rest = _on_rest(rest, predictor, old, new, config) if config.measure_rest and len(rest) else None
-    write_report(config, folder, comparison, predictor.rule, helps, on_rest)
+    write_comparison(config, folder, comparison, predictor.rule, helps, on_rest)
     predictor.network.head = new
     made = _provenance(provenance, config, rows, helps)
     save_model(predictor, folder / layout.MODEL, made)

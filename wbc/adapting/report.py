@@ -92,7 +92,7 @@ class Comparison(NamedTuple):
         return float(f1.mean())
 
 
-def write_report(
+def write_comparison(
     config: AdaptConfig,
     folder: Path,
     comparison: Comparison,

@@ -12,7 +12,7 @@ from wbc.answers.predictor import Predictor
 from wbc.answers.rule import AnswerRule
 from wbc.answers.second_opinion import SecondOpinion
 from wbc.errors import CheckpointError
-from wbc.images.standard_view import VERSION
+from wbc.images.standardised import VERSION
 from wbc.network.network import DESCRIPTION_KEY, Network
 from wbc.network.pretrained import read_tensors
 from wbc.utils.files import replacing
@@ -83,10 +83,10 @@ def _predictor(content: dict[str, Any]) -> Predictor:
         }
     network.load_state_dict(state)
     rule, views, opinion = (content.get(key) for key in (RULE_KEY, VIEWS_KEY, OPINION_KEY))
-    if opinion is not None and description["view_version"] != VERSION:
+    if opinion is not None and description["standardise_version"] != VERSION:
         raise ValueError(
-            f"its second opinion measured cells as version {description['view_version']} of the cell finder "
-            f"does, and this is version {VERSION}: train it anew"
+            f"its second opinion measured cells as version {description['standardise_version']} of the cell "
+            f"finder does, and this is version {VERSION}: train it anew"
         )
     return Predictor(
         network,

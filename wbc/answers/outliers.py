@@ -1,6 +1,6 @@
-"""How strange an image is to the network: out-of-distribution scores, fitted on validation images.
+"""Outlier (out-of-distribution) scores of an image, fitted on validation images.
 
-Of every method, a higher score is stranger.
+Of every method, a higher score is more of an outlier.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _ROW_GROUP = 8192  # rows of a row group of Parquet
 
 def columns(classes: Sequence[str]) -> list[str]:
     """data: the set or split; path; group; label: the true class; prediction; the calibrated probability of
-    each class; set: the classes that it could be; status; score of strangeness; cell_found.
+    each class; set: the classes that it could be; status; outlier score; cell_found.
 
     "" stands where nothing is known: no group, no label, a model that looks for no cell.
     """

@@ -29,7 +29,7 @@ NOT_CALIBRATED = "not calibrated"  # said by a network that has no rule, such as
 
 class Answers(NamedTuple):
     """N answers: labels; probabilities (N, C) float32; sets of classes; status, one of the above; scores
-    (N,) float64 of strangeness, NaN where nothing was fitted; and cell_found, whether the picture was
+    (N,) float64 of outliers, NaN where nothing was fitted; and cell_found, whether the picture was
     brought to the standard view or, for want of a cell, taken as it is; None where the model has none.
     """
 
@@ -74,7 +74,7 @@ class AnswerRule:
         probabilities = (logits.double() / self.temperature).softmax(dim=1)
         confidences, best = probabilities.max(dim=1)
         scores = self.outlier_score.score(features, logits).double()
-        strange = scores > self.outlier_threshold
+        outlying = scores > self.outlier_threshold
         sure = confidences >= self.threshold
         sets = prediction_sets(probabilities, self.set_limit)
         return Answers(
@@ -83,7 +83,7 @@ class AnswerRule:
             [[name for name, inside in zip(classes, row, strict=True) if inside] for row in sets.tolist()],
             [
                 UNKNOWN if odd else ANSWERED if certain else UNCERTAIN
-                for odd, certain in zip(strange.tolist(), sure.tolist(), strict=True)
+                for odd, certain in zip(outlying.tolist(), sure.tolist(), strict=True)
             ],
             scores.numpy(),
             [None] * len(scores),

@@ -33,7 +33,7 @@ class SecondOpinion:
         """What is added to the network's logits, (N, C) on the CPU, of the (N, 3, S, S) of 0..255 it sees.
 
         At most 0: a class that the forest expects too loses little.  Where no cell is found, all lose alike,
-        which leaves probabilities as they are and makes the picture stranger to a score of logits.
+        which leaves probabilities as they are and raises an outlier score of logits.
         """
         images = pixels.round().to("cpu", torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
         classes = self.forest.shares.shape[2]

@@ -94,10 +94,10 @@ def _split_folders(
         )
     if not splits:
         return [(top, "")]
-    strange = [path for path in folders if path not in splits]
-    if strange:
+    others = [path for path in folders if path not in splits]
+    if others:
         raise DataError(
-            f"{top} holds {_listed(splits)}, and beside them {_listed(strange)}, which names no split; move "
+            f"{top} holds {_listed(splits)}, and beside them {_listed(others)}, which names no split; move "
             "it away, or name the split folders in data.split_folders"
         )
     by_split: dict[str, list[Path]] = defaultdict(list)

@@ -23,7 +23,7 @@ from wbc.heat.overlay import NO_HEAT
 from wbc.heat.panels import Decision, panel, panel_file, write_picture
 from wbc.heat.thumbnails import write_thumbnails
 from wbc.images.masks import MaskError, localisation, mask_path, read_mask
-from wbc.images.standard_view import placed_mask
+from wbc.images.standardised import placed_mask
 from wbc.network.network import Network
 from wbc.settings.explain import ExplainConfig
 from wbc.utils.files import replacing

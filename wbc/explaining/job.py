@@ -17,7 +17,7 @@ from wbc.answers.checkpoint import load_model, load_provenance
 from wbc.datasets.find_images import find_images
 from wbc.errors import ConfigError, DataError
 from wbc.explaining.batch import explain_batch
-from wbc.explaining.report import write_report
+from wbc.explaining.report import write_explanations
 from wbc.explaining.summary import MEASURES
 from wbc.heat.lime import Lime
 from wbc.heat.methods import build_method
@@ -83,7 +83,7 @@ def explain(config: ExplainConfig, folder: Path) -> int:
     frame = pd.concat([_read_rows(part) for part in parts], ignore_index=True)
     with replacing(results) as beside:
         frame.dropna(axis="columns", how="all").to_csv(beside, index=False)
-    write_report(config, folder, frame, network, methods, lime)
+    write_explanations(config, folder, frame, network, methods, lime)
     shutil.rmtree(parts_folder)
     return _unreadable(frame)
 

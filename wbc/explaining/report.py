@@ -32,7 +32,7 @@ from wbc.utils.progress import progress
 log = logging.getLogger(__name__)
 
 
-def write_report(
+def write_explanations(
     config: ExplainConfig,
     folder: Path,
     frame: pd.DataFrame,

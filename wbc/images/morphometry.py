@@ -1,7 +1,7 @@
 """Measurements of a white cell as a haematologist would describe it: nucleus, cytoplasm, granules.
 
 Relative to the cell's size, and of colours as they are in the picture: meant for pictures in the standard way
-(`wbc.images.standard_view`), where dyes and glass are alike.  Worker processes import this module, so it
+(`wbc.images.standardised`), where dyes and glass are alike.  Worker processes import this module, so it
 stays free of torch and pandas.
 """
 

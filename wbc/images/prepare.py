@@ -12,14 +12,14 @@ import cv2
 import numpy as np
 
 from wbc.images.decode import DECODER, resize
-from wbc.images.standard_view import VERSION, StandardView, standard_view
+from wbc.images.standardised import VERSION, StandardisedPicture, standardised
 
 
 @dataclass(frozen=True)
 class Prepare:
     """Makes (size_px, size_px, 3) uint8 of a decoded picture (H, W, 3) uint8 RGB.
 
-    standardise: which of size, field and stain are brought to a standard; see `wbc.images.standard_view`.
+    standardise: which of size, field and stain are brought to a standard; see `wbc.images.standardised`.
     """
 
     size_px: int
@@ -31,13 +31,13 @@ class Prepare:
 
     def __call__(self, rgb: np.ndarray) -> np.ndarray:
         """The picture as the network takes it."""
-        return self.view(rgb).pixels
+        return self.picture(rgb).pixels
 
-    def view(self, rgb: np.ndarray) -> StandardView:
+    def picture(self, rgb: np.ndarray) -> StandardisedPicture:
         """The same with whether a cell was found; None where none was looked for."""
         if not self.standardise:
-            return StandardView(resize(rgb, self.size_px), None)
-        return standard_view(
+            return StandardisedPicture(resize(rgb, self.size_px), None)
+        return standardised(
             rgb, self.size_px, *(name in self.standardise for name in ("size", "field", "stain"))
         )
 

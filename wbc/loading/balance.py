@@ -1,4 +1,4 @@
-"""How often each class of each lab is drawn in an epoch: as it occurs, or nearer to equally often."""
+"""How often each class of each lab is sampled in an epoch: as it occurs, or nearer to equally often."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import Generator, Tensor
 
 
 def quotas(sizes: Sequence[int], balance: float, max_repeats: int) -> list[int]:
-    """Draws of each cell, a class of one lab, in an epoch that has as many draws as there are images.
+    """How often each stratum, a class of one lab, is sampled in an epoch with a sample for each image.
 
-    A cell of n images gets a share in proportion to n ** (1 - balance): 0 leaves each image its one draw, 1
-    makes cells equal, 0.5 is the square root (Mahajan 2018).  No cell gets more than max_repeats * n; what
-    it may not have goes to the others in the same proportion.  Parts of a draw go to the largest remainders.
+    A stratum of n images gets a share in proportion to n ** (1 - balance): 0 leaves each image its one, 1
+    makes strata equal, 0.5 is the square root (Mahajan 2018).  No stratum gets more than max_repeats * n;
+    what it may not have goes to the others in the same proportion.  Fractions go to the largest remainders.
     """
     counts = np.asarray(sizes, dtype=float)
     shares = counts ** (1 - balance)
     limits = max_repeats * counts
     drawn = np.zeros(len(counts))
     capped = np.zeros(len(counts), dtype=bool)
-    while not capped.all():  # each round caps a cell or is the last
+    while not capped.all():  # each round caps a stratum or is the last
         free = counts.sum() - limits[capped].sum()
         drawn = np.where(capped, limits, free * shares / shares[~capped].sum())
         over = ~capped & (drawn > limits)
@@ -34,19 +34,19 @@ def quotas(sizes: Sequence[int], balance: float, max_repeats: int) -> list[int]:
     return [int(number) for number in whole]
 
 
-class BalancedDraws:
-    """Draws the images of an epoch by `quotas`, within a cell each image as often as the others or once less.
+class BalancedSampling:
+    """Samples the images of an epoch by `quotas`, each as often as others of its stratum or once less.
 
-    cells: the cell's number for each image.
+    strata: the stratum's number for each image.
     """
 
-    def __init__(self, cells: Sequence[int], balance: float, max_repeats: int) -> None:
-        numbers = torch.tensor(cells)
-        self.members = [(numbers == cell).nonzero().flatten() for cell in numbers.unique().tolist()]
+    def __init__(self, strata: Sequence[int], balance: float, max_repeats: int) -> None:
+        numbers = torch.tensor(strata)
+        self.members = [(numbers == stratum).nonzero().flatten() for stratum in numbers.unique().tolist()]
         self.quotas = quotas([len(images) for images in self.members], balance, max_repeats)
 
-    def draw(self, generator: Generator) -> Tensor:
-        """(draws, 2) int64 in random order: image, and how often it was drawn in this epoch before."""
+    def sample(self, generator: Generator) -> Tensor:
+        """(samples, 2) int64 in random order: image, and how often this epoch has taken it before."""
         drawn = []
         for images, quota in zip(self.members, self.quotas, strict=True):
             order = images[torch.randperm(len(images), generator=generator)]

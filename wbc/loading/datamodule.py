@@ -17,16 +17,16 @@ from wbc.datasets.manifest import used_rows
 from wbc.images.prepare import Prepare
 from wbc.loading.activations import ActivationStore
 from wbc.loading.augment import Augment
-from wbc.loading.balance import BalancedDraws
+from wbc.loading.balance import BalancedSampling
 from wbc.loading.decoded import DecodedImages
-from wbc.loading.epoch_sampler import Views
-from wbc.loading.labelled_images import Cells, FrozenCells
+from wbc.loading.epoch_sampler import EpochSampler
+from wbc.loading.labelled_images import FrozenImages, LabelledImages
 from wbc.utils.machine import default_workers, opencv_in_one_thread
 
 log = logging.getLogger(__name__)
 
 
-class CellData(LightningDataModule):
+class ImageData(LightningDataModule):
     """Loaders over a manifest; `evaluated` names the sets that a run measures, validation first."""
 
     def __init__(
@@ -53,13 +53,13 @@ class CellData(LightningDataModule):
         self.augment = augment
         self.seed = seed
         self.workers = default_workers() if workers is None else workers
-        self.draws = _draws(self.rows["train"], balance, max_repeats) if balance else None
+        self.sampling = _sampling(self.rows["train"], balance, max_repeats) if balance else None
         self.first_epoch = 0
         self.decoded = {
             name: DecodedImages(self.rows[name]["path"].tolist(), prepare) for name in ("train", "val")
         }
         self.frozen: dict[str, ActivationStore] = {}  # set -> its frozen values, where they are cached
-        self.frozen_views = 0
+        self.frozen_draws = 0
         self.cache_files: set[Path] = set()  # made by this run
 
     def start_phase(self, first_epoch: int) -> None:
@@ -77,11 +77,11 @@ class CellData(LightningDataModule):
             if file.parent.is_dir() and not any(file.parent.iterdir()):
                 file.parent.rmdir()
 
-    def cells(self, name: str) -> Cells:
+    def images(self, name: str) -> LabelledImages:
         """The images of one set, augmented if it is the training set."""
         augment = self.augment if name == "train" else None
         labels = self.rows[name]["label"].tolist()
-        return Cells(self.decoded[name], labels, self.classes, augment, self.seed)
+        return LabelledImages(self.decoded[name], labels, self.classes, augment, self.seed)
 
     def labels(self, name: str) -> Tensor:
         """The true classes (N,) of a set by number."""
@@ -95,10 +95,10 @@ class CellData(LightningDataModule):
         """Validation images as they are."""
         return self._loader("val", shuffle=False)
 
-    def image_loader(self, name: str, views: Views, *, persistent: bool = False) -> DataLoader[Any]:
+    def image_loader(self, name: str, views: EpochSampler, *, persistent: bool = False) -> DataLoader[Any]:
         """Batches of images, decoded and augmented in other processes."""
         return DataLoader(
-            self.cells(name),
+            self.images(name),
             batch_size=self.batch_size,
             sampler=views,
             num_workers=self.workers,
@@ -107,26 +107,26 @@ class CellData(LightningDataModule):
             worker_init_fn=opencv_in_one_thread,
         )
 
-    def views(self, name: str, *, shuffle: bool, first_epoch: int) -> Views:
+    def order(self, name: str, *, shuffle: bool, first_epoch: int) -> EpochSampler:
         """The order in which this rank sees a set."""
-        return Views(
+        return EpochSampler(
             len(self.rows[name]),
             shuffle=shuffle,
             seed=self.seed,
             first_epoch=first_epoch,
             rank=self.trainer.global_rank if self.trainer else 0,
             ranks=self.trainer.world_size if self.trainer else 1,
-            draws=self.draws if name == "train" else None,
+            sampling=self.sampling if name == "train" else None,
         )
 
     def _loader(self, name: str, *, shuffle: bool) -> DataLoader[Any]:
-        views = self.views(name, shuffle=shuffle, first_epoch=self.first_epoch)
+        views = self.order(name, shuffle=shuffle, first_epoch=self.first_epoch)
         if name not in self.frozen:
             return self.image_loader(name, views, persistent=shuffle)
-        count = self.frozen_views if name == "train" else 1
-        return self.frozen_loader(FrozenCells(self.cells(name), self.frozen[name], count), views)
+        count = self.frozen_draws if name == "train" else 1
+        return self.frozen_loader(FrozenImages(self.images(name), self.frozen[name], count), views)
 
-    def frozen_loader(self, cells: FrozenCells, views: Views) -> DataLoader[Any]:
+    def frozen_loader(self, cells: FrozenImages, views: EpochSampler) -> DataLoader[Any]:
         """Batches of frozen values, read here: handing them from process to process takes longer."""
         return DataLoader(
             cells,
@@ -137,9 +137,9 @@ class CellData(LightningDataModule):
         )
 
 
-def _draws(rows: pd.DataFrame, balance: float, max_repeats: int) -> BalancedDraws:
+def _sampling(rows: pd.DataFrame, balance: float, max_repeats: int) -> BalancedSampling:
     cells = rows.groupby(rows["source"] + " " + rows["label"])
-    draws = BalancedDraws(cells.ngroup().tolist(), balance, max_repeats)
+    draws = BalancedSampling(cells.ngroup().tolist(), balance, max_repeats)
     told = [
         f"{cell} {images} -> {quota}"
         for cell, images, quota in zip(cells.groups, cells.size(), draws.quotas, strict=True)
@@ -149,5 +149,5 @@ def _draws(rows: pd.DataFrame, balance: float, max_repeats: int) -> BalancedDraw
 
 
 def _as_it_comes(batch: Any) -> Any:
-    """A FrozenCells makes whole batches."""
+    """A FrozenImages makes whole batches."""
     return batch

@@ -1,4 +1,4 @@
-"""Which views of which images an epoch looks at, and in which order."""
+"""Which draws of which images an epoch looks at, and in which order."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import NamedTuple
 import torch
 from torch.utils.data import Sampler
 
-from wbc.loading.balance import BalancedDraws
+from wbc.loading.balance import BalancedSampling
 
 
-class View(NamedTuple):
-    """One look at one image: the epoch decides the augmentation."""
+class Draw(NamedTuple):
+    """One random copy of one image: the epoch decides the augmentation."""
 
     image: int  # row of the data set
     epoch: int
     counted: bool = True
-    repeat: int = 0  # how often the epoch has drawn it before: each time it is another view of it
+    repeat: int = 0  # how often the epoch has taken it before: each time it is another draw of it
 
 
-class Views(Sampler[View]):
-    """The views of one epoch for one of `ranks` processes, all of equal number so that none waits.
+class EpochSampler(Sampler[Draw]):
+    """The draws of one epoch for one of `ranks` processes, all of equal number so that none waits.
 
-    Shuffled orders depend on seed and epoch alone; epochs are counted from `first_epoch`.  With `draws` a
+    Shuffled orders depend on seed and epoch alone; epochs are counted from `first_epoch`.  With `sampling` a
     shuffled epoch has some images more often than others.  Where the images do not divide by the processes,
     the first ones are seen again: in training they count, in evaluation they are marked as not counted.
     """
@@ -39,7 +39,7 @@ class Views(Sampler[View]):
         first_epoch: int = 0,
         rank: int = 0,
         ranks: int = 1,
-        draws: BalancedDraws | None = None,
+        sampling: BalancedSampling | None = None,
     ) -> None:
         self.images = images
         self.shuffle = shuffle
@@ -47,7 +47,7 @@ class Views(Sampler[View]):
         self.first_epoch = first_epoch
         self.rank = rank
         self.ranks = ranks
-        self.draws = draws
+        self.sampling = sampling
         self.epoch = first_epoch
 
     def set_epoch(self, epoch: int) -> None:
@@ -57,19 +57,19 @@ class Views(Sampler[View]):
     def __len__(self) -> int:
         return math.ceil(self.images / self.ranks)
 
-    def __iter__(self) -> Iterator[View]:
+    def __iter__(self) -> Iterator[Draw]:
         order = torch.arange(self.images)
         repeats = torch.zeros(self.images, dtype=torch.int64)
         if self.shuffle:
             generator = torch.Generator().manual_seed(mixed_seed(self.seed, self.epoch))
-            if self.draws is not None:
-                order, repeats = self.draws.draw(generator).unbind(dim=1)
+            if self.sampling is not None:
+                order, repeats = self.sampling.sample(generator).unbind(dim=1)
             else:
                 order = torch.randperm(self.images, generator=generator)
         for place in range(self.rank, len(self) * self.ranks, self.ranks):
             real = place < self.images
             image, repeat = int(order[place % self.images]), int(repeats[place % self.images])
-            yield View(image, self.epoch, counted=real or self.shuffle, repeat=repeat)
+            yield Draw(image, self.epoch, counted=real or self.shuffle, repeat=repeat)
 
 
 def mixed_seed(*parts: int) -> int:

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from wbc.datasets.image_list import Listed
 from wbc.images.decode import ImageError, decode
 from wbc.images.prepare import Prepare
-from wbc.images.standard_view import Placement, StandardView
+from wbc.images.standardised import Placement, StandardisedPicture
 from wbc.utils.machine import available_cores, default_workers, opencv_in_one_thread
 
 Picture: TypeAlias = "Listed | np.ndarray"  # a file, or a picture (H, W, 3) uint8 RGB
@@ -111,13 +111,13 @@ class FileBatches(Dataset[FileBatch]):
             [size for _, size in seen],
         )
 
-    def _look(self, image: Picture) -> tuple[StandardView, tuple[int, int]] | str:
+    def _look(self, image: Picture) -> tuple[StandardisedPicture, tuple[int, int]] | str:
         """What the network sees of it, with the picture's own size; or why it cannot be read."""
         try:
             if isinstance(image, Listed):
                 image.path.encode()  # a name that is no UTF-8 could stand in no table
                 image = decode(image.path)
-            return self.prepare.view(image), (image.shape[0], image.shape[1])
+            return self.prepare.picture(image), (image.shape[0], image.shape[1])
         except UnicodeEncodeError:
             return "the name is not UTF-8; rename it (e.g. with convmv)"
         except ImageError as problem:

@@ -1,4 +1,4 @@
-"""Cells as data sets: images with labels, or the frozen part's values in place of the images."""
+"""Images as data sets: images with labels, or the frozen part's values in place of the images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from wbc.loading.activations import ActivationStore
 from wbc.loading.augment import Augment
 from wbc.loading.decoded import DecodedImages
-from wbc.loading.epoch_sampler import View
+from wbc.loading.epoch_sampler import Draw
 
 PADDING = -1  # label of a row that only fills up the last distributed batch and must not be counted
 
@@ -33,7 +33,7 @@ class FrozenBatch(NamedTuple):
     indices: Tensor
 
 
-class Cells(Dataset[Batch]):
+class LabelledImages(Dataset[Batch]):
     """Square uint8 images with their labels; augmented where `augment` is given."""
 
     def __init__(
@@ -53,30 +53,30 @@ class Cells(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, view: View) -> Batch:
-        image = self.images[view.image]
+    def __getitem__(self, draw: Draw) -> Batch:
+        image = self.images[draw.image]
         if self.augment is not None:
-            again = (view.repeat,) if view.repeat else ()
-            image = self.augment(image, self.seed, view.epoch, view.image, *again)
-        label = self.labels[view.image] if view.counted else PADDING
+            again = (draw.repeat,) if draw.repeat else ()
+            image = self.augment(image, self.seed, draw.epoch, draw.image, *again)
+        label = self.labels[draw.image] if draw.counted else PADDING
         # A batch without its first dimension; the loader's collate function stacks the fields.
-        return Batch(torch.from_numpy(image).permute(2, 0, 1), torch.tensor(label), torch.tensor(view.image))
+        return Batch(torch.from_numpy(image).permute(2, 0, 1), torch.tensor(label), torch.tensor(draw.image))
 
 
-class FrozenCells(Dataset[FrozenBatch]):
-    """The same cells as their frozen values, `views` of each in turn, read a batch at a time."""
+class FrozenImages(Dataset[FrozenBatch]):
+    """The same images as their frozen values, `draws` of each in turn, read a batch at a time."""
 
-    def __init__(self, cells: Cells, store: ActivationStore, views: int) -> None:
-        self.labels = torch.tensor(cells.labels)
+    def __init__(self, images: LabelledImages, store: ActivationStore, draws: int) -> None:
+        self.labels = torch.tensor(images.labels)
         self.store = store
-        self.views = views
+        self.draws = draws
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitems__(self, views: Sequence[View]) -> FrozenBatch:
+    def __getitems__(self, draws: Sequence[Draw]) -> FrozenBatch:
         """What the loader asks for in place of single items."""
-        images = torch.tensor([view.image for view in views])
-        rows = [((view.epoch + view.repeat) % self.views) * len(self) + view.image for view in views]
-        counted = torch.tensor([view.counted for view in views])
+        images = torch.tensor([draw.image for draw in draws])
+        rows = [((draw.epoch + draw.repeat) % self.draws) * len(self) + draw.image for draw in draws]
+        counted = torch.tensor([draw.counted for draw in draws])
         return FrozenBatch(self.store.get(rows), self.labels[images].where(counted, PADDING), images)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wbc.images.prepare import Prepare
-from wbc.images.standard_view import VERSION
+from wbc.images.standardised import VERSION
 from wbc.network.backbone import Backbone
 
 DESCRIPTION_KEY = "wbc"  # under it, in every checkpoint, lies what `Network.describe` tells
@@ -128,7 +128,7 @@ class Network(nn.Module):
             "head_units": self.head_units,
             "dropout": self.dropout,
             "standardise": list(self.prepare.standardise),
-            "view_version": VERSION,
+            "standardise_version": VERSION,
         }
 
     @classmethod
@@ -140,7 +140,7 @@ class Network(nn.Module):
         """
         if description.get("format") != _FORMAT:
             raise ValueError("it was written by another version of wbc, before or after this: train it anew")
-        learnt = description["view_version"]
+        learnt = description["standardise_version"]
         if description["standardise"] and learnt != VERSION:
             raise ValueError(
                 f"it learnt from cells as version {learnt} of model.standardise finds and shows them, and "

@@ -101,7 +101,8 @@ def _limits(rule: AnswerRule | None, provenance: Mapping[str, Any]) -> str:
         "another microscope, camera or stain changes its answers; the table by data set shows by how much "
         "where other labs were measured, and where none was, nothing is known. Cells of other kinds, "
         "such as immature granulocytes, erythroblasts and platelets, are sorted into one of its classes "
-        "unless they are found strange. Labels are taken as they came: their errors count as the model's."
+        "unless their outlier score is high. Labels are taken as they came: their errors count as the "
+        "model's."
     )
     if rule is None:
         return f"{text} Its probabilities are not calibrated, and it holds no answer back."

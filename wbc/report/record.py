@@ -36,7 +36,7 @@ def evaluation_record(results: Sequence[SetResult], reported: str) -> dict[str, 
 
 def outlier_aurocs(results: Sequence[SetResult]) -> dict[str, float]:
     """Set -> how well the outlier score alone tells its images from those of the model's own lab, 0.5 to 1
-    where it takes them for stranger; {} where there are no images of the own lab, or no score.
+    where theirs is higher; {} where there are no images of the own lab, or no score.
     """
     own = [result for result in results if result.of.in_lab and not result.of.note]
     others = [result for result in results if not result.of.in_lab]

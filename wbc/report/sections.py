@@ -87,7 +87,7 @@ _NO_RULE = (
 )
 _EXPLANATIONS = (
     "Where the network finds evidence for the predicted class (Grad-CAM), in images that were classified "
-    "rightly, drawn at random from each class. explain.py shows more methods, and how far to trust them."
+    "rightly, sampled from each class. explain.py shows more methods, and how far to trust them."
 )
 _FOR_PRINT = "has more of them, class by class, at 300 dpi for print; beside each figure lies an SVG."
 
@@ -96,7 +96,7 @@ def _verdict(report: Report, cards: CellCards) -> Iterator[str]:
     sets = report.record["sets"]
     yield verdict(sets, report.checkpoint, report.predictor, report.provenance)
     (main,) = (result for result in report.results if result.name == main_set(sets))
-    yield f"Cells of {main.name}, drawn at random from each kind of answer, and what was answered."
+    yield f"Cells of {main.name}, sampled from each kind of answer, and what was answered."
     yield cards.examples(main, report.seed)
 
 
@@ -178,12 +178,12 @@ def _abstention(report: Report, figures: Path) -> Iterator[str]:
         "The table shows what became of that."
     )
     yield answers_table(report.record["sets"])
-    yield from _strangers(report)
+    yield from _outliers(report)
     risk = figures / f"{RISK_COVERAGE}.png"
     yield side_by_side([picture(risk, "share of wrong answers by share answered", lazy=False)])
 
 
-def _strangers(report: Report) -> Iterator[str]:
+def _outliers(report: Report) -> Iterator[str]:
     found = report.record["outlier_auroc"]
     if found:
         listed = ", ".join(f"{name} {area:.3f}" for name, area in found.items())

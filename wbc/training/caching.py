@@ -19,10 +19,10 @@ from torch.utils.data import DataLoader
 
 from wbc.datasets.check_cache import stamp
 from wbc.loading.activations import ActivationStore, content_key
-from wbc.loading.datamodule import CellData
+from wbc.loading.datamodule import ImageData
 from wbc.loading.decoded import DecodedImages
-from wbc.loading.epoch_sampler import Views
-from wbc.loading.labelled_images import Batch, FrozenCells
+from wbc.loading.epoch_sampler import EpochSampler
+from wbc.loading.labelled_images import Batch, FrozenImages
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
 from wbc.utils.progress import Progress
@@ -31,10 +31,10 @@ log = logging.getLogger(__name__)
 
 
 class FillCaches(Callback):
-    """Decodes images once, and computes the frozen part of the network once for every view of an image.
+    """Decodes images once, and computes the frozen part of the network once for every draw of an image.
 
-    Evaluated sets are cached exactly as they would be computed.  Training images get `views` views, drawn
-    afresh for each image and used in turn; with 0 views they are augmented anew in every epoch.  What finds
+    Validation images are cached exactly as they would be computed.  Training images get `draws` draws of the
+    augmentation each, used in turn; with 0 they are augmented anew in every epoch.  What finds
     no room within `limit_gb` is computed anew each time, and the log says so.  `augmentation` is the plain
     description of what `data` does to training images.
 
@@ -44,16 +44,16 @@ class FillCaches(Callback):
 
     def __init__(
         self,
-        data: CellData,
+        data: ImageData,
         folder: Path,
-        views: int,
+        draws: int,
         limit_gb: float,
         augmentation: list[Any],
         next_split: int | None = None,
     ) -> None:
         self.data = data
         self.folder = folder
-        self.views = views
+        self.draws = draws
         self.limit_gb = limit_gb
         self.augmentation = augmentation
         self.next_split = next_split
@@ -73,8 +73,8 @@ class FillCaches(Callback):
         if self.next_split is not None and 0 < self.next_split < split:
             stops = [self.next_split, split]
         keys = {stop: weights_key(network.backbone, stop) for stop in stops}
-        self.data.frozen_views = self.views
-        for name in ["val", *(["train"] if self.views else [])]:
+        self.data.frozen_draws = self.draws
+        for name in ["val", *(["train"] if self.draws else [])]:
             store: ActivationStore | None = None
             start = 0
             for stop in stops:
@@ -112,7 +112,7 @@ class FillCaches(Callback):
 
         `source` holds the values before unit `units[0]`; None where they come from the images.
         """
-        views = self.views if name == "train" else 1
+        draws = self.draws if name == "train" else 1
         key = content_key(
             weights=weights,
             preprocessing=[network.mean.flatten().tolist(), network.std.flatten().tolist()],
@@ -122,21 +122,21 @@ class FillCaches(Callback):
             releases=[torch.__version__, timm.__version__, albumentations.__version__, cv2.__version__],
             # What a batch computes depends a little on its size, and evaluation is to be exact.
             batch=[self.data.batch_size, trainer.world_size],
-            augmented=[self.augmentation, self.data.seed, views] if name == "train" else None,
+            augmented=[self.augmentation, self.data.seed, draws] if name == "train" else None,
         )
         path = self.folder / f"frozen-{key}.values"
         found = ActivationStore.opened(path, key)
         if found is not None:
             log.info("frozen values of %s: found in %s", name, self.folder)
             return found
-        order = self.data.views(name, shuffle=False, first_epoch=0)
+        order = self.data.order(name, shuffle=False, first_epoch=0)
         if source is None:
-            loader = self.data.image_loader(name, order, persistent=views > 1)
+            loader = self.data.image_loader(name, order, persistent=draws > 1)
         else:
-            loader = self.data.frozen_loader(FrozenCells(self.data.cells(name), source, views), order)
+            loader = self.data.frozen_loader(FrozenImages(self.data.images(name), source, draws), order)
         # Runs that share a cache_dir may build the same values at once, each in a file of its own.
         part = path.with_suffix(f".{trainer.strategy.broadcast(uuid.uuid4().hex)}.part")
-        store = self._fill(part, name, views, order, loader, units, trainer, network)
+        store = self._fill(part, name, draws, order, loader, units, trainer, network)
         if store is None:
             return None
         store.flush()
@@ -151,33 +151,33 @@ class FillCaches(Callback):
         self,
         part: Path,
         name: str,
-        views: int,
-        order: Views,
+        draws: int,
+        order: EpochSampler,
         loader: DataLoader[Any],
         units: tuple[int, int],
         trainer: Trainer,
         network: Network,
     ) -> ActivationStore | None:
-        """Compute every view of this rank's images and write it to `part`; None where it finds no room."""
+        """Compute every draw of this rank's images and write it to `part`; None where it finds no room."""
         store: ActivationStore | None = None
         title = f"frozen values of {name}"
-        bar = Progress(title, "batch", views * len(loader), shown=trainer.is_global_zero)
+        bar = Progress(title, "batch", draws * len(loader), shown=trainer.is_global_zero)
         with bar, torch.no_grad(), trainer.precision_plugin.forward_context():
-            for view in range(views):
-                order.set_epoch(view)
+            for draw in range(draws):
+                order.set_epoch(draw)
                 for batch in loader:
                     values = batch[0].to(trainer.strategy.root_device)  # images, or values of earlier units
                     if isinstance(batch, Batch):
                         values = network.preprocess(values)
                     values = network.backbone.run_units(values, *units).cpu()
                     if store is None:
-                        rows, shape = views * order.images, values.shape[1:]
+                        rows, shape = draws * order.images, values.shape[1:]
                         size = ActivationStore.size_bytes(rows, shape, values.dtype)
                         layout = (part, rows, shape, values.dtype)
                         if not self._allocated(trainer, title, size, ActivationStore.allocate, *layout):
                             return None
                         store = ActivationStore(*layout, write=True)
-                    store.put((view * order.images + batch.indices).tolist(), values)
+                    store.put((draw * order.images + batch.indices).tolist(), values)
                     bar.update()
         return store
 

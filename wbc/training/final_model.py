@@ -10,7 +10,7 @@ from wbc.answers.averaged_views import AveragedViews
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.loading.augment import Augment
-from wbc.loading.datamodule import CellData
+from wbc.loading.datamodule import ImageData
 from wbc.network.network import Network
 from wbc.settings.train import Config
 from wbc.training.fit_second_opinion import fit_second_opinion
@@ -26,13 +26,13 @@ class FinalModel(NamedTuple):
     seen: dict[str, SetOutputs]
 
 
-def final_model(config: Config, network: Network, augment: Augment, data: CellData) -> FinalModel:
+def final_model(config: Config, network: Network, augment: Augment, data: ImageData) -> FinalModel:
     """The second opinion is fitted on training cells, the rule by the outputs for validation images."""
     model = config.model
     draws = model.test_time.draws
     opinion = None
     if model.second_opinion:
-        opinion = fit_second_opinion(data.cells("train"), model.second_opinion, data.workers, config.seed)
+        opinion = fit_second_opinion(data.images("train"), model.second_opinion, data.workers, config.seed)
     views = AveragedViews(draws, augment.state() if draws else None)
     predictor = Predictor(network, views=views, second_opinion=opinion)
     seen = measured_outputs(predictor, data, config)

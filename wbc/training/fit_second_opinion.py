@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 from wbc.answers.forest import Forest
 from wbc.answers.second_opinion import SecondOpinion
 from wbc.images.morphometry import NAMES, SHAPES, measure
-from wbc.loading.epoch_sampler import View
-from wbc.loading.labelled_images import Cells
+from wbc.loading.epoch_sampler import Draw
+from wbc.loading.labelled_images import LabelledImages
 from wbc.utils.machine import opencv_in_one_thread
 from wbc.utils.progress import progress
 
@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 _IMAGES, _VIEWS = 10_000, 2  # that it is fitted on at most, and of each
 
 
-def fit_second_opinion(cells: Cells, weight: float, workers: int, seed: int) -> SecondOpinion | None:
+def fit_second_opinion(cells: LabelledImages, weight: float, workers: int, seed: int) -> SecondOpinion | None:
     """Fitted on augmented views of training `cells`; None, with a warning, where a class is not measured."""
     chosen = _chosen(torch.tensor(cells.labels), seed)
-    measured = _Measured(cells, [View(index, epoch) for index in chosen for epoch in range(_VIEWS)])
+    measured = _Measured(cells, [Draw(index, epoch) for index in chosen for epoch in range(_VIEWS)])
     loader = DataLoader(measured, batch_size=64, num_workers=workers, worker_init_fn=opencv_in_one_thread)
     bar = progress(loader, "measuring cells", "batch")
     samples, labels = (torch.cat(parts) for parts in zip(*bar, strict=True))
@@ -57,7 +57,7 @@ def _chosen(labels: Tensor, seed: int) -> list[int]:
 class _Measured(Dataset[tuple[Tensor, Tensor]]):
     """Measurements (27,) float32 and label of each view; NaN without a cell."""
 
-    def __init__(self, cells: Cells, views: list[View]) -> None:
+    def __init__(self, cells: LabelledImages, views: list[Draw]) -> None:
         self.cells = cells
         self.views = views
 

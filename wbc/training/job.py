@@ -21,7 +21,7 @@ from wbc.datasets.manifest import image_counts
 from wbc.errors import ConfigError
 from wbc.images.prepare import Prepare
 from wbc.loading.augment import Augment
-from wbc.loading.datamodule import CellData
+from wbc.loading.datamodule import ImageData
 from wbc.network.network import Network
 from wbc.report.set_result import SetResult
 from wbc.settings import run_folder
@@ -71,7 +71,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     seed_everything(config.seed, workers=True, verbose=False)
     augment = _augment(config)
     manifest = run_manifest_of(config, folder)
-    data = CellData(
+    data = ImageData(
         manifest,
         config.data.classes,
         Prepare(config.model.image_size_px, config.model.standardise),
@@ -83,7 +83,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         config.training.max_repeats,
     )
     if run_folder.is_first_rank():
-        write_augmented_page(folder / FIGURES, data.cells("train"))
+        write_augmented_page(folder / FIGURES, data.images("train"))
     phases = phases_to_run(config)
     network = starting_network(config, folder, phases)
     config = with_precision(config, network, folder)
@@ -136,7 +136,7 @@ def _augment(config: Config) -> Augment:
 
 
 def _measured_phase(
-    folder: Path, phase: str, network: Network, data: CellData, config: Config
+    folder: Path, phase: str, network: Network, data: ImageData, config: Config
 ) -> dict[str, dict[str, Any]]:
     """The metrics of each set by a phase's best epoch, whose logits are kept for the report."""
     seen = measured_outputs(Predictor(network), data, config)

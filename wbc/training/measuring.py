@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from wbc.answers.predictor import Outputs, Predictor
-from wbc.loading.datamodule import CellData
+from wbc.loading.datamodule import ImageData
 from wbc.metrics.classification import classification_metrics
 from wbc.network.device import chosen_device
 from wbc.settings.train import Config
@@ -25,7 +25,7 @@ class SetOutputs(NamedTuple):
     found: list[bool | None]
 
 
-def measured_outputs(predictor: Predictor, data: CellData, config: Config) -> dict[str, SetOutputs]:
+def measured_outputs(predictor: Predictor, data: ImageData, config: Config) -> dict[str, SetOutputs]:
     """Set -> outputs, in float32 on the device that training used, as evaluate.py computes them."""
     accelerator = config.trainer.get("accelerator", "auto")
     predictor.to(chosen_device("cpu" if accelerator == "cpu" else "auto"))

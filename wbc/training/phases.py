@@ -20,9 +20,9 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from wbc.errors import ConfigError
-from wbc.loading.datamodule import CellData
+from wbc.loading.datamodule import ImageData
 from wbc.network.network import Network
-from wbc.settings.layout import best_checkpoint, log_folder
+from wbc.settings.layout import CACHE, best_checkpoint, log_folder
 from wbc.settings.train import PHASES, Config, FitConfig
 from wbc.training.average import AverageWeights
 from wbc.training.caching import FillCaches
@@ -58,7 +58,7 @@ def phases_to_run(config: Config) -> list[str]:
 
 
 def run_phase(
-    phase: str, config: Config, network: Network, data: CellData, folder: Path, then: str | None = None
+    phase: str, config: Config, network: Network, data: ImageData, folder: Path, then: str | None = None
 ) -> PhaseOutcome:
     """Train `network` as `config.phase.<phase>` says and leave it at its best epoch's weights.
 
@@ -82,7 +82,7 @@ def run_phase(
     checkpoint = BestAndLast(best.parent, fit.monitor, fit.mode)
     caches = FillCaches(
         data,
-        Path(config.cache_dir).expanduser() if config.cache_dir else folder / "cache",
+        Path(config.cache_dir).expanduser() if config.cache_dir else folder / CACHE,
         config.cache_views,
         config.cache_limit_gb,
         config.as_plain()["augment"]["transforms"],

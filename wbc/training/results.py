@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from wbc.answers.prediction_table import table_writer
-from wbc.loading.epoch_sampler import View
-from wbc.loading.labelled_images import Cells
+from wbc.loading.epoch_sampler import Draw
+from wbc.loading.labelled_images import LabelledImages
 from wbc.pages.figure_style import save_figure
 from wbc.pages.image_page import image_page_figure
 from wbc.report.labelled_sets import measured_sets
@@ -91,14 +91,14 @@ def write_results_page(folder: Path, metrics: Mapping[str, Any]) -> None:
     log.info("tables: %s; model, metrics and predictions lie beside it", folder / RESULTS)
 
 
-def write_augmented_page(folder: Path, cells: Cells) -> None:
+def write_augmented_page(folder: Path, cells: LabelledImages) -> None:
     """Training images as the network sees them in the first epoch, equally many of each class."""
     by_class: dict[int, list[int]] = {}
     for index, label in enumerate(cells.labels):
         by_class.setdefault(label, []).append(index)
     each = max(4, _PAGE_IMAGES // len(by_class))
     shown = [index for label in sorted(by_class) for index in by_class[label][:each]]
-    images = [cells[View(index, epoch=0)].images.permute(1, 2, 0).numpy() for index in shown]
+    images = [cells[Draw(index, epoch=0)].images.permute(1, 2, 0).numpy() for index in shown]
     captions = [cells.classes[cells.labels[index]] for index in shown]
     figure = image_page_figure(images, captions, "Training images after augmentation", columns=each)
     save_figure(figure, folder / "augmented_samples.png")

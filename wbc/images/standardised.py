@@ -46,7 +46,7 @@ class Placement:
 
 
 @dataclass(frozen=True)
-class StandardView:
+class StandardisedPicture:
     """pixels (size_px, size_px, 3) uint8; found: whether there was a cell, None where none was looked for;
     placement: None where the picture was squashed into the frame.
     """
@@ -65,9 +65,9 @@ def placed_mask(mask: np.ndarray, placement: Placement | None, size_px: int) -> 
     return placement.place(scaled, size_px, cv2.BORDER_CONSTANT)
 
 
-def standard_view(
+def standardised(
     rgb: np.ndarray, size_px: int, size: bool = True, field: bool = True, stain: bool = False
-) -> StandardView:
+) -> StandardisedPicture:
     """(H, W, 3) uint8 RGB as (size_px, size_px, 3); as `resize` makes it where no cell is found.
 
     size: whether the cell is brought to the standard size, in the middle.  Between labs the size says
@@ -77,7 +77,7 @@ def standard_view(
     """
     cell = find_cell(rgb)
     if cell is None:
-        return StandardView(resize(rgb, size_px), False)
+        return StandardisedPicture(resize(rgb, size_px), False)
     placement = None
     if size:
         height, width = rgb.shape[:2]
@@ -103,7 +103,7 @@ def standard_view(
         nucleus = table[nucleus, 0, range(3)]
     if stain:
         pixels = cv2.LUT(pixels, restaining(nucleus))
-    return StandardView(pixels, True, placement)
+    return StandardisedPicture(pixels, True, placement)
 
 
 def _scaled(rgb: np.ndarray, width: int, height: int) -> np.ndarray:
