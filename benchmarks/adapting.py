@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 import wbc
 from wbc.adapting.cross_validation import LabCells, cell_losses, out_of_fold, refitted
-from wbc.adapting.lab_cells import USED, cells_manifest, different_views, lab_cells
+from wbc.adapting.lab_cells import USED, cells_manifest, lab_cells, turned_copies
 from wbc.adapting.report import Comparison
 from wbc.answers.checkpoint import load_provenance
 from wbc.answers.predictor import Predictor
@@ -101,12 +101,12 @@ def main() -> None:
     for run in options.runs:
         predictor = wbc.load(run / MODEL)
         classes = list(predictor.classes)
-        views = different_views(usual.views, predictor.views)
+        copies = turned_copies(usual.views, predictor.views)
         for lab in options.labs:
             config = replace(usual, checkpoint=str(run / MODEL), data=lab)
             rows, masks = drawn(config, predictor, grid)
             labels = torch.tensor([classes.index(label) for _, label in rows])
-            cells = lab_cells(predictor, [path for path, _ in rows], labels, views, config.batch_size)
+            cells = lab_cells(predictor, [path for path, _ in rows], labels, copies, config.batch_size)
             head = predictor.network.head.cpu().requires_grad_(False)
             for (count, seed), used in zip(grid, tqdm(masks, f"refitting, {lab}", unit="draw"), strict=True):
                 others = cells.part(~used)

@@ -17,7 +17,7 @@ import wbc
 from tests.helpers.configs import composed_for
 from tests.helpers.places import ROOT
 from wbc.adapting.job import adapt
-from wbc.adapting.lab_cells import different_views, lab_cells
+from wbc.adapting.lab_cells import lab_cells, turned_copies
 from wbc.adapting.report import DID_NOT_HELP, HELPED
 from wbc.answers.averaged_views import AveragedViews
 from wbc.answers.checkpoint import load_model, load_provenance, save_model
@@ -188,7 +188,7 @@ def test_where_it_does_not_help_the_old_head_is_kept_under_a_rule_of_the_lab(run
 def test_views_of_a_cell_are_its_turns_and_their_mirror_images(place):
     predictor, path = wbc.load(place / "model.ckpt"), str(place / "lab" / "Monocyte" / "0.png")
     pixels = torch.from_numpy(resize(decode(path), 64)).permute(2, 0, 1)[None]
-    found = lab_cells(predictor, [path], torch.tensor([3]), 8, 4).views[0]
+    found = lab_cells(predictor, [path], torch.tensor([3]), 8, 4).features[0]
     for number, turned in enumerate(torch.rot90(pixels, turn, (2, 3)) for turn in range(4)):
         torch.testing.assert_close(found[number], predictor.outputs(turned)[0][0])
         torch.testing.assert_close(found[number + 4], predictor.outputs(turned.flip(3))[0][0])
@@ -226,7 +226,7 @@ def test_to_a_model_that_averages_over_draws_two_turns_are_enough(place, tmp_pat
     with pytest.raises(ZeroDivisionError):
         adapt(given(place, f"checkpoint={tmp_path / 'model.ckpt'}", "views=8"), tmp_path / "run")
     assert asked == [2]
-    assert [different_views(8, views) for views in (AveragedViews(), predictor.views)] == [8, 2]
+    assert [turned_copies(8, views) for views in (AveragedViews(), predictor.views)] == [8, 2]
 
 
 def test_what_would_mislead_is_left_out_and_named(place, tmp_path, caplog):

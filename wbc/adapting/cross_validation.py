@@ -15,12 +15,12 @@ from wbc.utils.progress import progress
 
 
 class LabCells(NamedTuple):
-    """Features (N, V, D) of N cells in V views, the first of which is the cell as it lies; labels (N,).
+    """Features (N, K, D) of N cells in K turned copies, of which the first is as it lies; labels (N,).
 
-    added (N, V, C): what is added to a head's logits, as by a second opinion.
+    added (N, K, C): what is added to a head's logits, as by a second opinion.
     """
 
-    views: Tensor
+    features: Tensor
     labels: Tensor
     added: Tensor
 
@@ -30,7 +30,7 @@ class LabCells(NamedTuple):
 
     def logits(self, head: Head) -> Tensor:
         """(N, C) of the cells as they lie."""
-        return head(self.views[:, 0]) + self.added[:, 0]
+        return head(self.features[:, 0]) + self.added[:, 0]
 
 
 def out_of_fold(head: Head, cells: LabCells, strength: float, count: int, seed: int) -> Tensor:
@@ -63,9 +63,9 @@ def stratified_folds(labels: Tensor, count: int, seed: int) -> Tensor:
 
 
 def refitted(head: Head, cells: LabCells, strength: float) -> Head:
-    """`head` refitted to all views of `cells`."""
-    labels = cells.labels.repeat_interleave(cells.views.shape[1])
-    return refit(head, cells.views.flatten(0, 1), labels, strength, cells.added.flatten(0, 1))
+    """`head` refitted to all copies of `cells`."""
+    labels = cells.labels.repeat_interleave(cells.features.shape[1])
+    return refit(head, cells.features.flatten(0, 1), labels, strength, cells.added.flatten(0, 1))
 
 
 def cell_losses(logits: Tensor, labels: Tensor) -> Tensor:

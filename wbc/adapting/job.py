@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from wbc.adapting.cross_validation import LabCells, out_of_fold, refitted
-from wbc.adapting.lab_cells import REST, USED, cells_manifest, different_views, lab_cells
+from wbc.adapting.lab_cells import REST, USED, cells_manifest, lab_cells, turned_copies
 from wbc.adapting.report import Comparison, write_comparison
 from wbc.answers.checkpoint import load_model, load_provenance, save_model
 from wbc.answers.predictor import Predictor
@@ -51,8 +51,8 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
             rest[["path", "label"]].to_csv(beside, index=False)
     elif config.measure_rest:
         log.warning("measure_rest: every cell is taken, and none is left to measure on; lower per_class")
-    views = different_views(config.views, predictor.views)
-    cells = _cells(rows, predictor, views, config.batch_size)
+    copies = turned_copies(config.views, predictor.views)
+    cells = _cells(rows, predictor, copies, config.batch_size)
     old = copy.deepcopy(predictor.network.head).cpu().requires_grad_(False)
     try:
         with one_thread():
@@ -65,7 +65,7 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
         new = refitted(old, cells, config.strength) if helps else old
     logits = comparison.after if helps else comparison.before
     temperature_before = 1.0 if predictor.rule is None else predictor.rule.temperature
-    predictor.rule = fit_rule(cells.views[:, 0], logits, cells.labels, config.abstain)
+    predictor.rule = fit_rule(cells.features[:, 0], logits, cells.labels, config.abstain)
     with replacing(folder / "out_of_fold.csv") as beside:
         temperatures = (temperature_before, predictor.rule.temperature)
         _cell_table(rows, comparison, temperatures, classes).to_csv(beside, index=False, float_format="%.6g")
@@ -78,9 +78,9 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     return int(manifest["excluded"].str.startswith("unreadable").sum())
 
 
-def _cells(rows: pd.DataFrame, predictor: Predictor, views: int, batch_size: int) -> LabCells:
+def _cells(rows: pd.DataFrame, predictor: Predictor, copies: int, batch_size: int) -> LabCells:
     labels = torch.tensor([predictor.classes.index(label) for label in rows["label"]])
-    return lab_cells(predictor, rows["path"].tolist(), labels, views, batch_size)
+    return lab_cells(predictor, rows["path"].tolist(), labels, copies, batch_size)
 
 
 def _cell_table(

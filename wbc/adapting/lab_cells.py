@@ -96,19 +96,19 @@ def _refuse_too_few(counts: Counter[str], data: str, classes: Sequence[str]) -> 
         )
 
 
-def different_views(asked: int, views: AveragedViews) -> int:
-    """How many turned views of each cell to refit on: no more than two where each is itself averaged over
+def turned_copies(asked: int, views: AveragedViews) -> int:
+    """How many turned copies of each cell to refit on: no more than two where each is itself averaged over
     draws, for their cost.
     """
     return min(asked, 2) if views.draws else asked
 
 
 def lab_cells(
-    predictor: Predictor, paths: Sequence[str], labels: Tensor, views: int, batch_size: int
+    predictor: Predictor, paths: Sequence[str], labels: Tensor, copies: int, batch_size: int
 ) -> LabCells:
     """N files with their labels (N,): as they lie, then turned by quarters, then mirrored.
 
-    views: up to 8.  Raises ImageError for a file that has gone since it was checked.
+    copies: up to 8.  Raises ImageError for a file that has gone since it was checked.
     """
     head = copy.deepcopy(predictor.network.head).cpu().requires_grad_(False)
     features, added = [], []
@@ -116,7 +116,7 @@ def lab_cells(
         for batch in predictor.stream(files_in_batches(paths, batch_size)):
             for path, reason in batch.files.unreadable:
                 raise ImageError(path, reason)
-            turned = [predictor.outputs(view) for view in _turned(batch.files.pixels, views)]
+            turned = [predictor.outputs(one) for one in _turned(batch.files.pixels, copies)]
             seen = [batch.outputs, *turned]
             features.append(torch.stack([one.features for one in seen], dim=1))
             added.append(torch.stack([one.logits - head(one.features) for one in seen], dim=1))
@@ -124,8 +124,8 @@ def lab_cells(
     return LabCells(torch.cat(features), labels, torch.cat(added))
 
 
-def _turned(pixels: Tensor, views: int) -> Iterator[Tensor]:
-    """All but the first of `views`."""
-    for number in range(1, views):
+def _turned(pixels: Tensor, copies: int) -> Iterator[Tensor]:
+    """All but the first of `copies`."""
+    for number in range(1, copies):
         turned = torch.rot90(pixels, number % 4, (2, 3))
         yield turned.flip(3) if number >= 4 else turned
