@@ -176,3 +176,9 @@ def test_a_run_from_before_a_setting_existed_can_be_resumed():
         for key in keys:
             del older[section][key]
     assert parse(OmegaConf.create(older)).as_plain() == plain
+
+
+def test_other_spellings_are_given_as_the_error_of_an_unknown_class_says():
+    assert composed("data=synthetic").data.aliases == {}
+    given = composed("data=synthetic", "data.aliases={erythroblast: Neutrophil, seg: Neutrophil}")
+    assert given.data.aliases == {"erythroblast": "Neutrophil", "seg": "Neutrophil"}

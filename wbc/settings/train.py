@@ -27,6 +27,7 @@ from wbc.settings.values import (
     Rate,
     Seed,
     ShareOrNone,
+    Spellings,
     Words,
     Workers,
     expected,
@@ -52,7 +53,7 @@ class DataConfig:
     labs: dict[str, str] | None = None  # for source=labs: lab -> folder or CSV file, relative to root
     leave_out: str | None = None  # a lab (column source) whose images are all for the test
     classes: DistinctWords  # the order of labels everywhere
-    aliases: dict[str, str] = field(default_factory=dict)  # other spelling -> class
+    aliases: Spellings = field(default_factory=dict)  # other spelling -> class
     split_folders: dict[str, str] | None = None  # folder -> split; None: usual spellings are looked for
     val_fraction: float = 0.15
     test_fraction: float = 0.15

@@ -70,5 +70,7 @@ Words = Annotated[list[str], BeforeValidator(_as_list)]
 DistinctWords = Annotated[list[str], BeforeValidator(_as_list), AfterValidator(_distinct)]
 Distinct = AfterValidator(_distinct)
 AsList = BeforeValidator(_as_list)
+# In YAML null stands for none of them: Hydra adds no key to a {} that is there.
+Spellings = Annotated[dict[str, str], BeforeValidator(lambda given: {} if given is None else given)]
 
 Checkpoint = Annotated[str, Field(examples=["<run>/model.ckpt"])]
