@@ -23,9 +23,11 @@ from wbc.answers.rule import fit_rule
 from wbc.datasets.manifest import COLUMNS, write_manifest
 from wbc.errors import ConfigError, DataError, WbcError
 from wbc.evaluating.job import evaluate
+from wbc.labels import ClassNames
 from wbc.metrics.intervals import exact_interval, mean_interval
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
+from wbc.report.labelled_sets import find_sets
 from wbc.settings.abstain import AbstainConfig
 from wbc.settings.evaluate import EvaluateConfig
 from wbc.settings.parse import parse_as
@@ -325,3 +327,24 @@ def test_a_wrong_command_line_says_so(place, tmp_path, overrides, message):
     assert message in result.stdout + result.stderr
     assert "Traceback" not in result.stdout + result.stderr
     assert not (tmp_path / "out" / "metrics.json").exists()
+
+
+def test_sets_of_the_training_lab_are_known_by_the_manifest_or_told(place):
+    names = ClassNames(CLASSES, of_model=True)
+    manifest = pd.read_csv(place / "run" / "manifest.csv", keep_default_na=False)
+    table = place / "own_test.csv"
+    manifest[manifest["split"] == "test"][["path", "label"]].to_csv(table, index=False)
+    other, checkpoint = str(place / "slides.csv"), place / "run" / "model.ckpt"
+    given = ["test", str(table), other]
+    assert [one.in_lab for one in find_sets(given, names, checkpoint)] == [True, True, False]
+    assert [one.in_lab for one in find_sets(given, names, checkpoint, in_lab=[other])] == [True, True, True]
+    with pytest.raises(DataError, match=r"in_lab=\['elsewhere'\]: not among data="):
+        find_sets(given, names, checkpoint, in_lab=["elsewhere"])
+
+
+def test_what_is_told_to_be_of_the_training_lab_is_in_no_mean_of_other_labs(place, tmp_path):
+    other = str(place / "slides.csv")
+    evaluate(settings(place, "test", other, in_lab=[other]), tmp_path)
+    record = json.loads((tmp_path / "metrics.json").read_text())
+    assert list(record["means"]) == ["in-lab mean"]
+    assert record["means"]["in-lab mean"]["sets"] == 2
