@@ -4,6 +4,7 @@ project = "wbc"
 author = "The wbc developers"
 extensions = ["myst_parser"]
 root_doc = "contents"  # lists every page; index.md stays readable as it stands
+exclude_patterns = ["images/README.md"]  # how its pictures were made, for who makes them anew
 source_suffix = {".md": "markdown"}
 myst_heading_anchors = 3  # links to headings, as GitHub makes them
 html_theme = "furo"

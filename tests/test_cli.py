@@ -225,9 +225,7 @@ def test_the_command_is_the_script_by_another_name(tmp_path):
     assert no_data.returncode == 1
     assert "To try without any download: data=synthetic" in no_data.stdout
     assert "Traceback" not in no_data.stdout + no_data.stderr
-    assert "powered by Hydra" in wbc("train", "--hydra-help", cwd=tmp_path).stdout.replace(
-        "Powered", "powered"
-    )
+    assert "See https://hydra.cc" in wbc("train", "--hydra-help", cwd=tmp_path).stdout
 
 
 def test_a_verb_that_does_not_exist_is_answered_with_those_that_do():

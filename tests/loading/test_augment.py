@@ -18,7 +18,9 @@ def image() -> np.ndarray:
 
 
 def recipe() -> Augment:
-    return Augment(instantiate(OmegaConf.load(CONF / "augment" / "recipe.yaml").transforms, _convert_="all"))
+    return Augment(
+        instantiate(OmegaConf.load(CONF / "train" / "augment" / "recipe.yaml").transforms, _convert_="all")
+    )
 
 
 def test_a_view_belongs_to_its_seed_alone(image):
@@ -46,7 +48,9 @@ def test_something_else_is_refused():
 
 @pytest.mark.parametrize("name", ["recipe", "other_labs"])
 def test_a_chain_told_in_plain_values_draws_the_same_views(name, image):
-    one = Augment(instantiate(OmegaConf.load(CONF / "augment" / f"{name}.yaml").transforms, _convert_="all"))
+    one = Augment(
+        instantiate(OmegaConf.load(CONF / "train" / "augment" / f"{name}.yaml").transforms, _convert_="all")
+    )
     buffer = io.BytesIO()
     torch.save(one.state(), buffer)
     buffer.seek(0)

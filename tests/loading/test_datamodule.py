@@ -72,7 +72,7 @@ def test_left_out_images_are_left_out_and_sets_are_apart(manifest):
     data = cell_data(manifest)
     assert data.evaluated == ["val", "test_a", "test_b"]
     assert len(data.images("train")) == 5
-    assert [len(loader.dataset) for loader in data.test_dataloader()] == [3, 2, 4]
+    assert [len(data.labels(name)) for name in data.evaluated] == [3, 2, 4]
 
 
 def test_loaders_batch_everything_once(manifest):

@@ -131,7 +131,7 @@ def test_what_was_learnt_holds_in_labs_never_seen(sweep):
 
 def test_the_model_answers_as_its_rule_was_fitted(sweep):
     folder, output = sweep
-    assert output.count("answers are of features averaged over 3 test-time views") == 2
+    assert output.count("answers come from features averaged over 3 test-time views") == 2
     predictor = wbc.load(folder / "0" / "model.ckpt")
     assert predictor.views.draws == 2
     table = pd.read_csv(folder / "0" / "predictions.csv")

@@ -96,7 +96,7 @@ def test_without_a_terminal_the_line_of_each_epoch_is_all(tmp_path, loader, capf
     lines = [record.getMessage() for record in caplog.records if record.name.startswith("wbc")]
     assert len(lines) == 3
     assert re.fullmatch(
-        r"head epoch 1 of 3: val_macro_f1 0\.2500; \d+ m?s, at most \d s left in this phase", lines[0]
+        r"head epoch 1 of 3: val_macro_f1 0\.2500; [\d.]+ m?s, at most \d s left in this phase", lines[0]
     )
     assert re.fullmatch(r"head epoch 3 of 3: val_macro_f1 0\.2500; [\d.]+ m?s", lines[2])
 

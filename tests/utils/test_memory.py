@@ -9,8 +9,7 @@ from tests.helpers.places import ROOT
 
 FAULTS = """
 import resource, torch
-from tests.helpers.places import ROOT
-from wbc.memory import keep_freed_memory
+from wbc.utils.memory import keep_freed_memory
 if {keep}: keep_freed_memory()
 torch.set_num_threads(1)
 image = torch.zeros(16, 3, 224, 224)
