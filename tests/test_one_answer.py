@@ -15,9 +15,11 @@ from wbc.training.job import train
 
 SETTINGS = {
     "the network alone": [],
-    "test-time views": ["model.test_time.draws=2"],
-    "a second opinion": ["model.second_opinion=1.5", "model.standardise=[size,field,stain]"],
-    "both": ["model.test_time.draws=2", "model.second_opinion=1.5"],
+    "test-time views and a second opinion": [
+        "model.test_time.draws=2",
+        "model.second_opinion=1.5",
+        "model.standardise=[size,field,stain]",
+    ],
 }
 
 

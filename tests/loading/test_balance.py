@@ -102,7 +102,7 @@ def test_a_repeated_image_is_augmented_anew(tmp_path):
     ActivationStore.allocate(file, 3, (1,), torch.float32)
     store = ActivationStore(file, 3, (1,), torch.float32, write=True)
     store.put([0, 1, 2], torch.tensor([[0.0], [1.0], [2.0]]))
-    frozen = FrozenImages(cells, store, views=3)
+    frozen = FrozenImages(cells, store, draws=3)
     values = frozen.__getitems__([Draw(0, 4, repeat=repeat) for repeat in range(4)]).values
     assert values.flatten().tolist() == [1, 2, 0, 1]  # its cached views in turn, from the epoch's own
 

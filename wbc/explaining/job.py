@@ -67,7 +67,7 @@ def explain(config: ExplainConfig, folder: Path) -> int:
         if method.layers:  # lime looks at pictures alone
             log.info("%s: layer %s", method.name, ", ".join(method.layers))
     if predictor.answered_by:
-        log.info("answers are of %s; heat maps show the network alone", predictor.answered_by)
+        log.info("answers come from %s; heat maps show the network alone", predictor.answered_by)
     batches = files_in_batches(images["path"].tolist(), config.batch_size)
     parts = [parts_folder / f"{number * config.batch_size:08d}.csv" for number in range(len(batches))]
     missing = [number for number, part in enumerate(parts) if not part.exists()]
