@@ -266,7 +266,7 @@ def test_a_class_that_the_model_does_not_know_is_named(place, tmp_path):
     with pytest.raises(DataError, match=r"4 of 8 images have no class.*Blast"):
         adapt(given(place, f"data={lab}"), tmp_path / "run")
     (tmp_path / "lab.csv").write_text("path,label\nlab/Blast/0.png,Blast\n")
-    with pytest.raises(DataError, match="'Blast' is not among the model's classes"):
+    with pytest.raises(DataError, match="'Blast': not among the model's classes"):
         adapt(given(place, f"data={tmp_path / 'lab.csv'}"), tmp_path / "run")
 
 

@@ -257,7 +257,7 @@ def _other_classes(place: Path) -> dict:
         ("gone", {}, "data=gone: no such file or folder.*test, train, val"),
         ("{place}/own", {}, "48 of 48 images have no label.*<class>/<image>.*path and label"),
         ("{place}/empty", {}, "no images in the folder"),
-        ("{place}/foreign.csv", {}, "'Platelet' is not among the model's classes"),
+        ("{place}/foreign.csv", {}, "'Platelet': not among the model's classes"),
         ("{place}/bare.csv", {}, "lacks the columns label"),
         ("test", {"checkpoint": "README.md"}, "cannot be read as weights"),
         ("test", {"checkpoint": "gone.ckpt"}, "gone.ckpt"),
