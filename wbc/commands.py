@@ -16,7 +16,7 @@ from wbc.settings.adapt import AdaptConfig
 from wbc.settings.command import Command
 from wbc.settings.evaluate import EvaluateConfig
 from wbc.settings.explain import ExplainConfig
-from wbc.settings.layout import CONFIG, MANIFEST, METRICS, MODEL
+from wbc.settings.layout import CONFIG, ERRORS, MANIFEST, METRICS, MODEL
 from wbc.settings.parse import parse_as
 from wbc.settings.predict import PredictConfig
 from wbc.settings.train import Config, parse
@@ -145,7 +145,7 @@ _COMMANDS: list[Command[Any]] = [
         job=_evaluate,
         first_keys=("checkpoint", "data", "compare", "in_lab", "device"),
         stopped="stopped; nothing was measured",
-        unreadable="errors.csv",
+        unreadable=ERRORS,
     ),
     Command(
         verb="explain",
@@ -167,7 +167,7 @@ _COMMANDS: list[Command[Any]] = [
         first_keys=("checkpoint", "images", "output", "group", "accelerator"),
         stopped="stopped; the same command goes on where it stopped",
         failed="{error}; mend it, then give the same command again to go on",
-        unreadable="errors.csv",
+        unreadable=ERRORS,
     ),
     Command(
         verb="adapt",

@@ -22,12 +22,12 @@ from wbc.labels import names_of_model
 from wbc.network.device import chosen_device
 from wbc.report.lab_table import labs_table
 from wbc.report.labelled_sets import LabelledSet, find_sets
-from wbc.report.page import REPORT, write_report
+from wbc.report.page import write_report
 from wbc.report.record import evaluation_record
 from wbc.report.sections import Report
 from wbc.report.set_result import SetResult, answered_set
 from wbc.settings.evaluate import EvaluateConfig
-from wbc.settings.layout import ERRORS, METRICS, PREDICTIONS
+from wbc.settings.layout import ERRORS, METRICS, PREDICTIONS, REPORT
 from wbc.utils.files import replacing, write_json
 from wbc.utils.short_names import file_names
 from wbc.utils.text_tables import markdown_table

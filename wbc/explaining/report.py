@@ -26,6 +26,7 @@ from wbc.network.network import Network
 from wbc.pages.figure_style import save_figure
 from wbc.pages.html import picture, table
 from wbc.settings.explain import ExplainConfig
+from wbc.settings.layout import FIGURES
 from wbc.utils.files import write_json
 from wbc.utils.progress import progress
 
@@ -115,8 +116,8 @@ def _sanity(
             {"method": method, "stage": stage, "rank_correlation": plain(ranks), "ssim": plain(ssim)}
             for (method, stage), ranks, ssim in means.itertuples()
         ]
-        save_figure(randomisation_figure(frame), folder / "figures" / "randomisation.png")
-        shown = picture(folder / "figures" / "randomisation.png", "likeness of maps, stage by stage")
+        save_figure(randomisation_figure(frame), folder / FIGURES / "randomisation.png")
+        shown = picture(folder / FIGURES / "randomisation.png", "likeness of maps, stage by stage")
         text = (
             f"Cascading randomisation on {len(sample)} images: a map that explains the network falls apart."
         )
@@ -130,10 +131,10 @@ def _sanity(
             _, pixels = image_of(row["path"], network)
             found.append(stability(lime, pixels, network.classes.index(row["target"])))
         summary["lime_stability"] = _stability_summary(found)
-        save_figure(stability_figure(found), folder / "figures" / "lime_stability.png")
+        save_figure(stability_figure(found), folder / FIGURES / "lime_stability.png")
         parts += [
             f"Stability of lime on {len(sample)} images, 5 seeds each.",
-            picture(folder / "figures" / "lime_stability.png", "rank correlation between seeds by samples"),
+            picture(folder / FIGURES / "lime_stability.png", "rank correlation between seeds by samples"),
         ]
     return summary
 

@@ -25,6 +25,7 @@ from wbc.errors import ConfigError
 from wbc.predicting.differential import Differential, differential_table
 from wbc.predicting.parts import part_rows, read_part, write_part
 from wbc.settings import run_folder
+from wbc.settings.layout import ERRORS
 from wbc.settings.predict import PredictConfig
 from wbc.utils.files import read_json, replacing, write_json
 from wbc.utils.progress import Progress, progress
@@ -139,7 +140,7 @@ def _join(parts: list[Path], folder: Path, classes: list[str], config: PredictCo
     status = status_column(classes)
     with (
         table_writer(folder / config.table, classes) as table,
-        replacing(folder / "errors.csv") as errors_beside,
+        replacing(folder / ERRORS) as errors_beside,
         errors_beside.open("w", encoding="utf-8", newline="") as errors_file,
     ):
         errors = csv.writer(errors_file)

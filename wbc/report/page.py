@@ -13,13 +13,12 @@ from wbc.report.decisions import image_names
 from wbc.report.sections import Report, report_sections
 from wbc.report.set_figures import write_reliability, write_risk_coverage, write_set_figures
 from wbc.report.sheets import write_sheets
-
-REPORT = "report.html"
+from wbc.settings.layout import FIGURES, REPORT
 
 
 def write_report(report: Report, folder: Path) -> None:
     """Write report.html, and its figures as files in figures/."""
-    figures = folder / "figures"
+    figures = folder / FIGURES
     reported = report.record["reported"]
     network = report.predictor.network
     method = Method("gradcam", [], ClassActivationMap(network, "gradcam"))

@@ -19,9 +19,8 @@ RESULTS = "results.md"
 EVALUATION = "evaluation.json"
 CACHE = "cache"
 PHASE_TITLES = {"head": "without fine-tuning", "finetune": "with fine-tuning"}
-FINAL_MODEL = (
-    "final_model"  # beside the phases in metrics.json: where answers are of more than network and image
-)
+# Beside the phases in metrics.json, where answers are of more than the network and the image.
+FINAL_MODEL = "final_model"
 
 
 def log_folder(folder: Path, phase: str) -> Path:

@@ -22,7 +22,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from wbc.errors import ConfigError
 from wbc.loading.datamodule import ImageData
 from wbc.network.network import Network
-from wbc.settings.layout import CACHE, best_checkpoint, log_folder
+from wbc.settings.layout import CACHE, best_checkpoint, last_checkpoint, phase_history
 from wbc.settings.train import PHASES, Config, FitConfig
 from wbc.training.average import AverageWeights
 from wbc.training.caching import FillCaches
@@ -76,9 +76,9 @@ def run_phase(
         adam_epsilon=config.training.adam_epsilon,
         seed=config.seed * len(PHASES) + number,
     )
-    history = History(phase, log_folder(folder, phase) / "history.csv")
+    history = History(phase, phase_history(folder, phase))
     best = best_checkpoint(folder, phase)
-    last = best.with_name("last.ckpt")
+    last = last_checkpoint(folder, phase)
     checkpoint = BestAndLast(best.parent, fit.monitor, fit.mode)
     caches = FillCaches(
         data,

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from wbc.answers.checkpoint import load_provenance
 from wbc.answers.predictor import Predictor
-from wbc.report.page import REPORT, write_report
+from wbc.report.page import write_report
 from wbc.report.record import evaluation_record
 from wbc.report.sections import Report
 from wbc.report.set_figures import CONFUSION, ROC, write_set_figures
 from wbc.report.set_result import SetResult
-from wbc.settings.layout import EVALUATION, FIGURES, MODEL, PHASE_TITLES
+from wbc.settings.layout import EVALUATION, FIGURES, MODEL, PHASE_TITLES, REPORT
 from wbc.utils.files import write_json
 
 log = logging.getLogger(__name__)
