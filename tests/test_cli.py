@@ -1,17 +1,16 @@
-"""The command line as users call it, in subprocesses."""
+"""The command line as users call it, in processes of their own."""
 
 import json
 import os
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
+from tests.helpers.commands import Started, typed
 from tests.helpers.places import ROOT
 from tests.helpers.small_runs import SMALL
 
@@ -22,14 +21,8 @@ def cells(tmp_path_factory) -> list[str]:
     return [f"data.root={root}", f"data.checks_dir={root}"]
 
 
-def command(*overrides: str) -> list[str]:
-    return [sys.executable, str(ROOT / "train.py"), *overrides]
-
-
 def run(*overrides: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        command(*overrides), cwd=cwd, capture_output=True, text=True, check=False, timeout=300
-    )
+    return typed("train.py", *overrides, cwd=cwd)
 
 
 def comparable(folder: Path) -> dict:
@@ -49,20 +42,13 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(cells, tmp_path):
     ]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert run(*long, f"hydra.run.dir={whole}").returncode == 0
-    process = subprocess.Popen(
-        command(*long, f"hydra.run.dir={killed}"),
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    started = Started("train.py", *long, f"hydra.run.dir={killed}")
     history = killed / "logs" / "finetune" / "history.csv"
-    deadline = time.monotonic() + 240
-    while not (history.exists() and len(pd.read_csv(history)) >= 2):  # amid the third of four epochs
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    started.wait_until(
+        lambda: history.exists() and len(pd.read_csv(history)) >= 2
+    )  # the third of four epochs
+    started.send(signal.SIGKILL)
+    assert started.ended().returncode == -signal.SIGKILL
     assert not (killed / "metrics.json").exists()
     resumed = run(f"resume_from={killed}")
     assert resumed.returncode == 0, resumed.stderr
@@ -113,23 +99,12 @@ def test_a_failing_job_leaves_the_others_and_the_table(cells, tmp_path):
 
 def test_ctrl_c_says_how_to_go_on(cells, tmp_path):
     endless = ["phase=head", "phase.head.max_epochs=500", "phase.head.patience=500"]
-    process = subprocess.Popen(
-        command(*SMALL, *cells, *endless, f"hydra.run.dir={tmp_path / 'run'}"),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    history = tmp_path / "run" / "logs" / "head" / "history.csv"
-    deadline = time.monotonic() + 120
-    while not history.exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert f"resume_from={tmp_path / 'run'}" in output
+    started = Started("train.py", *SMALL, *cells, *endless, f"hydra.run.dir={tmp_path / 'run'}")
+    started.wait_until((tmp_path / "run" / "logs" / "head" / "history.csv").exists)
+    started.send(signal.SIGINT)
+    ended = started.ended(60)
+    assert ended.returncode == 130
+    assert f"resume_from={tmp_path / 'run'}" in ended.stdout + ended.stderr
 
 
 def test_two_processes_give_one_run(cells, tmp_path):
@@ -151,10 +126,10 @@ def test_two_processes_give_one_run(cells, tmp_path):
     frozen = [key for key in states[0] if key.startswith("network.backbone.net.blocks.0")]
     assert any("running_mean" in key for key in frozen)
     assert all(torch.equal(states[0][key], states[1][key]) for key in frozen)
-    # Its last phase once more, from its checkpoint, as after a kill.
+    # Its last phase once more, from its checkpoint, as after a kill; `wbc` has a second process too.
     (tmp_path / "run" / "logs" / "finetune" / "result.json").unlink()
     (tmp_path / "run" / "metrics.json").unlink()
-    resumed = run(f"resume_from={tmp_path / 'run'}")
+    resumed = wbc("train", f"resume_from={tmp_path / 'run'}")
     assert resumed.returncode == 0, resumed.stdout[-3000:] + resumed.stderr[-3000:]
     again = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert again["phases"]["finetune"]["sets"] == metrics["phases"]["finetune"]["sets"]
@@ -203,16 +178,7 @@ def test_other_folders_work_too(tmp_path):
 
 
 def wbc(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
-    """The command as it is called without the script that pip makes, from a checkout."""
-    return subprocess.run(
-        [sys.executable, "-m", "wbc", *words],
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    return typed("wbc", *words, cwd=cwd)
 
 
 def test_the_command_is_the_script_by_another_name(tmp_path):
@@ -234,11 +200,3 @@ def test_a_verb_that_does_not_exist_is_answered_with_those_that_do():
     assert "is wbc predict meant?" in misspelt.stderr
     assert wbc().stdout == wbc("--help").stdout
     assert "wbc adapt" in wbc().stdout
-
-
-def test_processes_that_lightning_starts_are_of_the_same_command(cells, tmp_path):
-    devices = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "phase=head"]
-    result = wbc("train", *SMALL, *cells, *devices, cwd=tmp_path)
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-    [metrics] = tmp_path.glob("outputs/*/*/metrics.json")
-    assert json.loads(metrics.read_text())["phases"]["head"]["devices"] == 2

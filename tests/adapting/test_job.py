@@ -1,8 +1,6 @@
 """adapt.py: a few cells of another lab in, a model that is better there out, or the old one."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +12,8 @@ import torch
 from PIL import Image
 
 import wbc
+from tests.helpers.commands import typed
 from tests.helpers.configs import composed_for
-from tests.helpers.places import ROOT
 from wbc.adapting.job import adapt
 from wbc.adapting.lab_cells import lab_cells, turned_copies
 from wbc.adapting.report import DID_NOT_HELP, HELPED
@@ -296,12 +294,6 @@ def test_settings_out_of_range_are_refused(override):
         settings("checkpoint=a", "data=b", override)
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "adapt.py"), *arguments], capture_output=True, text=True, check=False
-    )
-
-
 def test_the_command(place, tmp_path):
     lab = write_lab(tmp_path / "lab", Monocyte=4, Neutrophil=4)
     (lab / "Monocyte" / "broken.png").write_bytes(b"no image")
@@ -309,16 +301,16 @@ def test_the_command(place, tmp_path):
     run = f"hydra.run.dir={tmp_path / 'run'}"
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "manifest.csv").write_text("")  # of a run that was stopped before it had a model
-    done = command(*files, run, "views=1", "folds=2", "strength=0.01")
+    done = typed("adapt.py", *files, run, "views=1", "folds=2", "strength=0.01")
     assert done.returncode == 1, done.stderr
     assert "1 images could not be read" in done.stdout + done.stderr
     assert (tmp_path / "run" / "model.ckpt").is_file()
     assert json.loads((tmp_path / "run" / "versions.json").read_text())["seed"] == 0
     (lab / "Monocyte" / "broken.png").unlink()
-    again = command(*files, run)
+    again = typed("adapt.py", *files, run)
     assert again.returncode == 1
     assert "holds a run already: choose another hydra.run.dir" in again.stderr + again.stdout
-    misspelt = command(*files, "strengths=0.1")
+    misspelt = typed("adapt.py", *files, "strengths=0.1")
     assert misspelt.returncode == 1
     assert "strengths" in misspelt.stderr
 

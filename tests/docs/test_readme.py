@@ -33,6 +33,7 @@ ADDED = {  # by the words with which a command starts; the first that fits
     "make demo": f"{SMALL} data.images_per_class=8",
     "make test": "tests/test_labels.py",  # the whole suite would run itself
 }
+NOT_TYPED = {"VENV", "PYTHON", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES"}
 WINDOWS_ONLY = {"py -m venv .venv", r".venv\Scripts\Activate.ps1"}
 SECTIONS = {
     "Two commands",
@@ -68,11 +69,14 @@ class Terminal:
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
     def type(self, text: str, **environment: str) -> str:
-        """Type `text`, which must succeed; returns what it prints."""
+        """Type `text`, which must succeed; returns what it prints.
+
+        What chooses another environment or folder (VENV, under which CI runs this) is not passed on.
+        """
         done = subprocess.run(
             ["bash", "-euc", text],
             cwd=self.folder,
-            env=os.environ
+            env={key: value for key, value in os.environ.items() if key not in NOT_TYPED}
             | {"PATH": f"{self.bin}:{os.environ['PATH']}", "WBC_CACHE": str(self.folder / "checked")}
             | environment,
             stdout=subprocess.PIPE,

@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score
 
 import wbc
-from tests.helpers.places import ROOT
+from tests.helpers.commands import typed
 from tests.helpers.trees import picture, write_image
 from wbc.answers.checkpoint import save_model
 from wbc.answers.predictor import Predictor
@@ -291,14 +290,7 @@ def test_settings_out_of_range_are_refused(place, changed, message):
 
 
 def command(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "evaluate.py", f"hydra.run.dir={folder}", "device=cpu", "workers=0", *overrides],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    return typed("evaluate.py", f"hydra.run.dir={folder}", "device=cpu", "workers=0", *overrides)
 
 
 def test_the_command_line_measures_what_it_can_and_exits_1(place, tmp_path):

@@ -1,7 +1,5 @@
 import functools
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.helpers.commands import typed
 from tests.helpers.configs import composed_for
-from tests.helpers.places import ROOT
 from wbc.answers.checkpoint import load_network, save_model
 from wbc.answers.predictor import Predictor
 from wbc.errors import CheckpointError, ConfigError, DataError
@@ -355,22 +353,16 @@ def test_settings_out_of_range_are_refused(override):
         settings("checkpoint=a", "images=b", override)
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "explain.py"), *arguments], capture_output=True, text=True, check=False
-    )
-
-
 def test_the_command(place, tmp_path):
     files = [f"checkpoint={place / 'model.ckpt'}", f"images={place / 'images'}"]
     run = f"hydra.run.dir={tmp_path / 'run'}"
-    done = command(*files, run, "methods=[gradcam]")
+    done = typed("explain.py", *files, run, "methods=[gradcam]")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "config.yaml").is_file()
     assert json.loads((tmp_path / "run" / "versions.json").read_text())["seed"] == 0
-    again = command(*files, run, "methods=[layercam]")
+    again = typed("explain.py", *files, run, "methods=[layercam]")
     assert again.returncode == 1
     assert "holds a run already" in again.stderr + again.stdout
-    misspelt = command(*files, "methds=[gradcam]")
+    misspelt = typed("explain.py", *files, "methds=[gradcam]")
     assert misspelt.returncode == 1
     assert "methds" in misspelt.stderr

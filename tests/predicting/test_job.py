@@ -3,7 +3,6 @@
 import csv
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from PIL import Image
 
 import wbc
-from tests.helpers.places import ROOT
+from tests.helpers.commands import typed
 from wbc.answers.checkpoint import save_model
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import ANSWERED, UNCERTAIN, UNKNOWN, fit_rule
@@ -167,14 +166,7 @@ def test_parquet_holds_the_same_rows(place, run, tmp_path):
 
 def command(place: Path, output: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
     given = [f"checkpoint={place / 'model.ckpt'}", f"output={output}", "accelerator=cpu", "batch_size=2"]
-    return subprocess.run(
-        [sys.executable, "predict.py", *given, *overrides],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    return typed("predict.py", *given, *overrides)
 
 
 def test_two_processes_give_the_rows_of_one(place, run, tmp_path):

@@ -33,11 +33,11 @@ def uncached(root, tmp_path_factory):
     return folder, metrics_of(settings(root, "cache_limit_gb=0"), folder)
 
 
-@pytest.mark.parametrize("trainer", ["+trainer.limit_val_batches=1.0", "trainer.precision=32-true"])
+@pytest.mark.parametrize("trainer", [[], [*ONE_EPOCH, "trainer.precision=bf16-mixed"]])
 def test_cached_and_uncached_evaluation_are_identical(root, tmp_path, trainer):
     runs = {}
     for name, limit in (("cached", 5), ("uncached", 0)):
-        config = settings(root, f"cache_limit_gb={limit}", "cache_views=0", trainer)
+        config = settings(root, f"cache_limit_gb={limit}", "cache_views=0", *trainer)
         runs[name] = metrics_of(config, tmp_path / name)
         log = [
             pd.read_csv(tmp_path / name / "logs" / phase / "history.csv") for phase in ("head", "finetune")
@@ -83,7 +83,7 @@ def kept(root, tmp_path_factory) -> Path:
         (["data.synthetic_seed=1"], set()),  # other images
         (["model.image_size_px=96"], set()),
         (["model.standardise=[field]"], set()),
-        (["trainer.precision=32-true"], set()),
+        (["trainer.precision=bf16-mixed"], set()),
     ],
 )
 def test_a_store_is_used_again_only_where_nothing_differs(root, kept, tmp_path, caplog, change, reused):

@@ -1,15 +1,13 @@
 """Leave-one-lab-out: its table by hand, and the whole command on drawn labs."""
 
 import json
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
 import torch
 
 import wbc
-from tests.helpers.places import ROOT
+from tests.helpers.commands import typed
 from wbc.answers.temperature import fit_temperature
 from wbc.images.decode import decode
 from wbc.training.lab_sweep import lab_table
@@ -101,8 +99,7 @@ def sweep(tmp_path_factory):
         "+trainer.enable_progress_bar=false",
         f"hydra.sweep.dir={folder}/sweep",
     ]
-    command = [sys.executable, "train.py", "-m", *overrides]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+    result = typed("train.py", "-m", *overrides)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     return folder / "sweep", result.stdout
 

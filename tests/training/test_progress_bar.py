@@ -1,6 +1,5 @@
 import logging
 import re
-import subprocess
 import sys
 
 import pytest
@@ -8,7 +7,7 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from torch.utils.data import DataLoader, TensorDataset
 
-from tests.helpers.places import ROOT
+from tests.helpers.commands import typed
 from tests.helpers.small_runs import SMALL
 from wbc.training.history import History
 from wbc.training.progress_bar import PhaseProgress
@@ -103,8 +102,7 @@ def test_without_a_terminal_the_line_of_each_epoch_is_all(tmp_path, loader, capf
 
 def test_a_run_into_a_pipe_writes_few_lines_and_its_log_keeps_the_rest(tmp_path):
     places = [f"data.root={tmp_path}/cells", f"data.checks_dir={tmp_path}", f"hydra.run.dir={tmp_path}/run"]
-    command = [sys.executable, str(ROOT / "train.py"), *SMALL, "phase=head", *places]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    done = typed("train.py", *SMALL, "phase=head", *places, cwd=tmp_path)
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
     assert "\r" not in output

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -35,7 +36,8 @@ def image_page_figure(
     row_captions = [drawn[first : first + columns] for first in range(0, len(drawn), columns)]
     lines = sum(1 + max(caption.count("\n") for caption in captions) for captions in row_captions)
     figure = new_figure(columns * side + 0.2, rows * (side + 0.1) + 0.14 * lines + 0.4)
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    no_ticks: dict[str, Any] = {"xticks": [], "yticks": []}  # unseen ones would be laid out too
+    panels = figure.subplots(rows, columns, squeeze=False, subplot_kw=no_ticks).ravel()
     for axes in panels:
         axes.set_axis_off()
     for axes, image, caption in zip(panels, images, drawn, strict=False):  # the last row may be short
