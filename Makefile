@@ -18,7 +18,7 @@ demo: setup
 	$(PY) train.py experiment=demo
 
 test: setup
-	$(PY) -m pytest -n auto --dist loadfile
+	$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(PY) -m ruff check .

@@ -70,11 +70,11 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(cells, tmp_path):
 
 
 def test_a_sweep_makes_a_folder_a_job_and_a_table(cells, tmp_path):
-    result = run("-m", *SMALL, *cells, "phase.finetune.lr=1e-5,3e-5", "seed=0,1", cwd=tmp_path)
+    result = run("-m", *SMALL, *cells, "phase.finetune.lr=1e-5,3e-5", cwd=tmp_path)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     [tmp_path] = tmp_path.glob("outputs/synthetic_efficientnet_lite0/*")
     jobs = json.loads((tmp_path / "sweep.json").read_text())
-    assert len(jobs) == 4
+    assert len(jobs) == 2
     for job in jobs:
         metrics = json.loads((tmp_path / str(job["job"]) / "metrics.json").read_text())
         assert job["val_macro_f1"] == metrics["phases"]["finetune"]["sets"]["val"]["macro_f1"]

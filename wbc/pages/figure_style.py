@@ -68,10 +68,11 @@ def percentage(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def save_figure(figure: Figure, path: Path | str, trim: bool = True) -> None:
+def save_figure(figure: Figure, path: Path | str, trim: bool = True, svg: bool = True) -> None:
     """Writes `figure` as PNG and beside it as SVG; a reader sees the old file or the whole new one.
 
-    Equal figures give equal files.  trim: to its content; else it keeps its size.  Missing folders are made.
+    Equal figures give equal files.  trim: to its content; else it keeps its size.  svg: whether there is more to it
+    than pixels.  Missing folders are made.
     Raises ValueError for a name that does not end in .png.
     """
     path = Path(path)
@@ -80,6 +81,8 @@ def save_figure(figure: Figure, path: Path | str, trim: bool = True) -> None:
     options: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.08} if trim else {}
     with replacing(path) as beside:
         figure.savefig(beside, format="png", dpi=DPI, **options)
+    if not svg:
+        return
     # Names inside an SVG are random and its date that of the day unless they are given.
     with replacing(path.with_suffix(".svg")) as beside, rc_context({"svg.hashsalt": "wbc"}):
         figure.savefig(beside, format="svg", dpi=DPI, metadata={"Date": None}, **options)

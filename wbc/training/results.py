@@ -101,7 +101,7 @@ def write_augmented_page(folder: Path, cells: LabelledImages) -> None:
     images = [cells[Draw(index, epoch=0)].images.permute(1, 2, 0).numpy() for index in shown]
     captions = [cells.classes[cells.labels[index]] for index in shown]
     figure = image_page_figure(images, captions, "Training images after augmentation", columns=each)
-    save_figure(figure, folder / "augmented_samples.png")
+    save_figure(figure, folder / "augmented_samples.png", svg=False)
 
 
 _COLUMNS = PHASE_TITLES | {FINAL_MODEL: "final model"}
