@@ -6,10 +6,13 @@ from PIL import Image
 import wbc
 from wbc.answers.checkpoint import load_network, save_model
 from wbc.answers.predictor import Predictor
-from wbc.errors import CheckpointError, DataError
+from wbc.answers.rule import fit_rule
+from wbc.errors import CheckpointError, ConfigError, DataError
+from wbc.images.decode import ImageError
 from wbc.labels import CLASSES
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
+from wbc.settings.abstain import AbstainConfig
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def test_other_sizes_are_resized_and_other_arrays_refused(tmp_path, network):
     predictor = wbc.load(tmp_path / "model.ckpt")
     assert len(predictor.predict([np.zeros((30, 50, 3), np.uint8)]).labels) == 1
     for wrong in (np.zeros((8, 8, 3)), np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8)):
-        with pytest.raises(ValueError, match="uint8"):
+        with pytest.raises(ImageError, match=r"image 0 of the list: .*uint8"):
             predictor.predict([wrong])
     with pytest.raises(DataError, match=r"gone\.png"):
         predictor.predict([tmp_path / "gone.png"])
@@ -66,3 +69,75 @@ def test_what_is_no_model_is_refused(tmp_path, network, content):
     mend = r"model\.ckpt.*train it anew" if content == "other version" else r"model\.ckpt"
     with pytest.raises(CheckpointError, match=mend):
         load_network(path)
+
+
+def test_paths_bytes_and_opened_images_are_answered_alike_and_a_bad_one_has_its_reason(tmp_path, network):
+    save_model(Predictor(network), tmp_path / "model.ckpt", {})
+    predictor = wbc.load(tmp_path / "model.ckpt", device="auto")
+    cell = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    file = tmp_path / "cell.png"
+    Image.fromarray(cell).save(file)
+    good = [file, str(file), file.read_bytes(), Image.fromarray(cell)]
+    given = [*good, b"no image", cell, tmp_path / "gone.png"]
+    answers = predictor.predict(given, batch_size=2, keep_unreadable=True)
+    assert [label == "" for label in answers.labels] == [False, False, False, False, True, False, True]
+    assert answers.status[4].startswith("unreadable: no JPEG")
+    assert "No such file" in answers.status[6]
+    assert np.isnan(answers.probabilities[[4, 6]]).all()
+    read = [0, 1, 2, 3, 5]
+    np.testing.assert_allclose(answers.probabilities[read], answers.probabilities[[0] * 5], atol=1e-6)
+    with pytest.raises(ImageError, match=r"image 4 of the list: no JPEG"):
+        predictor.predict(given)
+    for single in good:
+        with pytest.raises(TypeError, match="takes a list"):
+            predictor.predict(single)
+    with pytest.raises(TypeError, match="int is no image"):
+        predictor.predict([1])
+    with pytest.raises(ConfigError, match="device=gpu"):
+        wbc.load(tmp_path / "model.ckpt", device="gpu")
+
+
+NAME = "__class_fullname__"  # under which albumentations tells the class of a transform
+
+
+def _break_weights(stored):
+    stored["state_dict"]["head.0.bias"][0] = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        (lambda stored: stored["wbc"].update(std=[0.0, 0.2, 0.2]), "std"),
+        (lambda stored: stored["wbc"].update(std=[float("nan"), 0.2, 0.2]), "std"),
+        (lambda stored: stored["wbc"].update(mean=[0.5, 0.5]), "mean"),
+        (lambda stored: stored["wbc"].update(classes=["Basophil"] * 5), "classes"),
+        (_break_weights, r"head\.0\.bias"),
+        *(
+            (lambda stored, value=value: stored["answers"].update(temperature=value), "temperature")
+            for value in (0.0, -1.0, float("nan"), float("inf"), "warm")
+        ),
+        (lambda stored: stored["answers"].update(threshold=float("nan")), "threshold"),
+        (lambda stored: stored["answers"].update(set_limit="all"), "set_limit"),
+        (lambda stored: stored["answers"].update(max_error=2.0), "max_error"),
+        *(
+            (
+                lambda stored, name=name: stored["test_time"].update(draws=1, augment={NAME: name}),
+                "transforms",
+            )
+            for name in (["Rotate"], {"Rotate": 1})
+        ),
+    ],
+)
+def test_a_model_that_could_only_mislead_is_refused_by_field(tmp_path, network, damage, named):
+    """Such files loaded, and answered."""
+    torch.manual_seed(0)
+    outputs = torch.randn(40, 8), torch.randn(40, 5), torch.arange(40) % 5
+    rule = fit_rule(*outputs, AbstainConfig(0.05, 0.9, "energy", 0.95))
+    path = tmp_path / "model.ckpt"
+    save_model(Predictor(network, rule), path, {})
+    wbc.load(path)
+    stored = torch.load(path, weights_only=True)
+    damage(stored)
+    torch.save(stored, path)
+    with pytest.raises(CheckpointError, match=rf"model\.ckpt is damaged or does not fit: .*{named}"):
+        wbc.load(path)

@@ -1,7 +1,9 @@
+import os
 import pickle
 import struct
 import subprocess
 import sys
+import time
 import zlib
 
 import cv2
@@ -45,6 +47,7 @@ def deep(path, *options):
 LOSSLESS = {
     "rgb.png": (lambda path: save(path, RGB), RGB),
     "rgb.bmp": (lambda path: save(path, RGB), RGB),
+    "rgb.webp": (lambda path: save(path, RGB, lossless=True), RGB),
     "rgb.tif": (lambda path: save(path, RGB), RGB),
     "lzw.TIFF": (lambda path: save(path, RGB, compression="tiff_lzw"), RGB),
     "grey.png": (lambda path: save(path, GREY), grey_to_rgb(GREY)),
@@ -173,20 +176,41 @@ def _pages(path):
     pages[0].save(path, save_all=True, append_images=pages[1:])
 
 
+def _many_pages(path, pages=100_000):
+    """As many directories of tags, each with the same one tag and the place of the next."""
+    at = [8 + 18 * number for number in range(pages)]
+    directory = [
+        struct.pack("<HHHIII", 1, 256, 3, 1, 9, following) for following in [*at[1:], 0]
+    ]  # ImageWidth = 9
+    save(path, RGB)
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8) + b"".join(directory))
+
+
+def _many_scans(path):
+    """A progressive JPEG whose last scan comes 21,000 times more."""
+    save(path, RGB, progressive=True)
+    whole = path.read_bytes()
+    last = whole.rindex(b"\xff\xda")
+    path.write_bytes(whole[:-2] + 21_000 * whole[last:-2] + whole[-2:])
+
+
 BAD = {
     "missing.png": (lambda path: None, "No such file"),
     "folder.png": (lambda path: path.mkdir(), "Is a directory"),
     "empty.jpg": (lambda path: path.write_bytes(b""), "empty"),
-    "text.png": (lambda path: path.write_text("no image at all"), "no JPEG, PNG, BMP or TIFF"),
-    "gif.png": (lambda path: save(path, GREY, format="GIF"), "no JPEG, PNG, BMP or TIFF"),
+    "text.png": (lambda path: path.write_text("no image at all"), "no JPEG, PNG, BMP, TIFF or WebP"),
+    "gif.png": (lambda path: save(path, GREY, format="GIF"), "no JPEG, PNG, BMP, TIFF or WebP"),
     "cut.jpg": (_truncated, "damaged"),
     "cut.png": (_truncated, "damaged"),
     "cut.bmp": (_truncated, "damaged"),
     "cut_lzw.tif": (lambda path: _truncated(path, compression="tiff_lzw"), "copy it again"),
     "cut.tif": (_truncated, "copy it again"),
     "bomb.png": (_png_bomb, "too large"),
-    "pages.tif": (_pages, "holds 2 pages"),
-    "pages.png": (_pages, "holds 2 pages"),
+    "pages.tif": (_pages, "holds several pages"),
+    "pages.png": (_pages, "holds several pages"),
+    "scans.jpg": (_many_scans, "21,0.. scans, more than the 100 accepted"),
+    "pipe.png": (os.mkfifo, "a pipe or a device"),
+    "terminal.png": (lambda path: path.symlink_to("/dev/zero"), "a pipe or a device"),
     "float.tif": (lambda path: save(path, GREY.astype(np.float32)), "32 bits a sample"),
     "int.tif": (lambda path: save(path, GREY.astype(np.int32)), "32 bits a sample"),
     "planes.tif": (_planes, "separate planes"),
@@ -204,6 +228,33 @@ def test_bad_files_are_refused_with_path_and_reason(tmp_path, name):
     assert str(caught.value).startswith(f"{tmp_path / name}: ")
     assert ";" in caught.value.reason  # what; the mend
     assert examine(str(tmp_path / name)) == ("", caught.value.reason)
+
+
+def test_pages_are_not_counted(tmp_path):
+    """Counting 100,000 of them took two minutes."""
+    _many_pages(tmp_path / "pages.tif")
+    since = time.monotonic()
+    with pytest.raises(ImageError):
+        decode(tmp_path / "pages.tif")
+    assert time.monotonic() - since < 5
+
+
+def test_bytes_and_opened_images_are_read_as_the_file_is(tmp_path):
+    for name in ("rgb.png", "deep.tif", "alpha.png", "rgb.webp"):
+        path = tmp_path / name
+        if name == "rgb.webp":
+            save(path, RGB, lossless=True)
+        else:
+            LOSSLESS[name][0](path)
+        expected = decode(path)
+        np.testing.assert_array_equal(decode(path.read_bytes()), expected)
+        with Image.open(path) as image:
+            np.testing.assert_array_equal(decode(image), expected)
+    np.testing.assert_array_equal(decode(Image.fromarray(RGB)), RGB)
+    with pytest.raises(ImageError, match=r"an image in memory: no JPEG, .*copy it again"):
+        decode(b"no image at all")
+    with pytest.raises(ImageError, match="the file is empty"):
+        decode(b"")
 
 
 def test_the_size_limit_holds_from_the_header_on(tmp_path, monkeypatch):

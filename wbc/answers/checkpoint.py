@@ -22,6 +22,8 @@ RULE_KEY = "answers"  # the AnswerRule's state
 VIEWS_KEY = "test_time"  # the AveragedViews' state
 OPINION_KEY = "second_opinion"  # the SecondOpinion's state, or None
 PROVENANCE_KEY = "provenance"
+# What constructors and timm say to a description or state of the wrong kind, keys or shape.
+_MISFITS = (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError, AssertionError)
 _NETWORK_PREFIX = "network."  # of the network's weights in a training checkpoint
 
 
@@ -56,7 +58,7 @@ def load_model(path: Path | str) -> Predictor:
         )
     try:
         return _predictor(content)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except _MISFITS as error:
         raise CheckpointError(f"{path} is damaged or does not fit: {str(error).strip()[:300]}") from error
 
 
@@ -82,6 +84,9 @@ def _predictor(content: dict[str, Any]) -> Predictor:
             if key.startswith(_NETWORK_PREFIX)
         }
     network.load_state_dict(state)
+    for key, value in network.state_dict().items():
+        if not torch.isfinite(value).all():
+            raise ValueError(f"{key} holds values that are not finite numbers")
     rule, views, opinion = (content.get(key) for key in (RULE_KEY, VIEWS_KEY, OPINION_KEY))
     if opinion is not None and description["standardise_version"] != VERSION:
         raise ValueError(

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from wbc.answers.averaged_views import AveragedViews
-from wbc.answers.rule import AnswerRule, Answers, joined, no_answers, uncalibrated
+from wbc.answers.rule import AnswerRule, Answers, joined, no_answers, uncalibrated, with_unreadable
 from wbc.answers.second_opinion import SecondOpinion
 from wbc.datasets.image_list import Listed
 from wbc.errors import DataError
@@ -102,19 +103,29 @@ class Predictor:
         self.network.to(device)
         return self
 
-    def predict(self, images: Sequence[str | Path | np.ndarray], batch_size: int = 32) -> Answers:
-        """Classify files or arrays (H, W, 3) uint8 RGB.
+    def predict(
+        self,
+        images: Sequence[str | Path | bytes | Image.Image | np.ndarray],
+        batch_size: int = 32,
+        keep_unreadable: bool = False,
+    ) -> Answers:
+        """Classify images: paths of files, what such files hold, Pillow's images, arrays (H, W, 3) uint8 RGB.
 
-        Raises TypeError for a single file name, ImageError for a file that cannot be read, ValueError for an
-        array of another kind.
+        keep_unreadable: an image that cannot be read has an answer too, with no label, no set, NaN for
+        probabilities and "unreadable: " with the reason as status; else it raises ImageError with its place.
+        Raises TypeError for a single image instead of a list, and for what is none of these kinds.
         """
-        if isinstance(images, str | Path):
-            raise TypeError(f"predict takes a list: [{str(images)!r}]")
+        if isinstance(images, str | Path | bytes | Image.Image):
+            raise TypeError(f"predict takes a list of images: give [{images!r:.80}]")
         parts = [no_answers(len(self.classes))]
+        place = 0
         for batch in self.stream(InMemory([_picture(image) for image in images], batch_size)):
-            for path, reason in batch.files.unreadable:
-                raise ImageError(path, reason)
-            parts.append(batch.answers)
+            for image, reason in zip(batch.files.images, batch.files.reasons, strict=True):
+                if reason and not keep_unreadable:
+                    name = image.path if isinstance(image, Listed) else "an image in memory"
+                    raise ImageError(name, f"image {place} of the list: {reason}")
+                place += 1
+            parts.append(with_unreadable(batch.answers, batch.files.reasons))
         return joined(parts)
 
     def answer_files(
@@ -175,11 +186,9 @@ class Predictor:
         return answers._replace(cell_found=list(found))
 
 
-def _picture(image: str | Path | np.ndarray) -> Picture:
-    if not isinstance(image, np.ndarray):
+def _picture(image: str | Path | bytes | Image.Image | np.ndarray) -> Picture:
+    if isinstance(image, str | Path):
         return Listed(str(image), "")
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(
-            f"an array of {image.dtype} {image.shape} is no image: expected uint8 (height, width, 3) RGB"
-        )
-    return image
+    if isinstance(image, bytes | Image.Image | np.ndarray):
+        return image
+    raise TypeError(f"{type(image).__name__} is no image: give paths, bytes, Pillow's images or arrays")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from wbc.answers import outliers
@@ -24,6 +25,7 @@ from wbc.settings.abstain import AbstainConfig
 log = logging.getLogger(__name__)
 
 ANSWERED, UNCERTAIN, UNKNOWN = "answered", "uncertain", "not a known cell"
+UNREADABLE = "unreadable"  # with the reason behind it
 NOT_CALIBRATED = "not calibrated"  # said by a network that has no rule, such as a training checkpoint
 
 
@@ -67,7 +69,18 @@ class AnswerRule:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> AnswerRule:
         """The rule that `state` came from.  Raises KeyError, TypeError or ValueError for anything else."""
-        return cls(**state | {"outlier_score": outlier_score_from_state(state["outlier_score"])})
+        rule = cls(**state | {"outlier_score": outlier_score_from_state(state["outlier_score"])})
+        for name, value in vars(rule).items():
+            if name != "outlier_score" and (type(value) not in (int, float) or math.isnan(value)):
+                raise ValueError(f"{name} {value!r}: expected a number")
+        if not 0 < rule.temperature < math.inf:
+            raise ValueError(f"temperature {rule.temperature}: expected a number above 0")
+        for name in ("max_error", "set_coverage", "acceptance"):
+            if not 0 <= getattr(rule, name) <= 1:
+                raise ValueError(f"{name} {getattr(rule, name)}: expected a share, from 0 to 1")
+        if not all(torch.isfinite(one).all() for one in rule.outlier_score.tensors.values()):
+            raise ValueError("outlier_score holds values that are not finite numbers")
+        return rule
 
     def answer(self, features: Tensor, logits: Tensor, classes: Sequence[str]) -> Answers:
         """Features (N, D), logits (N, C), on the CPU."""
@@ -154,4 +167,24 @@ def joined(parts: Sequence[Answers]) -> Answers:
         [status for part in parts for status in part.status],
         np.concatenate([part.scores for part in parts]),
         [found for part in parts for found in part.cell_found],
+    )
+
+
+def with_unreadable(answers: Answers, reasons: Sequence[str]) -> Answers:
+    """Answers for N images of which `answers` has those without a reason why they cannot be read."""
+    if not any(reasons):
+        return answers
+    of_read = iter(range(len(answers.labels)))
+    rows = [None if reason else next(of_read) for reason in reasons]
+    nothing = np.full(answers.probabilities.shape[1], math.nan, np.float32)
+    return Answers(
+        ["" if row is None else answers.labels[row] for row in rows],
+        np.stack([nothing if row is None else answers.probabilities[row] for row in rows]),
+        [[] if row is None else answers.sets[row] for row in rows],
+        [
+            f"{UNREADABLE}: {reason}" if row is None else answers.status[row]
+            for row, reason in zip(rows, reasons, strict=True)
+        ],
+        np.array([math.nan if row is None else answers.scores[row] for row in rows]),
+        [None if row is None else answers.cell_found[row] for row in rows],
     )

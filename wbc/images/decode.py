@@ -6,8 +6,11 @@ Worker processes import this module, so it stays free of torch and pandas.
 from __future__ import annotations
 
 import hashlib
+import io
+import os
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -16,7 +19,8 @@ from PIL import Image, ImageOps
 
 from wbc.errors import FileError
 
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")  # lower case; to be compared without case
+# Lower case; to be compared without case.
+SUFFIXES = (".bmp", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 # A cropped cell has about 0.1 million pixels, a whole camera field 20. Refused from the header: a file of
 # some kilobytes can announce gigabytes. Below the size at which Pillow starts to warn by itself.
@@ -26,8 +30,10 @@ MAX_PIXELS = 80_000_000
 DECODER = f"1/pillow-{PIL.__version__}"
 
 # A phone on a microscope writes a JPEG with a preview behind it, which Pillow then calls MPO.
-_FORMATS = ("BMP", "JPEG", "PNG", "TIFF")
+_FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR = 258, 262, 284  # TIFF 6.0 tags
+_START_OF_SCAN = b"\xff\xda"  # ISO/IEC 10918-1; in coded data a byte 0 follows every ff
+_MOST_SCANS = 100  # encoders write ten or so, and previews in the header have some more
 _RESAVE = "save it again as 8-bit RGB (PNG, or TIFF with interleaved samples)"
 
 
@@ -35,36 +41,33 @@ class ImageError(FileError):
     """A file that cannot be used as an image."""
 
 
-def decode(path: str | Path) -> np.ndarray:
-    """The picture as a viewer shows it: (H, W, 3) uint8 RGB.
+def decode(source: str | Path | bytes | Image.Image) -> np.ndarray:
+    """A picture as a viewer shows it: (H, W, 3) uint8 RGB.
 
+    source: the path of a file, what such a file holds, or an image that Pillow has opened.
     16-bit samples are taken to 8 bits linearly by their high byte, without stretching (as libpng does), so
     that brightness stays comparable between files. Transparency is laid over white, the empty field of a
     bright-field microscope. EXIF and TIFF rotation is applied, colour profiles are not, as in Keras.
-    Raises ImageError for a file that is missing, empty, damaged, no image, too large, holds several
-    pages, or samples that have no one meaning as colour (floating point, 32-bit, 12-bit).
+    Raises ImageError for a file that is missing, empty, damaged, no regular file, no image, too large, holds
+    several pages, or samples that have no one meaning as colour (floating point, 32-bit, 12-bit).
     """
+    path = source if isinstance(source, str | Path) else "an image in memory"
     try:
+        if isinstance(source, Image.Image):
+            return _pixels(source, path)
+        if isinstance(source, bytes):
+            return _opened(io.BytesIO(source), path)
         # An open file, not its path: given a path, Pillow 13 maps uncompressed grey TIFF files into memory
         # and then scrambles those with a rotation of 90 degrees.
-        with open(path, "rb") as file, Image.open(file, formats=_FORMATS) as image:
-            _refuse_unfit(image, path)
-            # load() before anything else: it fails on truncated data, which later steps would hide.
-            image.load()
-            white_is_zero = image.format == "TIFF" and _tag(image, _PHOTOMETRIC, 1) == 0
-            upright = ImageOps.exif_transpose(image)
-            return np.asarray(_rgb(_eight_bit(upright, white_is_zero, path), path))
+        with open(source, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ImageError(path, "a pipe or a device, not a regular file; copy the picture into a file")
+            return _opened(file, path)
     except ImageError:
         raise
     except (FileNotFoundError, IsADirectoryError, PermissionError) as problem:
         raise ImageError(
             path, f"{problem.strerror}; mend the path or its permissions, or take the row out"
-        ) from problem
-    except Image.UnidentifiedImageError as problem:
-        if Path(path).stat().st_size == 0:
-            raise ImageError(path, "the file is empty; copy it again from its origin") from problem
-        raise ImageError(
-            path, f"no JPEG, PNG, BMP or TIFF image, or one of an unusual kind; copy it again, or {_RESAVE}"
         ) from problem
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as problem:
         raise ImageError(path, f"too large ({problem}); crop it to single cells") from problem
@@ -72,6 +75,35 @@ def decode(path: str | Path) -> np.ndarray:
         raise ImageError(
             path, f"damaged ({type(problem).__name__}: {problem}); copy it again from its origin"
         ) from problem
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a pipe that nobody writes into at once, instead of waiting for a writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _opened(file: BinaryIO, path: str | Path) -> np.ndarray:
+    try:
+        with Image.open(file, formats=_FORMATS) as image:
+            if image.format == "JPEG":
+                _refuse_endless_scans(file, path)
+            return _pixels(image, path)
+    except Image.UnidentifiedImageError as problem:
+        if file.seek(0, io.SEEK_END) == 0:
+            raise ImageError(path, "the file is empty; copy it again from its origin") from problem
+        raise ImageError(
+            path,
+            f"no JPEG, PNG, BMP, TIFF or WebP image, or one of an unusual kind; copy it again, or {_RESAVE}",
+        ) from problem
+
+
+def _pixels(image: Image.Image, path: str | Path) -> np.ndarray:
+    _refuse_unfit(image, path)
+    # load() before anything else: it fails on truncated data, which later steps would hide.
+    image.load()
+    white_is_zero = image.format == "TIFF" and _tag(image, _PHOTOMETRIC, 1) == 0
+    upright = ImageOps.exif_transpose(image)
+    return np.asarray(_rgb(_eight_bit(upright, white_is_zero, path), path))
 
 
 def resize(rgb: np.ndarray, size_px: int) -> np.ndarray:
@@ -107,10 +139,9 @@ def _refuse_unfit(image: Image.Image, path: str | Path) -> None:
         raise ImageError(
             path, f"{width} x {height} pixels, more than the {MAX_PIXELS:,} accepted; crop it to single cells"
         )
-    pages = getattr(image, "n_frames", 1)
-    if pages > 1 and image.format != "MPO":
+    if image.format != "MPO" and _has_a_second_page(image):
         raise ImageError(
-            path, f"holds {pages} pages and nothing says which is meant; save each page as a file of its own"
+            path, "holds several pages and nothing says which is meant; save each page as a file of its own"
         )
     if image.format == "TIFF":
         bits = _tag(image, _BITS_PER_SAMPLE, (1,))
@@ -121,6 +152,27 @@ def _refuse_unfit(image: Image.Image, path: str | Path) -> None:
             raise ImageError(path, f"16 bits a sample in separate planes; {_RESAVE}")
     if image.mode == "F" or (image.mode == "I" and image.format != "PNG"):
         raise ImageError(path, f"floating-point, signed or 32-bit samples; {_RESAVE}")
+
+
+def _has_a_second_page(image: Image.Image) -> bool:
+    """Asked by going there: counting the pages of a TIFF file follows a chain of any length."""
+    here = image.tell()
+    try:
+        image.seek(here + 1)
+    except EOFError:
+        return False
+    image.seek(here)
+    return True
+
+
+def _refuse_endless_scans(file: BinaryIO, path: str | Path) -> None:
+    """Each scan of a progressive JPEG passes over the whole picture; a small file can hold thousands."""
+    place = file.tell()
+    file.seek(0)
+    scans = file.read().count(_START_OF_SCAN)
+    file.seek(place)
+    if scans > _MOST_SCANS:
+        raise ImageError(path, f"{scans:,} scans, more than the {_MOST_SCANS} accepted; {_RESAVE}")
 
 
 def _eight_bit(image: Image.Image, white_is_zero: bool, path: str | Path) -> Image.Image:

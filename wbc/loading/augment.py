@@ -79,7 +79,7 @@ def _check_plain(told: Any) -> None:
     """
     if isinstance(told, dict):
         name = told.get("__class_fullname__", "")
-        if "." in str(name) or name in NON_SERIALIZABLE_REGISTRY:
+        if not isinstance(name, str) or "." in name or name in NON_SERIALIZABLE_REGISTRY:
             raise ValueError(f"{name} is none of albumentations' own transforms of plain values")
         for value in told.values():
             _check_plain(value)

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
@@ -21,7 +22,8 @@ from wbc.images.prepare import Prepare
 from wbc.images.standardised import Placement, StandardisedPicture
 from wbc.utils.machine import available_cores, default_workers, opencv_in_one_thread
 
-Picture: TypeAlias = "Listed | np.ndarray"  # a file, or a picture (H, W, 3) uint8 RGB
+# A file, what a file holds, an image that Pillow opened, or a picture (H, W, 3) uint8 RGB.
+Picture: TypeAlias = "Listed | bytes | Image.Image | np.ndarray"
 
 
 class Batches(Protocol):
@@ -74,7 +76,7 @@ class FileBatch(NamedTuple):
     def unreadable(self) -> list[tuple[str, str]]:
         """Path and reason of each that cannot be read."""
         return [
-            (image.path if isinstance(image, Listed) else "an array", reason)
+            (image.path if isinstance(image, Listed) else "an image in memory", reason)
             for image, reason in zip(self.images, self.reasons, strict=True)
             if reason
         ]
@@ -117,6 +119,10 @@ class FileBatches(Dataset[FileBatch]):
             if isinstance(image, Listed):
                 image.path.encode()  # a name that is no UTF-8 could stand in no table
                 image = decode(image.path)
+            elif not isinstance(image, np.ndarray):
+                image = decode(image)
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+                return f"an array of {image.dtype} {image.shape}; give uint8 (height, width, 3) RGB"
             return self.prepare.picture(image), (image.shape[0], image.shape[1])
         except UnicodeEncodeError:
             return "the name is not UTF-8; rename it (e.g. with convmv)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -149,13 +150,21 @@ class Network(nn.Module):
         backbone = Backbone(
             description["backbone"], description["image_size_px"], description["drop_path_rate"]
         )
+        classes, mean, std = (description[key] for key in ("classes", "mean", "std"))
+        if len(set(classes)) != len(classes) or not all(isinstance(name, str) for name in classes):
+            raise ValueError(f"classes {classes}: expected names, each once")
+        for key, values in (("mean", mean), ("std", std)):
+            if len(values) != 3 or not all(math.isfinite(value) for value in values):
+                raise ValueError(f"{key} {values}: expected a number for each of three channels")
+        if min(std) <= 0:
+            raise ValueError(f"std {std}: expected numbers above 0, for pixels are divided by them")
         network = cls(
             backbone,
-            description["classes"],
+            classes,
             description["head_units"],
             description["dropout"],
             description["standardise"],
         )
-        network.mean = 255 * torch.tensor(description["mean"]).view(1, 3, 1, 1)
-        network.std = 255 * torch.tensor(description["std"]).view(1, 3, 1, 1)
+        network.mean = 255 * torch.tensor(mean).view(1, 3, 1, 1)
+        network.std = 255 * torch.tensor(std).view(1, 3, 1, 1)
         return network

@@ -71,8 +71,8 @@ def percentage(share: float) -> str:
 def save_figure(figure: Figure, path: Path | str, trim: bool = True, svg: bool = True) -> None:
     """Writes `figure` as PNG and beside it as SVG; a reader sees the old file or the whole new one.
 
-    Equal figures give equal files.  trim: to its content; else it keeps its size.  svg: whether there is more to it
-    than pixels.  Missing folders are made.
+    Equal figures give equal files.  trim: to its content; else it keeps its size.  svg: whether there
+    is more to it than pixels.  Missing folders are made.
     Raises ValueError for a name that does not end in .png.
     """
     path = Path(path)
