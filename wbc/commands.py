@@ -16,7 +16,7 @@ from wbc.settings.adapt import AdaptConfig
 from wbc.settings.command import Command
 from wbc.settings.evaluate import EvaluateConfig
 from wbc.settings.explain import ExplainConfig
-from wbc.settings.layout import CONFIG, ERRORS, MANIFEST, METRICS, MODEL
+from wbc.settings.layout import ERRORS, MANIFEST, METRICS, MODEL, SOURCES
 from wbc.settings.parse import parse_as
 from wbc.settings.predict import PredictConfig
 from wbc.settings.train import Config, parse
@@ -67,7 +67,7 @@ def _open_prediction(composed: DictConfig) -> tuple[PredictConfig, Path]:
     """The settings, which a run that lies in the output folder already must have too."""
     config = parse_as(PredictConfig, composed).with_absolute_paths()
     folder = Path(config.output)
-    if not (folder / CONFIG).exists():
+    if not (folder / SOURCES).exists():  # nothing was answered yet
         run_folder.start(config, folder)
         return config, folder
     before = run_folder.saved_config(folder, PredictConfig)
@@ -166,6 +166,7 @@ _COMMANDS: list[Command[Any]] = [
         job=_predict,
         first_keys=("checkpoint", "images", "output", "group", "accelerator"),
         stopped="stopped; the same command goes on where it stopped",
+        other_folder="another output=",
         failed="{error}; mend it, then give the same command again to go on",
         unreadable=ERRORS,
     ),

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from wbc.settings.abstain import AbstainConfig
 from wbc.settings.parse import parse_as
 from wbc.settings.predict import PredictConfig
 from wbc.synthetic.draw import LABS, draw_cell
+from wbc.utils.claim import claimed
 
 CLASSES = ["Basophil", "Monocyte", "Neutrophil"]
 
@@ -148,8 +151,69 @@ def test_an_interrupted_run_goes_on_without_repeating_or_losing_a_row(
     assert predict(settings(place, tmp_path), tmp_path) == 2
     for name in ("predictions.csv", "errors.csv"):
         assert (tmp_path / name).read_bytes() == (run / name).read_bytes()
-    monkeypatch.setattr("wbc.predicting.job.load_model", None)  # a finished run computes nothing
+    monkeypatch.setattr(Predictor, "outputs", None)  # a finished run computes nothing
     assert predict(settings(place, tmp_path), tmp_path) == 2
+
+
+def _trained_anew(place):
+    predictor = wbc.load(place / "model.ckpt")
+    with torch.no_grad():
+        predictor.network.head[-1].bias += 1
+    save_model(predictor, place / "model.ckpt", {})
+
+
+def _one_more_image(place):
+    shutil.copy(place / "images" / "slide_0" / "000.png", place / "images" / "slide_0" / "more.png")
+
+
+def _image_replaced(place):
+    Image.new("RGB", (48, 48)).save(place / "images" / "slide_0" / "000.png")
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (_trained_anew, "before the file of the model changed"),
+        (_one_more_image, "before the list of images or one of them changed"),
+        (_image_replaced, "before the list of images or one of them changed"),
+    ],
+)
+def test_answers_of_another_model_or_of_other_images_are_not_taken_for_these(
+    place, tmp_path, monkeypatch, change, named, finished
+):
+    """It said "finished before" and gave the old rows, or mixed those of two models."""
+    here = shutil.copytree(place, tmp_path / "place")
+    folder = tmp_path / "out"
+    if finished:
+        predict(settings(here, folder), folder)
+        assert predict(settings(here, folder), folder) == 2  # nothing has changed yet
+    else:
+        with monkeypatch.context() as patch:
+            patch.setattr("wbc.predicting.job._join", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                predict(settings(here, folder), folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    change(here)
+    with pytest.raises(ConfigError, match=rf"{named}: give another output=<folder>, or delete this one"):
+        predict(settings(here, folder), folder)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_two_at_once_in_one_folder_are_refused_by_the_owners_name(place, tmp_path):
+    output = tmp_path / "out"
+    output.mkdir()
+    left = output / ".answers.wbc-123.csv"  # of a process that was killed
+    left.touch()
+    with claimed(output, "another output="):
+        assert not left.exists()
+        second = command(place, output, f"images={place / 'images'}")
+        assert second.returncode == 1
+        said = second.stdout + second.stderr
+        assert f"{output} is in use by process {os.getpid()} on " in said
+        assert "wait until that has ended, or give another output=" in said
+    assert command(place, output, f"images={place / 'images'}").returncode == 1  # for two unreadable images
+    assert (output / "predictions.csv").is_file()
 
 
 def test_parquet_holds_the_same_rows(place, run, tmp_path):
@@ -177,7 +241,7 @@ def test_two_processes_give_the_rows_of_one(place, run, tmp_path):
     for name in ("predictions.csv", "errors.csv"):
         assert (output / name).read_bytes() == (run / name).read_bytes()
     left = {path.name for path in output.iterdir() if path.suffix != ".log"}
-    results = {"differential.json", "errors.csv", "predictions.csv"}
+    results = {"differential.json", "errors.csv", "predictions.csv", "sources.json"}
     assert left == results | {"config.yaml", "versions.json"}
     again = command(place, output, f"images={place / 'images'}", "group=folder")
     assert again.returncode == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import glob
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -44,6 +45,20 @@ def write_list(given: str, group: str | None, file: Path) -> None:
             count += 1
         if not count:
             raise DataError(f"images={given}: nothing that ends in {', '.join(SUFFIXES)}")
+
+
+def list_hash(file: Path) -> str:
+    """32 hexadecimal digits that change with the list and with the size or date of any image in it."""
+    digest = hashlib.blake2b(digest_size=16)
+    with file.open("rb") as lines:
+        for line in lines:
+            digest.update(line)
+            try:
+                image = os.stat(Listed(*json.loads(line)).path)
+                digest.update(f"{image.st_size} {image.st_mtime_ns}".encode())
+            except OSError:  # it is listed, and not there: answering says so
+                digest.update(b"-")
+    return digest.hexdigest()
 
 
 class ImageList:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import itertools
 import logging
+import os
 import shutil
 import time
 from collections import defaultdict
@@ -20,19 +21,20 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from wbc.answers.checkpoint import load_model
 from wbc.answers.prediction_table import PREDICTION, status_column, table_writer
 from wbc.answers.predictor import Predictor
-from wbc.datasets.image_list import ImageList, write_list
+from wbc.datasets.image_list import ImageList, list_hash, write_list
 from wbc.errors import ConfigError
 from wbc.predicting.differential import Differential, differential_table
 from wbc.predicting.parts import part_rows, read_part, write_part
 from wbc.settings import run_folder
-from wbc.settings.layout import ERRORS
+from wbc.settings.layout import ERRORS, SOURCES
 from wbc.settings.predict import PredictConfig
-from wbc.utils.files import read_json, replacing, write_json
+from wbc.utils.files import file_hash, read_json, replacing, write_json
 from wbc.utils.progress import Progress, progress
 
 log = logging.getLogger(__name__)
 
 DIFFERENTIAL = "differential.json"  # written last, so it tells of a finished run
+_CHANGES = {"model": "the file of the model", "images": "the list of images or one of them"}
 _PART_BATCHES = 16  # what a kill loses, at most, in each process
 _SILENCE_S = 3600  # so long without a new part, and a waiting process takes the others for dead
 
@@ -44,9 +46,6 @@ def predict(config: PredictConfig, folder: Path) -> int:
     """
     fabric = _processes(config)
     first = fabric.global_rank == 0
-    if (folder / DIFFERENTIAL).exists():
-        log.info("%s: finished before", folder)
-        return int(read_json(folder / DIFFERENTIAL)["total"]["unreadable"])
     predictor = load_model(config.checkpoint).to(fabric.device)
     if predictor.rule is None:
         log.warning(
@@ -56,9 +55,13 @@ def predict(config: PredictConfig, folder: Path) -> int:
         )
     parts_folder = folder / "parts"
     listed = parts_folder / "images.jsonl"
-    if first and not listed.exists():
-        write_list(config.images, config.group, listed)
-    run_folder.wait_for(listed)
+    # Decided by the first process, before any other answers an image.
+    outcome: Any = fabric.broadcast(_look_at_what_is_there(config, folder, listed) if first else None)
+    if isinstance(outcome, str):
+        raise ConfigError(outcome)
+    if outcome is not None:
+        log.info("%s: finished before", folder)
+        return int(outcome)
     images = ImageList(listed, config.batch_size)
     starts = range(0, len(images), _PART_BATCHES)
     parts = [parts_folder / f"{start:08d}.csv" for start in starts]
@@ -75,6 +78,34 @@ def predict(config: PredictConfig, folder: Path) -> int:
     unreadable = _join(parts, folder, predictor.classes, config)
     shutil.rmtree(parts_folder)
     return unreadable
+
+
+def _look_at_what_is_there(config: PredictConfig, folder: Path, listed: Path) -> int | str | None:
+    """How many images of the finished run in `folder` could not be read; None where there is work to do.
+
+    Or why it cannot go on: its answers are of another model, or of other images.  Nothing is touched then.
+    """
+    found = folder / ".images.jsonl"
+    model = Path(config.checkpoint)
+    try:
+        write_list(config.images, config.group, found)
+        now = {"model": file_hash(model) if model.is_file() else "", "images": list_hash(found)}
+        before = read_json(folder / SOURCES) if (folder / SOURCES).exists() else None
+        changed = [] if before is None else [_CHANGES[key] for key in now if before.get(key) != now[key]]
+        if changed:
+            return (
+                f"{folder} holds answers from before {' and '.join(changed)} changed: give another "
+                "output=<folder>, or delete this one to have all answered anew"
+            )
+        if (folder / DIFFERENTIAL).exists():
+            return int(read_json(folder / DIFFERENTIAL)["total"]["unreadable"])
+        if before is None:
+            listed.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(found, listed)
+            write_json(folder / SOURCES, now)
+        return None
+    finally:
+        found.unlink(missing_ok=True)
 
 
 def _processes(config: PredictConfig) -> Fabric:

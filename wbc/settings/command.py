@@ -20,6 +20,7 @@ from wbc.settings.key_help import command_help, group_help
 from wbc.settings.parse import Settings
 from wbc.settings.quoting import in_shell
 from wbc.settings.typed_words import check_words
+from wbc.utils.claim import claimed
 from wbc.utils.console import configure_console
 from wbc.utils.memory import keep_freed_memory
 
@@ -40,6 +41,7 @@ class Command(Generic[Settings]):
     first_keys: tuple[str, ...]  # of the help
     stopped: str
     failed: str = "{error}"
+    other_folder: str = "another hydra.run.dir="  # by which key results go elsewhere
     unreadable: str | None = None  # the file that says why; the job then returns how many could not be read
 
 
@@ -76,8 +78,9 @@ def _do(command: Command[Any], composed: DictConfig, program: str) -> Any:
     folder = HydraConfig.get().runtime.output_dir
     again = f"{program} {in_shell('resume_from', folder)}"
     try:
-        config, run_folder = command.open_run(composed)
-        result = command.job()(config, run_folder)
+        with claimed(Path(folder), command.other_folder):
+            config, run_folder = command.open_run(composed)
+            result = command.job()(config, run_folder)
     except (WbcError, OSError) as error:
         said = command.failed.format(error=error, again=again) if isinstance(error, OSError) else error
         log.error("%s", said)

@@ -14,6 +14,7 @@ PREDICTIONS = "predictions.csv"  # of train, evaluate and predict
 ERRORS = "errors.csv"  # of evaluate and predict: files that could not be read
 REPORT = "report.html"  # of train and evaluate
 FIGURES = "figures"
+SOURCES = "sources.json"  # of predict: of which model and which images its answers are, by content
 # Of train.
 RESULTS = "results.md"
 EVALUATION = "evaluation.json"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_MARK = ".wbc-"  # in names of files that are being written
+_UNFINISHED = re.compile(rf"\..*{re.escape(_MARK)}\d+(\.\w+)?")
 
 
 @contextmanager
@@ -18,12 +23,19 @@ def replacing(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    beside = path.with_name(f".{path.stem}{_MARK}{os.getpid()}{path.suffix}")
     try:
         yield beside
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed writers left beside their files, to any depth; nobody may be writing there."""
+    for left in folder.rglob(f".*{_MARK}*"):
+        if _UNFINISHED.fullmatch(left.name):
+            left.unlink(missing_ok=True)
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -40,3 +52,12 @@ def write_json(path: Path | str, value: Any) -> None:
 def read_json(path: Path | str) -> Any:
     """Read what `write_json` wrote."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def file_hash(path: Path | str) -> str:
+    """64 hexadecimal digits (SHA-256) of what is in a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
