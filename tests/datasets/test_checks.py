@@ -156,7 +156,7 @@ def test_all_bad_files_are_listed_at_once(tmp_path, count):
         build_manifest(data_config(tmp_path / "cells"), seed=0)
     message = str(caught.value)
     assert message.startswith(f"{count} of {25 + count} images cannot be used")
-    assert message.count("no JPEG, PNG, BMP or TIFF") == count
+    assert message.count("no JPEG, PNG, BMP, TIFF or WebP") == count
     assert "data.on_unreadable=skip" in message
 
 

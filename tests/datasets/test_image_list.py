@@ -1,5 +1,6 @@
 """The list of images on disk: every way to name them, and memory that does not grow."""
 
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -51,6 +52,47 @@ def test_names_of_any_bytes_and_line_breaks_survive(tmp_path):
         (Path(str(folder)) / name.decode(errors="surrogateescape")).touch()
     found = listed(folder, tmp_path)
     assert {Path(image.path).name.encode(errors="surrogateescape") for image in found} == set(names)
+
+
+def test_links_are_followed_once_and_what_is_passed_over_is_told(tree, tmp_path, caplog):
+    """predict.py passed over linked folders and other files without a word; copies of a NAS were cells."""
+    caplog.set_level("INFO", "wbc")
+    for name in ("far/5.webp", "far/6.jfif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tree / "linked").symlink_to(tmp_path / "far")
+    (tree / "far_again").symlink_to(tmp_path / "far")
+    (tree / "loop").symlink_to(tree)
+    for folder in ("@eaDir", "#recycle", "__MACOSX", "lost+found", "Thumbnails"):
+        (tree / folder).mkdir()
+        (tree / folder / "1.JPG").touch()
+    found = [Path(image.path).relative_to(tree).as_posix() for image in listed(tree, tmp_path)]
+    assert found == ["a/1.JPG", "a/deep/3.tif", "b/2.png", "far_again/5.webp", "far_again/6.jfif"]
+    assert "5 passed over (made by the system)" in caplog.text
+    assert "2 passed over (hidden)" in caplog.text
+    assert f"1 passed over (not an image by suffix): {tree}/a/notes.txt" in caplog.text
+
+
+def test_a_folder_that_may_not_be_read_is_no_empty_one(tree, tmp_path, monkeypatch):
+    def scandir(path):
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    real = os.scandir
+    monkeypatch.setattr("os.scandir", scandir)
+    with pytest.raises(DataError, match=r"a/deep: Permission denied; mend"):
+        listed(tree, tmp_path)
+
+
+def test_an_image_that_is_listed_three_times_counts_once(tree, tmp_path, caplog):
+    (tree / "list.txt").write_text("a/1.JPG\nb/2.png\na/1.JPG\na/../a/1.JPG\n")
+    assert [Path(one.path).name for one in listed(tree / "list.txt", tmp_path)] == ["1.JPG", "2.png"]
+    assert "2 rows name an image that stands above" in caplog.text
+    (tree / "list.csv").write_text("path,slide\na/1.JPG,1\na/1.JPG,2\n")
+    with pytest.raises(DataError, match=r"1\.JPG stands in the groups '1' and '2': .*leave out group="):
+        listed(tree / "list.csv", tmp_path, "slide")
+    assert len(listed(tree / "list.csv", tmp_path)) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from wbc.datasets.splits import split_name
+from wbc.datasets.walk import NO_IMAGE, PassedOver, images_below, is_image, unwanted
 from wbc.errors import DataError
-from wbc.images.decode import SUFFIXES
 from wbc.labels import ClassNames
 
 log = logging.getLogger(__name__)
@@ -45,37 +45,33 @@ def scan_folder(root: str, names: ClassNames, split_folders: Mapping[str, str] |
     if not top.is_dir():
         what = "is a file: for a CSV take data=manifest" if top.exists() else "does not exist"
         raise DataError(f"no images: data.root = {top} {what}. {HOW_TO_GET_IMAGES}")
-    passed_over: dict[str, list[str]] = defaultdict(list)
+    passed_over = PassedOver()
     found: list[Found] = []
     for folder, split in _split_folders(top, names, split_folders):
         for path in sorted(folder.iterdir()):
-            if _is_hidden(path.name):
-                passed_over["hidden"].append(str(path))
+            if why := unwanted(path.name):
+                passed_over.add(why, path)
             elif path.is_file():
-                passed_over[_kind(path, "images outside a class folder")].append(str(path))
+                passed_over.add("images outside a class folder" if is_image(path.name) else NO_IMAGE, path)
         class_folders = _folders(folder)
         unknown = [path.name for path in class_folders if names.find(path.name) is None]
         if unknown:
             raise names.unknown(unknown, f"folders under {folder}")
         for class_folder in class_folders:
             label = names.find(class_folder.name) or ""
-            for path in _files_below(class_folder, passed_over):
-                if kind := _kind(path, ""):
-                    passed_over[kind].append(str(path))
-                else:
-                    found.append(Found(str(path), label, split))
-    _log_passed_over(passed_over)
+            found += [Found(path, label, split) for path in images_below(class_folder, passed_over)]
+    passed_over.tell()
     if not found:
         raise DataError(f"no images under {top}: expected {_LAYOUTS}. {HOW_TO_GET_IMAGES}")
     return sorted(found)
 
 
 def image_files(folder: Path) -> list[str]:
-    """Every file below `folder` that is an image by its suffix, sorted; hidden ones are left out."""
-    passed_over: dict[str, list[str]] = defaultdict(list)
-    files = [str(path) for path in _files_below(folder, passed_over) if _kind(path, "") == ""]
-    _log_passed_over(passed_over)
-    return sorted(files)
+    """Every image below `folder`, sorted."""
+    passed_over = PassedOver()
+    files = sorted(images_below(folder, passed_over))
+    passed_over.tell()
+    return files
 
 
 def _split_folders(
@@ -143,43 +139,7 @@ def _named_folders(
 
 
 def _folders(parent: Path) -> list[Path]:
-    return sorted(path for path in parent.iterdir() if path.is_dir() and not _is_hidden(path.name))
-
-
-def _files_below(folder: Path, passed_over: dict[str, list[str]]) -> Iterator[Path]:
-    """Files at any depth, links followed, each real folder once; hidden ones are noted instead."""
-    seen: set[str] = set()
-    for here, folders, files in os.walk(folder, followlinks=True, onerror=_refuse_unreadable):
-        real = os.path.realpath(here)
-        if real in seen:  # a link back to a folder above would never end
-            folders.clear()
-            continue
-        seen.add(real)
-        passed_over["hidden"] += [os.path.join(here, name) for name in folders + files if _is_hidden(name)]
-        folders[:] = [name for name in folders if not _is_hidden(name)]
-        for name in files:
-            if not _is_hidden(name):
-                yield Path(here, name)
-
-
-def _refuse_unreadable(problem: OSError) -> None:
-    raise DataError(f"{problem.filename}: {problem.strerror}; mend the folder's permissions") from problem
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".")  # also macOS's "._cell.jpg", which holds no picture
-
-
-def _kind(path: Path, image: str) -> str:
-    return image if path.suffix.lower() in SUFFIXES else "not an image by suffix"
-
-
-def _log_passed_over(passed_over: Mapping[str, list[str]]) -> None:
-    for kind, paths in passed_over.items():
-        if paths:
-            shown = ", ".join(paths[:5]) + (", ..." if len(paths) > 5 else "")
-            level = logging.WARNING if kind.startswith("images") else logging.INFO
-            log.log(level, "%d passed over (%s): %s", len(paths), kind, shown)
+    return sorted(path for path in parent.iterdir() if path.is_dir() and not unwanted(path.name))
 
 
 def _listed(paths: list[Path]) -> str:

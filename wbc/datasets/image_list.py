@@ -6,7 +6,9 @@ import csv
 import glob
 import hashlib
 import json
+import logging
 import os
+from array import array
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from wbc.datasets.walk import PassedOver, images_below, is_image
 from wbc.errors import DataError
 from wbc.images.decode import SUFFIXES
 from wbc.utils.files import replacing
@@ -21,6 +24,9 @@ from wbc.utils.progress import progress
 
 BY_FOLDER = "folder"  # how to group by folder; any other word is a column of the list
 _LISTS = (".csv", ".txt")
+
+
+log = logging.getLogger(__name__)
 
 
 class Listed(NamedTuple):
@@ -31,20 +37,52 @@ class Listed(NamedTuple):
 
 
 def write_list(given: str, group: str | None, file: Path) -> None:
-    """List the images that `given` names in `file`, in the order in which they are found.
+    """List the images that `given` names in `file`, in the order in which they are found, each once.
 
-    given: an image, a folder (to any depth, sorted folder by folder; hidden files and folders are passed
-    over), a pattern with * or ?, or a list: .txt with a path a line, or .csv with a column path; relative
-    paths are relative to the list.  group: None, BY_FOLDER, or a column of a .csv.
-    Raises DataError where nothing is found, and for a list that cannot be used; nothing is written then.
+    given: an image, a folder (see `wbc.datasets.walk`), a pattern with * or ?, or a list: .txt with a path a
+    line, or .csv with a column path; relative paths are relative to the list.  group: None, BY_FOLDER, or a
+    column of a .csv.
+    Raises DataError where nothing is found, for a list that cannot be used, and for an image in two groups;
+    nothing is written then.
     """
-    with replacing(file) as beside, beside.open("w", encoding="ascii", newline="\n") as lines:
-        count = 0
-        for listed in progress(_found(given, group), "listing", "image"):
-            lines.write(json.dumps(listed) + "\n")  # ASCII, whatever bytes a name consists of
-            count += 1
-        if not count:
+    names = array("q")  # a number for each name: a million names need not fit in memory
+    with replacing(file) as beside:
+        with beside.open("w", encoding="ascii", newline="\n") as lines:
+            for listed in progress(_found(given, group), "listing", "image"):
+                lines.write(json.dumps(listed) + "\n")  # ASCII, whatever bytes a name consists of
+                names.append(hash(listed.path))
+        if not names:
             raise DataError(f"images={given}: nothing that ends in {', '.join(SUFFIXES)}")
+        if repeated := _repeated(names):
+            _keep_the_first(beside, repeated)
+
+
+def _repeated(names: array[int]) -> set[int]:
+    """The numbers that occur more than once."""
+    in_order = np.frombuffer(names, np.int64)
+    in_order.sort()
+    return set(in_order[1:][in_order[1:] == in_order[:-1]].tolist())
+
+
+def _keep_the_first(file: Path, repeated: set[int]) -> None:
+    """Leave one line for each image in `file`; `repeated` has the numbers of those with more."""
+    groups: dict[str, str] = {}
+    left_out = 0
+    with replacing(file) as beside, beside.open("w", encoding="ascii") as kept, file.open() as lines:
+        for line in lines:
+            one = Listed(*json.loads(line))
+            if hash(one.path) in repeated:
+                if one.path in groups and groups[one.path] != one.group:
+                    raise DataError(
+                        f"{one.path} stands in the groups {groups[one.path]!r} and {one.group!r}: take one "
+                        "of the rows out, or leave out group="
+                    )
+                if one.path in groups:
+                    left_out += 1
+                    continue
+                groups[one.path] = one.group
+            kept.write(line)
+    log.warning("%d rows name an image that stands above: each image is counted once", left_out)
 
 
 def list_hash(file: Path) -> str:
@@ -93,7 +131,7 @@ def _found(given: str, group: str | None) -> Iterator[Listed]:
     path = Path(given).expanduser()
     suffix = path.suffix.lower()
     if path.is_dir():
-        return _grouped(_walk(os.path.abspath(path)), os.path.abspath(path), group)
+        return _grouped(_below(os.path.abspath(path)), os.path.abspath(path), group)
     if path.is_file() and suffix in _LISTS:
         return _from_csv(path, group) if suffix == ".csv" else _from_text(path, group)
     if path.is_file():
@@ -101,7 +139,7 @@ def _found(given: str, group: str | None) -> Iterator[Listed]:
     if glob.has_magic(given):
         top = next(parent for parent in path.parents if not glob.has_magic(str(parent)))
         files = (file for file in glob.iglob(str(path), recursive=True) if os.path.isfile(file))
-        pictures = (os.path.abspath(file) for file in files if _is_picture(file))
+        pictures = (os.path.abspath(file) for file in files if is_image(file))
         return _grouped(pictures, os.path.abspath(top), group)
     raise DataError(
         f"images={given}: no such file or folder; give a folder, an image, a pattern in quotes, or a list "
@@ -109,16 +147,10 @@ def _found(given: str, group: str | None) -> Iterator[Listed]:
     )
 
 
-def _walk(top: str) -> Iterator[str]:
-    for folder, below, files in os.walk(top):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        for name in sorted(files):
-            if _is_picture(name) and not name.startswith("."):
-                yield os.path.join(folder, name)
-
-
-def _is_picture(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in SUFFIXES
+def _below(top: str) -> Iterator[str]:
+    passed_over = PassedOver()
+    yield from images_below(top, passed_over)
+    passed_over.tell()
 
 
 def _grouped(paths: Iterator[str], top: str, group: str | None) -> Iterator[Listed]:
