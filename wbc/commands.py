@@ -28,7 +28,7 @@ def _open_training(composed: DictConfig) -> tuple[Config, Path]:
         _refuse_others(
             ", or start a new run, from its weights if you like: init_from=<run folder>/model.ckpt"
         )
-        return run_folder.saved_config(folder, Config), folder
+        return run_folder.saved_config(folder, Config, bool(composed.trust)), folder
     named = any(override.startswith("hydra.run.dir=") for override in HydraConfig.get().overrides.hydra)
     if not named and run_folder.processes_started_outside() > 1:
         raise ConfigError(
@@ -86,7 +86,8 @@ def _output_folder() -> Path:
 
 def _refuse_others(instead: str) -> None:
     """ConfigError where a run is to be continued and settings are given beside that."""
-    others = [one for one in HydraConfig.get().overrides.task if not one.startswith("resume_from=")]
+    typed = HydraConfig.get().overrides.task
+    others = [one for one in typed if not one.startswith(("resume_from=", "trust="))]
     if others:
         raise ConfigError(
             f"resume_from continues a run with its own settings: leave out {' '.join(others)}{instead}"

@@ -6,13 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
-
 from wbc.answers.checkpoint import load_provenance
 from wbc.errors import CheckpointError
 from wbc.settings.layout import CONFIG, run_file
+from wbc.settings.saved_config import read_config
 
 
 def origins(checkpoint: Path) -> list[Path]:
@@ -52,7 +49,6 @@ def _run_config(checkpoint: Path) -> dict[str, Any]:
     """The settings beside a training checkpoint, which tells nothing of itself; {} where there are none."""
     file = run_file(checkpoint, CONFIG)
     try:
-        config = {} if file is None else OmegaConf.to_container(OmegaConf.load(file))
-    except (OmegaConfBaseException, YAMLError):
+        return {} if file is None else read_config(file, trusted=True)  # nothing is built of it
+    except CheckpointError:
         return {}
-    return {str(key): value for key, value in config.items()} if isinstance(config, dict) else {}

@@ -41,7 +41,11 @@ def parse_as(kind: type[Settings], composed: DictConfig | Mapping[str, Any]) -> 
     except OmegaConfBaseException as error:
         key = f" at {error.full_key}" if error.full_key else ""
         raise ConfigError(f"the settings do not hold{key}: {str(error).splitlines()[0]}") from error
-    given = _without_missing(values)
+    return validated(kind, _without_missing(values))
+
+
+def validated(kind: type[Settings], given: Any) -> Settings:
+    """Plain values as settings of `kind`; raises ConfigError as `parse_as` does."""
     try:
         return TypeAdapter(kind).validate_python(given)
     except ValidationError as error:

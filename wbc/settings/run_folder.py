@@ -10,13 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from wbc.errors import CheckpointError, ConfigError
 from wbc.settings.layout import CONFIG, MANIFEST, VERSIONS
-from wbc.settings.parse import Settings, as_plain, parse_as
-from wbc.utils.files import write_json, write_text
+from wbc.settings.parse import Settings, as_plain, validated
+from wbc.settings.saved_config import read_config, write_config
+from wbc.utils.files import write_json
 
 _PACKAGES = (
     "wbc",
@@ -65,19 +63,21 @@ def start(config: Any, folder: Path, first_result: str = MANIFEST) -> None:
         go_on = f"continue it with resume_from={folder}, or " if hasattr(config, "resume_from") else ""
         raise ConfigError(f"{folder} holds a run already: {go_on}choose another hydra.run.dir")
     write_json(folder / VERSIONS, versions() | {"seed": getattr(config, "seed", None)})
-    write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(as_plain(config))))
+    write_config(folder / CONFIG, as_plain(config))
 
 
-def saved_config(folder: Path, kind: type[Settings]) -> Settings:
-    """The settings of the run in `folder`, to continue it; CheckpointError where there is no run."""
+def saved_config(folder: Path, kind: type[Settings], trusted: bool = False) -> Settings:
+    """The settings of the run in `folder`, to continue it; CheckpointError where there is no run.
+
+    trusted: see `wbc.settings.saved_config.read_config`.
+    """
     if not (folder / CONFIG).is_file():
         raise CheckpointError(
             f"resume_from={folder}: no {CONFIG} there; expected the folder of an interrupted run"
         )
+    values = read_config(folder / CONFIG, trusted)
     try:
-        return parse_as(kind, OmegaConf.load(folder / CONFIG))  # type: ignore[arg-type]
-    except OmegaConfBaseException as error:
-        raise CheckpointError(f"{folder / CONFIG} cannot be read: {error}") from error
+        return validated(kind, values)
     except ConfigError as error:  # of another version
         raise CheckpointError(f"{folder / CONFIG}: {error}\nstart a new run, without resume_from") from error
 

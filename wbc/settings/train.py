@@ -204,6 +204,7 @@ class Config:
     seed: Seed
     init_from: str | None = None
     resume_from: str | None = None
+    trust: bool = False  # whether the run folder of resume_from may name code of its maker's
     cache_views: CountOrNone  # augmented views of each training image; 0: augmented anew in every epoch
     cache_dir: str | None = None  # None: in the run folder
     cache_limit_gb: Amount

@@ -150,7 +150,10 @@ def _callbacks(fit: FitConfig) -> list[Callback]:
 def _logger(config: Config, folder: Path, phase: str) -> Logger:
     return _built(
         "logger",
-        lambda: instantiate(config.logger, save_dir=str(folder / "logs"), name=phase, version=""),
+        # The folder is given afterwards: Hydra would read ${...} in its name as a reference.
+        lambda: instantiate(config.logger, _partial_=True)(
+            save_dir=str(folder / "logs"), name=phase, version=""
+        ),
     )
 
 
