@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,10 @@ def _open_adaptation(composed: DictConfig) -> tuple[AdaptConfig, Path]:
 def _open_prediction(composed: DictConfig) -> tuple[PredictConfig, Path]:
     """The settings, which a run that lies in the output folder already must have too."""
     config = parse_as(PredictConfig, composed).with_absolute_paths()
-    folder = Path(config.output)
+    if config.output is None and run_folder.processes_started_outside() > 1:
+        raise ConfigError("several processes were started from outside: name one folder, output=<folder>")
+    folder = _output_folder()
+    config = replace(config, output=str(folder))
     if not (folder / SOURCES).exists():  # nothing was answered yet
         run_folder.start(config, folder)
         return config, folder
@@ -166,9 +170,9 @@ _COMMANDS: list[Command[Any]] = [
         open_run=_open_prediction,
         job=_predict,
         first_keys=("checkpoint", "images", "output", "group", "accelerator"),
-        stopped="stopped; the same command goes on where it stopped",
+        stopped="stopped; the same command with {output} goes on where it stopped",
         other_folder="another output=",
-        failed="{error}; mend it, then give the same command again to go on",
+        failed="{error}; mend it, then give the same command again with {output} to go on",
         unreadable=ERRORS,
     ),
     Command(

@@ -216,6 +216,15 @@ def test_two_at_once_in_one_folder_are_refused_by_the_owners_name(place, tmp_pat
     assert (output / "predictions.csv").is_file()
 
 
+def test_without_an_output_answers_lie_where_other_verbs_have_theirs(place, tmp_path):
+    """It ended with a traceback."""
+    given = [f"checkpoint={place / 'model.ckpt'}", f"images={place / 'images' / 'slide_0' / '000.png'}"]
+    done = typed("predict.py", *given, "accelerator=cpu", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (table,) = tmp_path.glob("outputs/predict/*/predictions.csv")
+    assert str(table.parent) in done.stdout
+
+
 def test_parquet_holds_the_same_rows(place, run, tmp_path):
     predict(settings(place, tmp_path, table="predictions.parquet", workers=1), tmp_path)
     expected = pd.read_csv(run / "predictions.csv", keep_default_na=False)

@@ -15,7 +15,7 @@ NEEDED = {
     "train": [],
     "evaluate": ["checkpoint=a.ckpt", "data=test"],
     "explain": ["checkpoint=a.ckpt", "images=cells"],
-    "predict": ["checkpoint=a.ckpt", "images=cells", "output=out"],
+    "predict": ["checkpoint=a.ckpt", "images=cells"],
     "adapt": ["checkpoint=a.ckpt", "data=cells"],
 }
 

@@ -29,8 +29,8 @@ from wbc.utils.memory import keep_freed_memory
 class Command(Generic[Settings]):
     """One verb of `wbc`, and of the script at the top that bears its name.
 
-    stopped, failed: what is said after Ctrl-C and after an error of the system, with {error} and {again}: the
-    command that goes on with the run.
+    stopped, failed: what is said after Ctrl-C and after an error of the system, with {error}, {again}: the
+    command that goes on with the run, and {output}: the word that names its folder.
     """
 
     verb: str
@@ -76,19 +76,19 @@ def _do(command: Command[Any], composed: DictConfig, program: str) -> Any:
     keep_freed_memory()
     log = logging.getLogger(command.verb)
     folder = HydraConfig.get().runtime.output_dir
-    again = f"{program} {in_shell('resume_from', folder)}"
+    go_on = {"again": f"{program} {in_shell('resume_from', folder)}", "output": in_shell("output", folder)}
     try:
         with claimed(Path(folder), command.other_folder):
             config, run_folder = command.open_run(composed)
             result = command.job()(config, run_folder)
     except (WbcError, OSError) as error:
-        said = command.failed.format(error=error, again=again) if isinstance(error, OSError) else error
+        said = command.failed.format(error=error, **go_on) if isinstance(error, OSError) else error
         log.error("%s", said)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise  # the other jobs of a sweep still run
         sys.exit(1)
     except KeyboardInterrupt:
-        log.error("%s", command.stopped.format(again=again))
+        log.error("%s", command.stopped.format(**go_on))
         sys.exit(130)
     if command.unreadable is None:
         return result

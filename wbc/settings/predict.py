@@ -27,7 +27,7 @@ class PredictConfig:
 
     checkpoint: Checkpoint
     images: Annotated[str, Field(examples=["<file, folder, list.txt or list.csv>"])]
-    output: Annotated[str, Field(examples=["<folder>"])]
+    output: str | None = None
     table: Annotated[str, AfterValidator(_table_name)]
     group: str | None = None
     batch_size: Count
