@@ -1,3 +1,6 @@
+import logging
+import zipfile
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -125,3 +128,55 @@ def test_a_download_is_loaded(monkeypatch, donor, backbone):
     monkeypatch.setattr("wbc.network.pretrained.create_timm", lambda *args, **kwargs: donor.net)
     load_pretrained(backbone, "timm")
     assert_equal(backbone, donor)
+
+
+def _whole_model(path, donor):
+    torch.save(donor.net, path)
+
+
+def _keras_archive(path, donor):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", b"")
+
+
+def _cut_short(path, donor):
+    torch.save(donor.net.state_dict(), path)
+    path.write_bytes(path.read_bytes()[:100_000])
+
+
+@pytest.mark.parametrize(
+    ("write", "named"),
+    [
+        (
+            lambda path, _: path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid x\n"),
+            "git lfs pull",
+        ),
+        (lambda path, _: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100)), "HDF5, as Keras"),
+        (lambda path, _: path.touch(), "it is empty"),
+        (_keras_archive, "a model of Keras"),
+        (_whole_model, "Python objects, such as a whole model"),
+        (_cut_short, "cut short or damaged"),
+    ],
+)
+def test_usual_mistakes_are_called_by_name(tmp_path, donor, backbone, write, named):
+    """They were refused in torch's words."""
+    path = tmp_path / "model.ckpt"
+    write(path, donor)
+    with pytest.raises(CheckpointError, match=rf"model\.ckpt cannot be read as weights: .*{named}"):
+        load_pretrained(backbone, str(path))
+
+
+def test_without_a_network_one_error_tells_of_all_tries(backbone, monkeypatch, caplog):
+    """45 lines of tries came before it."""
+
+    def offline(*_, **__):
+        for _ in range(12):
+            logging.getLogger("huggingface_hub.utils").warning("Retrying in 1s")
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr("wbc.network.pretrained.create_timm", offline)
+    with pytest.raises(CheckpointError, match=r"could not fetch .*Name or service.*model\.weights=<path>"):
+        load_pretrained(backbone, "timm")
+    assert "Retrying" not in caplog.text
+    logging.getLogger("huggingface_hub.utils").warning("heard again")
+    assert "heard again" in caplog.text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,12 @@ from torch import Tensor
 from wbc.errors import CheckpointError, ConfigError
 from wbc.network.backbone import Backbone, create_timm
 
+log = logging.getLogger(__name__)
+
+_MISTAKEN = {
+    b"version https://git-lfs": "it is a pointer of Git LFS, not the file: fetch that with git lfs pull",
+    b"\x89HDF": "it is HDF5, as Keras writes, whose weights cannot be read",
+}
 _PACKAGED = "tf_efficientnet_lite0"
 
 
@@ -55,14 +63,43 @@ def read_tensors(path: Path) -> Any:
         KeyError,
         pickle.UnpicklingError,
     ) as error:
-        reason = str(error).strip().split("\n")[0][:200]
+        reason = _usual_mistake(path) or str(error).strip().split("\n")[0][:200]
         raise CheckpointError(
             f"{path} cannot be read as weights: {reason}; expected .safetensors, or a torch file that holds "
             "nothing but tensors, numbers and strings"
         ) from error
 
 
+def _usual_mistake(path: Path) -> str:
+    """What a file that is no weights is instead, by how it begins; "" where that says nothing."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start.startswith(b"PK"):
+        return _mistaken_archive(path)
+    if not start:
+        return "it is empty: copy it again from its origin"
+    return next((what for begins, what in _MISTAKEN.items() if start.startswith(begins)), "")
+
+
+def _mistaken_archive(path: Path) -> str:
+    """The same of a zip archive, as torch and Keras write them."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            inside = archive.namelist()
+    except zipfile.BadZipFile:
+        return "it is cut short or damaged: copy it again from its origin"
+    if "model.weights.h5" in inside:
+        return "it is a model of Keras, whose weights cannot be read"
+    return "it holds Python objects, such as a whole model, which could run code: save its state_dict()"
+
+
 def _downloaded(backbone: Backbone) -> Mapping[str, Tensor]:
+    log.info(
+        "weights of %s: from timm's cache or the hub; without a network this ends in a minute", backbone.name
+    )
+    hub = logging.getLogger("huggingface_hub")
+    level = hub.level
+    hub.setLevel(logging.ERROR)  # it tells each of its twelve tries; the error below tells of all
     try:
         net = create_timm(backbone.name, backbone.image_size_px, 0.0, pretrained=True)
     except ConfigError:
@@ -73,6 +110,8 @@ def _downloaded(backbone: Backbone) -> Mapping[str, Tensor]:
             f"timm could not fetch the weights of {backbone.name} ({reason}); without a network "
             "give a file: model.weights=<path>.safetensors, or start untrained: model.weights=none"
         ) from error
+    finally:
+        hub.setLevel(level)
     return net.state_dict()
 
 
