@@ -121,6 +121,10 @@ class ImageData(LightningDataModule):
 
     def _loader(self, name: str, *, shuffle: bool) -> DataLoader[Any]:
         views = self.order(name, shuffle=shuffle, first_epoch=self.first_epoch)
+        if self.trainer is not None:
+            # Where a run goes on, loader processes have asked for the first batches before Lightning sets it.
+            done = self.trainer.fit_loop.epoch_progress.current
+            views.set_epoch(done.processed)  # type: ignore[attr-defined]  # declared without it
         if name not in self.frozen:
             return self.image_loader(name, views, persistent=shuffle)
         count = self.frozen_draws if name == "train" else 1

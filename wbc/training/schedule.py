@@ -102,6 +102,12 @@ class BestAndLast(ModelCheckpoint):
             enable_version_counter=False,
         )
 
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save every epoch as the last; Lightning from 2.6 on does so only where it is the best too."""
+        super().on_train_epoch_end(trainer, pl_module)
+        if self._last_global_step_saved != trainer.global_step:
+            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what was best, wherever the folder lies now."""
         folder = Path(str(self.dirpath))
