@@ -33,13 +33,18 @@ class ClassNames:
 
     A class's own name wins over `aliases`' silence and over the usual spellings, so that a set may have
     "Band" or "SNE" as a class of its own; an alias of the user's wins over a usual spelling.
-    of_model: they are those of a trained model, to which no other can be added.
-    Raises ConfigError for fewer than two classes, classes that read alike, and aliases that lead nowhere
-    or away from a class of that very name.
+    of_model: they are those of a trained model, to which no other can be added.  ignored: names of cells that
+    are to be left out.
+    Raises ConfigError for fewer than two classes, classes that read alike, aliases that lead nowhere or away
+    from a class of that very name, and ignored names that spell a class.
     """
 
     def __init__(
-        self, classes: Sequence[str], aliases: Mapping[str, str] | None = None, of_model: bool = False
+        self,
+        classes: Sequence[str],
+        aliases: Mapping[str, str] | None = None,
+        of_model: bool = False,
+        ignored: Sequence[str] = (),
     ) -> None:
         self.classes = tuple(classes)
         self.of_model = of_model
@@ -75,6 +80,15 @@ class ClassNames:
             if _key(name) in own:
                 for spelling in spellings:
                     self._class_of.setdefault(_key(spelling), own[_key(name)])
+        self._ignored = {_key(name) for name in ignored}
+        if spelt := [name for name in ignored if self.find(name)]:
+            raise ConfigError(
+                f"data.ignore: {spelt[0]!r} spells the class {self.find(spelt[0])}; take out one of them"
+            )
+
+    def is_ignored(self, name: str) -> bool:
+        """Whether `name` is one that is to be left out."""
+        return _key(name) in self._ignored
 
     def find(self, name: str) -> str | None:
         """The class that `name` spells, or None."""
@@ -92,7 +106,8 @@ class ClassNames:
         return DataError(
             f"{found}: not among the known classes ({known}). If it is another spelling, add "
             f"data.aliases={{{listed[0]}: {self.classes[-1]}}} (the right class in its place); if it is a "
-            "class of its own, add it to data.classes; else move it away"
+            "class of its own, add it to data.classes; to leave such cells out, add "
+            f"data.ignore=[{','.join(listed)}]"
         )
 
 

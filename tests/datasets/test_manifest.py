@@ -1,5 +1,7 @@
 import logging
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -333,3 +335,30 @@ def test_real_cells(tmp_path, caplog):
     assert (frame["excluded"] == "").all()
     assert frame["split"][twins[0]] == frame["split"][twins[1]]
     assert "kept: 1 images that repeat another one" in caplog.text
+
+
+def test_cells_of_other_kinds_are_left_out_by_name(tmp_path, caplog):
+    """The Barcelona set as it is downloaded holds eight folders; nothing left one out."""
+    write_splits(tmp_path / "all", train=4, val=2, test=2)
+    for split in ("train", "val", "test"):
+        for other in ("Erythroblast", "immature granulocytes"):
+            write_image(tmp_path / "all" / split / other / "1.png", picture(1, 8))
+    with pytest.raises(DataError) as caught:
+        build_manifest(data_config(tmp_path / "all"), seed=0)
+    mend = re.search(r"data\.ignore=\[(.*?)\]", str(caught.value))
+    assert mend is not None
+    manifest = build_manifest(data_config(tmp_path / "all", ignore=mend[1].split(",")), seed=0)
+    assert set(manifest["label"]) == set(CLASSES)
+    assert "3 passed over (images of Erythroblast, by data.ignore)" in caplog.text
+    table = tmp_path / "cells.csv"
+    rows = manifest[["path", "label"]]
+    other = pd.DataFrame({"path": ["one.png", "gone.png"], "label": "erythro-blast"})
+    pd.concat([rows, other]).to_csv(table, index=False)
+    given = {"source": "manifest", "root": str(table)}
+    with pytest.raises(DataError, match="erythro-blast"):
+        build_manifest(replace(data_config(tmp_path), **given), seed=0)
+    read = build_manifest(replace(data_config(tmp_path, ignore=["Erythroblast"]), **given), seed=0)
+    assert len(read) == len(rows)
+    assert "2 rows left out by data.ignore (erythro-blast 2)" in caplog.text
+    with pytest.raises(ConfigError, match=r"data\.ignore: 'neutrophils' spells the class Neutrophil"):
+        build_manifest(data_config(tmp_path / "all", ignore=["neutrophils"]), seed=0)

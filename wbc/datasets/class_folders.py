@@ -54,6 +54,10 @@ def scan_folder(root: str, names: ClassNames, split_folders: Mapping[str, str] |
             elif path.is_file():
                 passed_over.add("images outside a class folder" if is_image(path.name) else NO_IMAGE, path)
         class_folders = _folders(folder)
+        for left_out in [path for path in class_folders if names.is_ignored(path.name)]:
+            class_folders.remove(left_out)
+            for image in images_below(left_out, passed_over):
+                passed_over.add(f"images of {left_out.name}, by data.ignore", image)
         unknown = [path.name for path in class_folders if names.find(path.name) is None]
         if unknown:
             raise names.unknown(unknown, f"folders under {folder}")

@@ -36,7 +36,7 @@ def build_manifest(config: DataConfig, seed: int) -> pd.DataFrame:
     beforehand and their CSV given as source=manifest.
     Raises DataError and ConfigError, each with the mend, for everything that cannot be trained on.
     """
-    names = ClassNames(config.classes, config.aliases)
+    names = ClassNames(config.classes, config.aliases, ignored=config.ignore)
     frame = _read(config, names)
     examined = examine_images(used_rows(frame)["path"].tolist(), config.checks_dir, config.workers)
     hashes = frame["path"].map(examined.hashes).dropna()
@@ -104,6 +104,12 @@ def read_csv(file: str | Path, names: ClassNames, source: str) -> pd.DataFrame:
         raise DataError(
             f"{file}: {len(twice)} paths occur more than once, e.g. {twice[0]}; keep one row each"
         )
+    ignored = frame["label"].map(names.is_ignored).astype(bool)
+    if ignored.any():
+        counts = frame["label"][ignored].value_counts()
+        told = ", ".join(f"{name} {count}" for name, count in counts.items())
+        log.warning("%s: %d rows left out by data.ignore (%s)", file, int(ignored.sum()), told)
+        frame = frame[~ignored]
     labels = frame["label"].map(names.find)
     if labels.isna().any():
         row = frame.index[labels.isna()][0]

@@ -53,6 +53,7 @@ class DataConfig:
     labs: dict[str, str] | None = None  # for source=labs: lab -> folder or CSV file, relative to root
     leave_out: str | None = None  # a lab (column source) whose images are all for the test
     classes: DistinctWords  # the order of labels everywhere
+    ignore: Annotated[list[str], AsList] = field(default_factory=list)  # other cells, left out
     aliases: Spellings = field(default_factory=dict)  # other spelling -> class
     split_folders: dict[str, str] | None = None  # folder -> split; None: usual spellings are looked for
     val_fraction: float = 0.15
