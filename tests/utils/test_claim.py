@@ -17,6 +17,17 @@ def test_a_folder_is_held_once_and_free_afterwards(tmp_path):
         pass
 
 
+def test_where_there_are_no_locks_the_work_is_done_all_the_same(tmp_path, monkeypatch, caplog):
+    def acquire(*_, **__):
+        raise NotImplementedError
+
+    monkeypatch.setattr("wbc.utils.claim.FileLock.acquire", acquire)
+    with claimed(tmp_path, ""):
+        (tmp_path / "result").touch()
+    assert "without locks" in caplog.text
+    assert [path.name for path in tmp_path.iterdir()] == ["result"]
+
+
 def test_what_killed_writers_left_is_removed_and_files_of_others_are_not(tmp_path):
     left = [".panel.wbc-123.png", "deep/.model.wbc-4.ckpt", ".table.wbc-77"]
     kept = [".photo.2023.png", "panel.png", ".a.wbc-x.png", ".notes"]

@@ -85,7 +85,7 @@ def _without_waiting(path: str, flags: int) -> int:
 def _opened(file: BinaryIO, path: str | Path) -> np.ndarray:
     try:
         with Image.open(file, formats=_FORMATS) as image:
-            if image.format == "JPEG":
+            if image.format in ("JPEG", "MPO"):
                 _refuse_endless_scans(file, path)
             return _pixels(image, path)
     except Image.UnidentifiedImageError as problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import time
@@ -14,6 +15,8 @@ from filelock import FileLock, Timeout
 
 from wbc.errors import ConfigError
 from wbc.utils.files import remove_unfinished, write_text
+
+log = logging.getLogger(__name__)
 
 _LOCK, _OWNER = ".in_use.lock", ".in_use.json"
 _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # of launchers, whose other processes share the folder
@@ -39,6 +42,8 @@ def claimed(folder: Path, instead: str) -> Iterator[None]:
         raise ConfigError(
             f"{folder} is in use by {_owner(folder)}: wait until that has ended, or give {instead}"
         ) from None
+    except NotImplementedError:  # of some network file systems
+        log.warning("%s lies on a file system without locks: nothing keeps a second command out", folder)
     try:
         remove_unfinished(folder)
         since = time.strftime("%Y-%m-%d %H:%M:%S")
