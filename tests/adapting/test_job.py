@@ -132,7 +132,7 @@ def test_only_the_head_is_another_and_the_model_says_what_it_came_from(run, plac
     assert rule.set_limit < 1
     assert rule.threshold == float("inf")  # 13 cells promise no error of 10 %
     text = (run / "report.md").read_text()
-    assert "13 cells, as well as they are told apart, cannot promise that at most 10 %" in text
+    assert "13 cells cannot promise that at most 10 % of answers are wrong, for it takes 36" in text
     assert "cells are too few for sets" not in text
     assert rule.outlier_score.method == "knn"  # as the model had no rule
     origin = load_provenance(run / "model.ckpt")

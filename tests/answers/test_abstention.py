@@ -1,11 +1,17 @@
 """The promise of a confidence threshold: bounds against closed forms and scipy, and by simulation."""
 
 import math
+import re
 
 import numpy as np
 import pytest
 
-from wbc.answers.abstention import confidence_threshold, error_upper_bound, fewest_images
+from wbc.answers.abstention import (
+    confidence_threshold,
+    error_upper_bound,
+    fewest_images,
+    why_nothing_is_answered,
+)
 from wbc.metrics.intervals import exact_interval
 
 
@@ -78,3 +84,22 @@ def test_the_promise_is_kept_in_19_of_20_draws() -> None:
         broken += true_error > max_error
     assert answering > 500
     assert broken / 1000 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 1000)
+
+
+def test_why_nothing_is_answered_and_what_would_help() -> None:
+    """41 cells of which 12 were wrong were told that it takes 36 cells or more."""
+    confidences = np.linspace(0.99, 0.5, 41)
+    right = np.arange(41) < 29
+    said = why_nothing_is_answered(confidences, right, 0.01)
+    assert said.startswith(
+        "41 images are too few to promise at most 1 % of wrong answers: it takes 368, all of"
+    )
+    mixed = np.arange(41) % 10 < 7
+    said = why_nothing_is_answered(confidences, mixed, 0.1)
+    assert said.startswith(
+        "12 of 41 images are wrong; no confidence keeps errors under 10 %: add images, or set "
+    )
+    proposed = float(re.findall(r"abstain\.max_error=([\d.]+),", said)[0])
+    assert confidence_threshold(confidences, mixed, proposed) < math.inf
+    assert math.isinf(confidence_threshold(confidences, mixed, 0.1))
+    assert "or set" not in why_nothing_is_answered(confidences, mixed & False, 0.1)

@@ -360,5 +360,8 @@ def test_cells_of_other_kinds_are_left_out_by_name(tmp_path, caplog):
     read = build_manifest(replace(data_config(tmp_path, ignore=["Erythroblast"]), **given), seed=0)
     assert len(read) == len(rows)
     assert "2 rows left out by data.ignore (erythro-blast 2)" in caplog.text
+    other.to_csv(table, index=False)
+    with pytest.raises(DataError, match=r"data\.ignore leaves every row out \(erythro-blast 2\)"):
+        build_manifest(replace(data_config(tmp_path, ignore=["Erythroblast"]), **given), seed=0)
     with pytest.raises(ConfigError, match=r"data\.ignore: 'neutrophils' spells the class Neutrophil"):
         build_manifest(data_config(tmp_path / "all", ignore=["neutrophils"]), seed=0)

@@ -130,10 +130,16 @@ def write_comparison(
 def _not_promised(rule: AnswerRule) -> Iterator[str]:
     """What the cells were too few for, a sentence each."""
     if math.isinf(rule.threshold):
+        fewest = fewest_images(rule.max_error)
+        why = (
+            f"it takes {fewest}, all of them right"
+            if rule.images < fewest
+            else "too many of them are wrong for any confidence to keep errors so low"
+        )
         yield (
-            f"{rule.images} cells, as well as they are told apart, cannot promise that at most "
-            f"{100 * rule.max_error:g} % of answers are wrong: every answer will be {UNCERTAIN!r}; it takes "
-            f"{fewest_images(rule.max_error)} cells or more, fewer with a larger abstain.max_error."
+            f"{rule.images} cells cannot promise that at most {100 * rule.max_error:g} % of answers are "
+            f"wrong, for {why}: every answer will be {UNCERTAIN!r}. Add cells, or give a larger "
+            "abstain.max_error."
         )
     if rule.set_limit >= 1:
         yield (

@@ -10,6 +10,7 @@ from scipy.stats import beta
 LEVEL = 0.95  # probability, over validation sets drawn anew, with which the promise holds
 _STARTS = (0.9, 0.5)  # shares of the images that are answered first
 _START_LEVEL = 1 - (1 - LEVEL) / len(_STARTS)  # Bonferroni: either start may fail
+_LARGER = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)  # errors that are proposed where less cannot be promised
 _STEPS = 50  # coverages that are tried from each start
 
 
@@ -55,3 +56,19 @@ def confidence_threshold(confidences: np.ndarray, right: np.ndarray, max_error: 
         if threshold < math.inf:
             return threshold
     return math.inf
+
+
+def why_nothing_is_answered(confidences: np.ndarray, right: np.ndarray, max_error: float) -> str:
+    """Why `confidence_threshold` of the same is infinite, and what would help."""
+    total, wrong, fewest = len(right), int((~right.astype(bool)).sum()), fewest_images(max_error)
+    error = f"{100 * max_error:g} %"
+    if total < fewest:
+        reason = f"{total} images are too few to promise at most {error} of wrong answers"
+        more = f"it takes {fewest}, all of them right"
+    else:
+        reason = f"{wrong} of {total} images are wrong; no confidence keeps errors under {error}"
+        more = "add images"
+    larger = (one for one in _LARGER if one > max_error)
+    enough = next((one for one in larger if confidence_threshold(confidences, right, one) < math.inf), None)
+    mend = "" if enough is None else f", or set abstain.max_error={enough:g}, which these images can promise"
+    return f"{reason}: {more}{mend}"

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from wbc.answers import outliers
-from wbc.answers.abstention import confidence_threshold, fewest_images
+from wbc.answers.abstention import confidence_threshold, why_nothing_is_answered
 from wbc.answers.conformal import conformal_limit, prediction_sets
 from wbc.answers.outliers import OutlierScore, outlier_score_from_state
 from wbc.answers.temperature import fit_temperature
@@ -116,14 +116,9 @@ def fit_rule(features: Tensor, logits: Tensor, labels: Tensor, settings: Abstain
     threshold = confidence_threshold(confidences.numpy(), (best == labels).numpy(), settings.max_error)
     if math.isinf(threshold):
         log.warning(
-            "the model answers nothing, every image will be %r: %d images, %d of them wrong, cannot promise "
-            "that at most %g %% of answers are wrong. It takes %d images or more, fewer with a larger "
-            "abstain.max_error",
+            "the model answers nothing, every image will be %r: %s",
             UNCERTAIN,
-            len(labels),
-            int((best != labels).sum()),
-            100 * settings.max_error,
-            fewest_images(settings.max_error),
+            why_nothing_is_answered(confidences.numpy(), (best == labels).numpy(), settings.max_error),
         )
     held_out = outliers.held_out_scores(settings.outlier_score, features, logits, labels)
     return AnswerRule(

@@ -110,6 +110,8 @@ def read_csv(file: str | Path, names: ClassNames, source: str) -> pd.DataFrame:
         told = ", ".join(f"{name} {count}" for name, count in counts.items())
         log.warning("%s: %d rows left out by data.ignore (%s)", file, int(ignored.sum()), told)
         frame = frame[~ignored]
+        if frame.empty:
+            raise DataError(f"{file}: data.ignore leaves every row out ({told}); take one of them out of it")
     labels = frame["label"].map(names.find)
     if labels.isna().any():
         row = frame.index[labels.isna()][0]
