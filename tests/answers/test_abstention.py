@@ -92,7 +92,7 @@ def test_why_nothing_is_answered_and_what_would_help() -> None:
     right = np.arange(41) < 29
     said = why_nothing_is_answered(confidences, right, 0.01)
     assert said.startswith(
-        "41 images are too few to promise at most 1 % of wrong answers: it takes 368, all of"
+        "41 images, 12 of them wrong, are too few to promise at most 1 % of wrong answers: it takes 368"
     )
     mixed = np.arange(41) % 10 < 7
     said = why_nothing_is_answered(confidences, mixed, 0.1)

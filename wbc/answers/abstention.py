@@ -63,7 +63,9 @@ def why_nothing_is_answered(confidences: np.ndarray, right: np.ndarray, max_erro
     total, wrong, fewest = len(right), int((~right.astype(bool)).sum()), fewest_images(max_error)
     error = f"{100 * max_error:g} %"
     if total < fewest:
-        reason = f"{total} images are too few to promise at most {error} of wrong answers"
+        reason = (
+            f"{total} images, {wrong} of them wrong, are too few to promise at most {error} of wrong answers"
+        )
         more = f"it takes {fewest}, all of them right"
     else:
         reason = f"{wrong} of {total} images are wrong; no confidence keeps errors under {error}"
