@@ -26,6 +26,10 @@ class FileError(DataError):
         return f"{self.path}: {self.reason}" if self.reason else self.path
 
 
+class ImageError(FileError):
+    """A file that cannot be used as an image."""
+
+
 class ConfigError(WbcError):
     """A setting is unknown, contradictory or out of range."""
 

@@ -7,8 +7,7 @@ import wbc
 from wbc.answers.checkpoint import load_network, save_model
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
-from wbc.errors import CheckpointError, ConfigError, DataError
-from wbc.images.decode import ImageError
+from wbc.errors import CheckpointError, ConfigError, DataError, ImageError
 from wbc.labels import CLASSES
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network

@@ -20,8 +20,7 @@ from wbc.datasets import exclusions
 from wbc.datasets.checks import examine_images
 from wbc.datasets.find_images import find_images
 from wbc.datasets.manifest import COLUMNS, used_rows
-from wbc.errors import DataError
-from wbc.images.decode import ImageError
+from wbc.errors import DataError, ImageError
 from wbc.labels import ClassNames
 from wbc.loading.file_batches import files_in_batches
 from wbc.settings.adapt import AdaptConfig

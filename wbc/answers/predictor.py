@@ -15,8 +15,7 @@ from wbc.answers.averaged_views import AveragedViews
 from wbc.answers.rule import AnswerRule, Answers, joined, no_answers, uncalibrated, with_unreadable
 from wbc.answers.second_opinion import SecondOpinion
 from wbc.datasets.image_list import Listed
-from wbc.errors import DataError
-from wbc.images.decode import ImageError
+from wbc.errors import DataError, ImageError
 from wbc.images.prepare import Prepare
 from wbc.loading.file_batches import (
     Batches,

@@ -1,4 +1,4 @@
-"""What the image check found, remembered between runs while a file keeps its size and time."""
+"""What the image check found, remembered between runs while a file is untouched."""
 
 from __future__ import annotations
 
@@ -15,16 +15,23 @@ from wbc.images.decode import DECODER
 log = logging.getLogger(__name__)
 
 _TABLE = (
-    "CREATE TABLE IF NOT EXISTS image ("
-    "path TEXT PRIMARY KEY, decoder TEXT, size INTEGER, mtime_ns INTEGER, hash TEXT) WITHOUT ROWID"
+    "CREATE TABLE IF NOT EXISTS checked_image ("
+    "path TEXT PRIMARY KEY, decoder TEXT, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER, "
+    "hash TEXT) WITHOUT ROWID"
 )
 
 
 class Stamp(NamedTuple):
-    """What tells that a file is still the same without reading it: bytes and nanoseconds."""
+    """What tells that a file is still the same without reading it: bytes and nanoseconds.
+
+    A program can set `mtime_ns`, as copying with dates does; `ctime_ns` tells of every write, and `inode` of
+    another file in this one's place (on Windows, `ctime_ns` is the date of birth).
+    """
 
     size: int
     mtime_ns: int
+    ctime_ns: int
+    inode: int
 
 
 def stamp(path: str) -> Stamp:
@@ -32,8 +39,9 @@ def stamp(path: str) -> Stamp:
     try:
         status = os.stat(path)
     except OSError:  # `examine` will say what is wrong with it
-        return Stamp(-1, -1)
-    return Stamp(status.st_size, status.st_mtime_ns)
+        return Stamp(-1, -1, -1, -1)
+    inode = status.st_ino % 2**63  # what SQLite can hold
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, inode)
 
 
 def recall(file: Path, stamps: Mapping[str, Stamp]) -> dict[str, str]:
@@ -45,7 +53,8 @@ def recall(file: Path, stamps: Mapping[str, Stamp]) -> dict[str, str]:
     with _mending(file), closing(_open(file)) as store:
         for path, stamp in stamps.items():
             row = store.execute(
-                "SELECT hash FROM image WHERE path = ? AND decoder = ? AND size = ? AND mtime_ns = ?",
+                "SELECT hash FROM checked_image WHERE path = ? AND decoder = ? "
+                "AND size = ? AND mtime_ns = ? AND ctime_ns = ? AND inode = ?",
                 (path, DECODER, *stamp),
             ).fetchone()
             if row:
@@ -57,7 +66,7 @@ def remember(file: Path, found: Sequence[tuple[str, Stamp, str]]) -> None:
     """Keeps (path, stamp, pixel hash) of files that decode; several runs may do so at once."""
     with _mending(file), closing(_open(file)) as store, store:
         store.executemany(
-            "INSERT OR REPLACE INTO image VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO checked_image VALUES (?, ?, ?, ?, ?, ?, ?)",
             [(path, DECODER, *stamp, pixels) for path, stamp, pixels in found],
         )
 

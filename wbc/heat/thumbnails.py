@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wbc.errors import ImageError
 from wbc.heat.methods import Method
 from wbc.heat.panels import Decision
-from wbc.images.decode import ImageError, decode
+from wbc.images.decode import decode
 from wbc.images.prepare import Prepare
 from wbc.network.network import Network
 from wbc.utils.files import replacing

@@ -10,44 +10,38 @@ import io
 import os
 import stat
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 import PIL
 from PIL import Image, ImageOps
 
-from wbc.errors import FileError
+from wbc.errors import ImageError
+from wbc.images.file_limits import RESAVE, refuse_by_header, refuse_endless_scans, tag
+from wbc.images.sample_depth import eight_bit
 
 # Lower case; to be compared without case.
 SUFFIXES = (".bmp", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
-# A cropped cell has about 0.1 million pixels, a whole camera field 20. Refused from the header: a file of
-# some kilobytes can announce gigabytes. Below the size at which Pillow starts to warn by itself.
-MAX_PIXELS = 80_000_000
-
 # What decoded pixels depend on; raise the number whenever `decode` gives other pixels than before.
-DECODER = f"1/pillow-{PIL.__version__}"
+DECODER = f"2/pillow-{PIL.__version__}"
 
 # A phone on a microscope writes a JPEG with a preview behind it, which Pillow then calls MPO.
 _FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR = 258, 262, 284  # TIFF 6.0 tags
-_START_OF_SCAN = b"\xff\xda"  # ISO/IEC 10918-1; in coded data a byte 0 follows every ff
-_MOST_SCANS = 100  # encoders write ten or so, and previews in the header have some more
-_RESAVE = "save it again as 8-bit RGB (PNG, or TIFF with interleaved samples)"
-
-
-class ImageError(FileError):
-    """A file that cannot be used as an image."""
+_PHOTOMETRIC, _MAX_SAMPLE = 262, 281  # TIFF 6.0 tags
+_ORIENTATION = 0x0112  # EXIF 2.3
+_DARK = 64  # no picture through a bright-field microscope is darker all over, in 8 bits
 
 
 def decode(source: str | Path | bytes | Image.Image) -> np.ndarray:
     """A picture as a viewer shows it: (H, W, 3) uint8 RGB.
 
     source: the path of a file, what such a file holds, or an image that Pillow has opened.
-    16-bit samples are taken to 8 bits linearly by their high byte, without stretching (as libpng does), so
-    that brightness stays comparable between files. Transparency is laid over white, the empty field of a
-    bright-field microscope. EXIF and TIFF rotation is applied, colour profiles are not, as in Keras.
+    16-bit samples are taken to 8 bits linearly, without stretching (as libpng does), so that brightness stays
+    comparable between files; see `wbc.images.sample_depth` for cameras of 10, 12 and 14 bits. Transparency is
+    laid over white, the empty field of a bright-field microscope. EXIF and TIFF rotation is applied, colour
+    profiles are not, as in Keras.
     Raises ImageError for a file that is missing, empty, damaged, no regular file, no image, too large, holds
     several pages, or samples that have no one meaning as colour (floating point, 32-bit, 12-bit).
     """
@@ -86,24 +80,28 @@ def _opened(file: BinaryIO, path: str | Path) -> np.ndarray:
     try:
         with Image.open(file, formats=_FORMATS) as image:
             if image.format in ("JPEG", "MPO"):
-                _refuse_endless_scans(file, path)
-            return _pixels(image, path)
+                refuse_endless_scans(file, path)
+            return _pixels(image, path, file)
     except Image.UnidentifiedImageError as problem:
         if file.seek(0, io.SEEK_END) == 0:
             raise ImageError(path, "the file is empty; copy it again from its origin") from problem
         raise ImageError(
             path,
-            f"no JPEG, PNG, BMP, TIFF or WebP image, or one of an unusual kind; copy it again, or {_RESAVE}",
+            f"no JPEG, PNG, BMP, TIFF or WebP image, or one of an unusual kind; copy it again, or {RESAVE}",
         ) from problem
 
 
-def _pixels(image: Image.Image, path: str | Path) -> np.ndarray:
-    _refuse_unfit(image, path)
+def _pixels(image: Image.Image, path: str | Path, file: BinaryIO | None = None) -> np.ndarray:
+    refuse_by_header(image, path)
+    tiles = getattr(image, "tile", [])  # how each part is stored; none in an image made in memory
+    is_deep_colour = len(image.getbands()) > 1 and any("16" in str(tile[3]) for tile in tiles)
     # load() before anything else: it fails on truncated data, which later steps would hide.
     image.load()
-    white_is_zero = image.format == "TIFF" and _tag(image, _PHOTOMETRIC, 1) == 0
-    upright = ImageOps.exif_transpose(image)
-    return np.asarray(_rgb(_eight_bit(upright, white_is_zero, path), path))
+    if is_deep_colour and max(high for _, high in image.getextrema()[:3]) < _DARK:  # type: ignore[misc]
+        shallow: Image.Image = _deep_colour(image, file, path)
+    else:
+        shallow = _deep_grey(image, path)
+    return np.asarray(_rgb(ImageOps.exif_transpose(shallow), path))
 
 
 def resize(rgb: np.ndarray, size_px: int) -> np.ndarray:
@@ -132,58 +130,42 @@ def examine(path: str) -> tuple[str, str]:
         return "", problem.reason
 
 
-def _refuse_unfit(image: Image.Image, path: str | Path) -> None:
-    """Raises ImageError for what the header alone shows to be unusable; no pixel is decoded yet."""
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            path, f"{width} x {height} pixels, more than the {MAX_PIXELS:,} accepted; crop it to single cells"
-        )
-    if image.format != "MPO" and _has_a_second_page(image):
-        raise ImageError(
-            path, "holds several pages and nothing says which is meant; save each page as a file of its own"
-        )
-    if image.format == "TIFF":
-        bits = _tag(image, _BITS_PER_SAMPLE, (1,))
-        if not set(bits) <= {1, 2, 4, 8, 16}:
-            raise ImageError(path, f"{'/'.join(map(str, bits))} bits a sample; {_RESAVE}")
-        if 16 in bits and len(bits) > 1 and _tag(image, _PLANAR, 1) == 2:
-            # Pillow reads these without complaint and wrongly.
-            raise ImageError(path, f"16 bits a sample in separate planes; {_RESAVE}")
-    if image.mode == "F" or (image.mode == "I" and image.format != "PNG"):
-        raise ImageError(path, f"floating-point, signed or 32-bit samples; {_RESAVE}")
-
-
-def _has_a_second_page(image: Image.Image) -> bool:
-    """Asked by going there: counting the pages of a TIFF file follows a chain of any length."""
-    here = image.tell()
-    try:
-        image.seek(here + 1)
-    except EOFError:
-        return False
-    image.seek(here)
-    return True
-
-
-def _refuse_endless_scans(file: BinaryIO, path: str | Path) -> None:
-    """Each scan of a progressive JPEG passes over the whole picture; a small file can hold thousands."""
-    place = file.tell()
-    file.seek(0)
-    scans = file.read().count(_START_OF_SCAN)
-    file.seek(place)
-    if scans > _MOST_SCANS:
-        raise ImageError(path, f"{scans:,} scans, more than the {_MOST_SCANS} accepted; {_RESAVE}")
-
-
-def _eight_bit(image: Image.Image, white_is_zero: bool, path: str | Path) -> Image.Image:
-    """16-bit grey as 8-bit grey; Pillow has already done so for 16-bit colour."""
+def _deep_grey(image: Image.Image, path: str | Path) -> Image.Image:
+    """16-bit grey as 8-bit grey; any other image as it is."""
     if not image.mode.startswith("I"):  # "I;16", "I;16B", and in older Pillow "I" for a 16-bit grey PNG
         return image
     samples = np.asarray(image)
     if samples.min() < 0 or samples.max() > 65535:
-        raise ImageError(path, f"samples outside 0..65535; {_RESAVE}")
-    grey = Image.fromarray((samples >> 8).astype(np.uint8))
-    return ImageOps.invert(grey) if white_is_zero else grey  # Pillow does so by itself at 8 bits only
+        raise ImageError(path, f"samples outside 0..65535; {RESAVE}")
+    grey = Image.fromarray(eight_bit(samples, _announced(image)))
+    if image.format == "TIFF" and tag(image, _PHOTOMETRIC, 1) == 0:
+        grey = ImageOps.invert(grey)  # Pillow does so by itself at 8 bits only
+    return _turned_as(image, grey)
+
+
+def _deep_colour(image: Image.Image, file: BinaryIO | None, path: str | Path) -> Image.Image:
+    """16-bit colour of which Pillow, that keeps the high byte alone, has left next to nothing."""
+    deep = None
+    if file is not None:
+        file.seek(0)
+        deep = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if deep is None or deep.dtype != np.uint16 or deep.shape != (image.height, image.width, 3):
+        raise ImageError(path, f"16-bit colour that uses few of the bits; {RESAVE}")
+    return _turned_as(image, Image.fromarray(eight_bit(deep[..., ::-1], _announced(image))))
+
+
+def _announced(image: Image.Image) -> int | None:
+    """The largest sample that a TIFF file says there could be; None where it says nothing."""
+    if image.format != "TIFF":
+        return None
+    values = tag(image, _MAX_SAMPLE, None)
+    return max(values) if isinstance(values, tuple) else values
+
+
+def _turned_as(image: Image.Image, made: Image.Image) -> Image.Image:
+    """`made`, to be turned upright as `image` would be."""
+    made.getexif()[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
+    return made
 
 
 def _rgb(image: Image.Image, path: str | Path) -> Image.Image:
@@ -194,8 +176,3 @@ def _rgb(image: Image.Image, path: str | Path) -> Image.Image:
     if layers.getchannel("A").getextrema() == (0, 0):
         raise ImageError(path, "wholly transparent, so nothing is to be seen; save it without alpha channel")
     return Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers).convert("RGB")
-
-
-def _tag(image: Image.Image, number: int, default: Any) -> Any:
-    """A tag of an open TIFF file."""
-    return image.tag_v2.get(number, default)  # type: ignore[attr-defined]

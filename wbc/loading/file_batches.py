@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from wbc.datasets.image_list import Listed
-from wbc.images.decode import ImageError, decode
+from wbc.errors import ImageError
+from wbc.images.decode import decode
 from wbc.images.prepare import Prepare
 from wbc.images.standardised import Placement, StandardisedPicture
 from wbc.utils.machine import available_cores, default_workers, opencv_in_one_thread
