@@ -60,6 +60,20 @@ def test_a_file_that_changed_is_decoded_again(cells, tmp_path, decoded):
     assert found.hashes[cells[1]] == pixel_hash(picture(9))
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_file_of_equal_size_and_date_is_not_taken_for_the_one_before(tmp_path, decoded, in_place):
+    """A BMP of another cell, copied over it with its date, kept the old one's check."""
+    cell = write_image(tmp_path / "cell.bmp", picture(1))
+    examine([str(cell)], tmp_path)
+    before = os.stat(cell)
+    written = write_image(cell if in_place else tmp_path / "other.bmp", picture(2))
+    os.utime(written, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.replace(written, cell)
+    after = os.stat(cell)
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert examine([str(cell)], tmp_path).hashes[str(cell)] == pixel_hash(picture(2))
+
+
 def test_another_decoder_decodes_again(cells, tmp_path, decoded, monkeypatch):
     examine(cells, tmp_path)
     decoded.clear()
