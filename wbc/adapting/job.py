@@ -15,10 +15,12 @@ from wbc.adapting.cross_validation import LabCells, out_of_fold, refitted
 from wbc.adapting.lab_cells import REST, USED, cells_manifest, lab_cells, turned_copies
 from wbc.adapting.report import Comparison, write_comparison
 from wbc.answers.checkpoint import load_model, load_provenance, save_model
+from wbc.answers.picture_check import fit_picture_check
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.datasets.manifest import used_rows, write_manifest
 from wbc.errors import CheckpointError
+from wbc.images.picture_marks import PictureMarks
 from wbc.labels import names_of_model
 from wbc.network.device import chosen_device, one_thread
 from wbc.network.network import Head
@@ -52,7 +54,7 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     elif config.measure_rest:
         log.warning("measure_rest: every cell is taken, and none is left to measure on; lower per_class")
     copies = turned_copies(config.views, predictor.views)
-    cells = _cells(rows, predictor, copies, config.batch_size)
+    cells, marks = _cells(rows, predictor, copies, config.batch_size)
     old = copy.deepcopy(predictor.network.head).cpu().requires_grad_(False)
     try:
         with one_thread():
@@ -66,6 +68,7 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     logits = comparison.after if helps else comparison.before
     temperature_before = 1.0 if predictor.rule is None else predictor.rule.temperature
     predictor.rule = fit_rule(cells.features[:, 0], logits, cells.labels, config.abstain)
+    predictor.pictures = fit_picture_check(marks, predictor.prepare)
     with replacing(folder / "out_of_fold.csv") as beside:
         temperatures = (temperature_before, predictor.rule.temperature)
         _cell_table(rows, comparison, temperatures, classes).to_csv(beside, index=False, float_format="%.6g")
@@ -78,7 +81,9 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     return int(manifest["excluded"].str.startswith("unreadable").sum())
 
 
-def _cells(rows: pd.DataFrame, predictor: Predictor, copies: int, batch_size: int) -> LabCells:
+def _cells(
+    rows: pd.DataFrame, predictor: Predictor, copies: int, batch_size: int
+) -> tuple[LabCells, list[PictureMarks]]:
     labels = torch.tensor([predictor.classes.index(label) for label in rows["label"]])
     return lab_cells(predictor, rows["path"].tolist(), labels, copies, batch_size)
 
@@ -104,7 +109,7 @@ def _cell_table(
 def _on_rest(
     rest: pd.DataFrame, predictor: Predictor, old: Head, new: Head, config: AdaptConfig
 ) -> Comparison:
-    cells = _cells(rest, predictor, 1, config.batch_size)
+    cells, _ = _cells(rest, predictor, 1, config.batch_size)
     return Comparison(cells.logits(old), cells.logits(new), cells.labels, predictor.classes)
 
 

@@ -21,6 +21,7 @@ from wbc.datasets.checks import examine_images
 from wbc.datasets.find_images import find_images
 from wbc.datasets.manifest import COLUMNS, used_rows
 from wbc.errors import DataError, ImageError
+from wbc.images.picture_marks import PictureMarks
 from wbc.labels import ClassNames
 from wbc.loading.file_batches import files_in_batches
 from wbc.settings.adapt import AdaptConfig
@@ -104,13 +105,14 @@ def turned_copies(asked: int, views: AveragedViews) -> int:
 
 def lab_cells(
     predictor: Predictor, paths: Sequence[str], labels: Tensor, copies: int, batch_size: int
-) -> LabCells:
-    """N files with their labels (N,): as they lie, then turned by quarters, then mirrored.
+) -> tuple[LabCells, list[PictureMarks]]:
+    """N files with their labels (N,): as they lie, then turned by quarters, then mirrored; and their marks.
 
     copies: up to 8.  Raises ImageError for a file that has gone since it was checked.
     """
     head = copy.deepcopy(predictor.network.head).cpu().requires_grad_(False)
     features, added = [], []
+    marks: list[PictureMarks] = []
     with Progress("computing features", "cell", len(paths)) as bar:
         for batch in predictor.stream(files_in_batches(paths, batch_size)):
             for path, reason in batch.files.unreadable:
@@ -119,8 +121,9 @@ def lab_cells(
             seen = [batch.outputs, *turned]
             features.append(torch.stack([one.features for one in seen], dim=1))
             added.append(torch.stack([one.logits - head(one.features) for one in seen], dim=1))
+            marks += batch.files.marks
             bar.update(len(batch.files.images))
-    return LabCells(torch.cat(features), labels, torch.cat(added))
+    return LabCells(torch.cat(features), labels, torch.cat(added)), marks
 
 
 def _turned(pixels: Tensor, copies: int) -> Iterator[Tensor]:

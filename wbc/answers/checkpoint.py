@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from wbc.answers.averaged_views import AveragedViews
+from wbc.answers.picture_check import PictureCheck
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import AnswerRule
 from wbc.answers.second_opinion import SecondOpinion
@@ -19,6 +20,7 @@ from wbc.utils.files import replacing
 
 # In model.ckpt, beside the network; a training checkpoint has none of them.
 RULE_KEY = "answers"  # the AnswerRule's state
+PICTURES_KEY = "pictures"  # the PictureCheck's state; models of before it have none
 VIEWS_KEY = "test_time"  # the AveragedViews' state
 OPINION_KEY = "second_opinion"  # the SecondOpinion's state, or None
 PROVENANCE_KEY = "provenance"
@@ -34,6 +36,7 @@ def save_model(predictor: Predictor, path: Path, provenance: dict[str, Any]) -> 
         DESCRIPTION_KEY: predictor.network.describe(),
         "state_dict": {key: value.detach().cpu() for key, value in predictor.network.state_dict().items()},
         RULE_KEY: None if predictor.rule is None else predictor.rule.state(),
+        PICTURES_KEY: None if predictor.pictures is None else predictor.pictures.state(),
         VIEWS_KEY: predictor.views.state(),
         OPINION_KEY: None if opinion is None else opinion.state(),
         PROVENANCE_KEY: provenance,
@@ -87,7 +90,9 @@ def _predictor(content: dict[str, Any]) -> Predictor:
     for key, value in network.state_dict().items():
         if not torch.isfinite(value).all():
             raise ValueError(f"{key} holds values that are not finite numbers")
-    rule, views, opinion = (content.get(key) for key in (RULE_KEY, VIEWS_KEY, OPINION_KEY))
+    rule, views, opinion, pictures = (
+        content.get(key) for key in (RULE_KEY, VIEWS_KEY, OPINION_KEY, PICTURES_KEY)
+    )
     if opinion is not None and description["standardise_version"] != VERSION:
         raise ValueError(
             f"its second opinion measured cells as version {description['standardise_version']} of the cell "
@@ -98,4 +103,5 @@ def _predictor(content: dict[str, Any]) -> Predictor:
         None if rule is None else AnswerRule.from_state(rule),
         None if views is None else AveragedViews(**views),
         None if opinion is None else SecondOpinion.from_state(opinion, len(network.classes)),
+        None if pictures is None else PictureCheck.from_state(pictures),
     )

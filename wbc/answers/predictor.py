@@ -12,10 +12,12 @@ from PIL import Image
 from torch import Tensor
 
 from wbc.answers.averaged_views import AveragedViews
+from wbc.answers.picture_check import PictureCheck
 from wbc.answers.rule import AnswerRule, Answers, joined, no_answers, uncalibrated, with_unreadable
 from wbc.answers.second_opinion import SecondOpinion
 from wbc.datasets.image_list import Listed
 from wbc.errors import DataError, ImageError
+from wbc.images.picture_marks import PictureMarks
 from wbc.images.prepare import Prepare
 from wbc.loading.file_batches import (
     Batches,
@@ -57,7 +59,7 @@ class Predictor:
 
     views: over which features are averaged.  second_opinion: joined with what the network says.  rule: makes
     calibrated probabilities, prediction sets and a status of the outputs; without one, as in a training
-    checkpoint, probabilities are a plain softmax.
+    checkpoint, probabilities are a plain softmax.  pictures: knows what is no crop of one cell.
     """
 
     def __init__(
@@ -66,11 +68,13 @@ class Predictor:
         rule: AnswerRule | None = None,
         views: AveragedViews | None = None,
         second_opinion: SecondOpinion | None = None,
+        pictures: PictureCheck | None = None,
     ) -> None:
         self.network = network.eval()
         self.rule = rule
         self.views = views or AveragedViews()
         self.second_opinion = second_opinion
+        self.pictures = pictures
 
     @property
     def classes(self) -> list[str]:
@@ -129,20 +133,22 @@ class Predictor:
 
     def answer_files(
         self, paths: Sequence[str], batch_size: int, workers: int | None, title: str
-    ) -> tuple[Outputs, Answers]:
-        """Outputs and answers of N files, with a progress bar named `title`.
+    ) -> tuple[Outputs, Answers, list[PictureMarks]]:
+        """Outputs, answers and marks of N files, with a progress bar named `title`.
 
         Raises DataError for a file that cannot be read, which were to be taken out beforehand.
         """
-        outputs, answers = [], []
+        outputs, answers, marks = [], [], []
         with Progress(f"answering {title}", "image", len(paths)) as bar:
             for batch in self.stream(files_in_batches(paths, batch_size), workers=workers):
                 for path, reason in batch.files.unreadable:
                     raise DataError(f"{path}: {reason}; it could be read a moment ago")
                 outputs.append(batch.outputs)
                 answers.append(batch.answers)
+                marks += batch.files.marks
                 bar.update(len(batch.files.images))
-        return Outputs(*(torch.cat(values) for values in zip(*outputs, strict=True))), joined(answers)
+        together = Outputs(*(torch.cat(values) for values in zip(*outputs, strict=True)))
+        return together, joined(answers), marks
 
     def stream(
         self, batches: Batches, numbers: Iterable[int] | None = None, workers: int | None = None
@@ -155,7 +161,7 @@ class Predictor:
         )
         for files in loader:
             outputs = self.outputs(files.pixels)
-            yield Answered(files, outputs, self.answers(outputs, files.found))
+            yield Answered(files, outputs, self.answers(outputs, files.found, files.marks))
 
     def outputs(self, pixels: Tensor) -> Outputs:
         """Of (N, 3, S, S) of 0..255 as the network's `prepare` makes them, on any device; N may be 0."""
@@ -173,21 +179,30 @@ class Predictor:
             logits = logits + self.second_opinion.logits(pixels)
         return Outputs(mean.float().cpu(), logits, alone)
 
-    def answers(self, outputs: Outputs, found: Sequence[bool | None]) -> Answers:
+    def answers(
+        self, outputs: Outputs, found: Sequence[bool | None], marks: Sequence[PictureMarks]
+    ) -> Answers:
         """The answers that `outputs` give, by the rule where there is one.
 
-        found: what `prepare` says of each picture.
+        found: what `prepare` says of each picture; marks: what else is seen of it.
         """
         if self.rule is None:
             answers = uncalibrated(outputs.logits, self.classes)
         else:
             answers = self.rule.answer(outputs.features, outputs.logits, self.classes)
+        if self.rule is not None and self.pictures is not None:
+            of_pictures = [self.pictures.status(one) for one in marks]
+            answers = answers._replace(
+                status=[one or said for one, said in zip(of_pictures, answers.status, strict=True)]
+            )
         return answers._replace(cell_found=list(found))
 
 
 def _picture(image: str | Path | bytes | Image.Image | np.ndarray) -> Picture:
     if isinstance(image, str | Path):
         return Listed(str(image), "")
-    if isinstance(image, bytes | Image.Image | np.ndarray):
+    if isinstance(image, np.ndarray):
+        return np.ascontiguousarray(image)  # array[..., ::-1] is a view that torch refuses
+    if isinstance(image, bytes | Image.Image):
         return image
     raise TypeError(f"{type(image).__name__} is no image: give paths, bytes, Pillow's images or arrays")

@@ -24,7 +24,7 @@ class FoundCell:
 
     centre (x, y) and diameter (of the circle of equal area) in pixels of the picture.  background: the
     median RGB of the empty field, 0..255; None where the picture shows too little of it.  nucleus_colour:
-    median RGB of the nucleus, as numbers of grey levels.
+    median RGB of the nucleus, as numbers of grey levels.  other_nuclei: how many lie beside the cell's.
     """
 
     nucleus: np.ndarray
@@ -34,6 +34,7 @@ class FoundCell:
     diameter: float
     background: np.ndarray | None
     nucleus_colour: np.ndarray
+    other_nuclei: int
 
 
 def find_cell(rgb: np.ndarray) -> FoundCell | None:
@@ -45,16 +46,17 @@ def find_cell(rgb: np.ndarray) -> FoundCell | None:
     small = cv2.GaussianBlur(small, (3, 3), 0)
     field = brightest_part(small)
     absorbed = absorbance(small, field)
-    nucleus = _nucleus(absorbed)
-    if nucleus is None:
+    found = _nuclei(absorbed)
+    if found is None:
         return None
+    nucleus, others = found
     cell = outline(absorbed, nucleus)
     area = int(np.count_nonzero(cell))
     moments = cv2.moments(cell.view(np.uint8), binaryImage=True)
     centre = (moments["m10"] / area + 0.5) * px, (moments["m01"] / area + 0.5) * px
     diameter = float(2 * np.sqrt(area / np.pi) * px)
     dye = median_colour(small, nucleus.view(np.uint8)).astype(int)
-    return FoundCell(nucleus, cell, px, centre, diameter, field_colour(small, field, cell), dye)
+    return FoundCell(nucleus, cell, px, centre, diameter, field_colour(small, field, cell), dye, others)
 
 
 _LEVELS, _DARKEST = 64, 2.5  # the stain's scale; what absorbs more is as good as black
@@ -67,10 +69,14 @@ _STAINED = 0.2  # mean absorbance of what is no field
 _LEAST_PX = 20  # area of a nucleus on the small copy
 # Mean of a nucleus: 0.9 and more in pbc, jtsc and drawn smears; of pbc's red cells most have 0.5 at most.
 _LEAST_STAIN = 0.7
+_OTHER_AREA, _OTHER_STAIN = 0.25, 0.8  # of the cell's own nucleus; platelets are smaller and paler
 
 
-def _nucleus(absorbed: np.ndarray) -> np.ndarray | None:
-    """(h, w) bool: the darkest of three kinds of pixels, in the middle, in one piece or in lobes."""
+def _nuclei(absorbed: np.ndarray) -> tuple[np.ndarray, int] | None:
+    """(h, w) bool: the darkest of three kinds of pixels, in the middle, in one piece or in lobes.
+
+    And how many pieces beside it are as good a nucleus.  None without any.
+    """
     # Red cells absorb green and blue; only the nuclear stain takes red light too.
     stain = np.clip(0.5 * absorbed[..., 0] + absorbed[..., 1], 0, _DARKEST)
     levels = (stain * np.float32((_LEVELS - 1) / _DARKEST)).astype(np.uint8)
@@ -102,7 +108,10 @@ def _nucleus(absorbed: np.ndarray) -> np.ndarray | None:
         if (joined <= chosen).all():
             break
         chosen |= joined
-    return np.asarray(chosen[labels])
+    nucleus = np.asarray(chosen[labels])
+    means = np.bincount(labels.ravel(), stain.ravel(), count) / areas
+    others = (areas > _OTHER_AREA * areas[chosen].sum()) & (means > _OTHER_STAIN * stain[nucleus].mean())
+    return nucleus, int(np.count_nonzero(others[1:] & ~chosen[1:]))
 
 
 def _ground(absorbed: np.ndarray, nucleus: np.ndarray) -> np.ndarray:

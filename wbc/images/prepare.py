@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from wbc.images.cell_finder import FoundCell
 from wbc.images.decode import DECODER, resize
 from wbc.images.standardised import VERSION, StandardisedPicture, standardised
 
@@ -33,13 +34,15 @@ class Prepare:
         """The picture as the network takes it."""
         return self.picture(rgb).pixels
 
-    def picture(self, rgb: np.ndarray) -> StandardisedPicture:
-        """The same with whether a cell was found; None where none was looked for."""
+    def picture(self, rgb: np.ndarray, cell: FoundCell | None = None) -> StandardisedPicture:
+        """The same with whether a cell was found; None where none was looked for.
+
+        cell: where it was found before.
+        """
         if not self.standardise:
             return StandardisedPicture(resize(rgb, self.size_px), None)
-        return standardised(
-            rgb, self.size_px, *(name in self.standardise for name in ("size", "field", "stain"))
-        )
+        size, field, stain = (name in self.standardise for name in ("size", "field", "stain"))
+        return standardised(rgb, self.size_px, size, field, stain, cell)
 
     @property
     def key(self) -> list[str]:

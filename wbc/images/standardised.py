@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from wbc.images.cell_finder import find_cell
+from wbc.images.cell_finder import FoundCell, find_cell
 from wbc.images.decode import resize
 from wbc.images.standard_colour import restaining, whitening
 
@@ -66,16 +66,21 @@ def placed_mask(mask: np.ndarray, placement: Placement | None, size_px: int) -> 
 
 
 def standardised(
-    rgb: np.ndarray, size_px: int, size: bool = True, field: bool = True, stain: bool = False
+    rgb: np.ndarray,
+    size_px: int,
+    size: bool = True,
+    field: bool = True,
+    stain: bool = False,
+    cell: FoundCell | None = None,
 ) -> StandardisedPicture:
     """(H, W, 3) uint8 RGB as (size_px, size_px, 3); as `resize` makes it where no cell is found.
 
     size: whether the cell is brought to the standard size, in the middle.  Between labs the size says
     nothing; within one it tells monocytes from lymphocytes, and that mark is lost.
     field: whether the empty field is made white.  stain: whether the nucleus is given a standard colour, and
-    all else changed with it.  See `wbc.images.standard_colour`.
+    all else changed with it.  See `wbc.images.standard_colour`.  cell: where it was found before.
     """
-    cell = find_cell(rgb)
+    cell = cell or find_cell(rgb)
     if cell is None:
         return StandardisedPicture(resize(rgb, size_px), False)
     placement = None

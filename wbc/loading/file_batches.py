@@ -18,7 +18,9 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from wbc.datasets.image_list import Listed
 from wbc.errors import ImageError
+from wbc.images.cell_finder import find_cell
 from wbc.images.decode import decode
+from wbc.images.picture_marks import PictureMarks, picture_marks
 from wbc.images.prepare import Prepare
 from wbc.images.standardised import Placement, StandardisedPicture
 from wbc.utils.machine import available_cores, default_workers, opencv_in_one_thread
@@ -62,7 +64,7 @@ class FileBatch(NamedTuple):
     """images: N of the list; reasons: why each cannot be read, "" where it can.
 
     Of the K that can, pixels (K, 3, S, S) uint8, and what the preparation says of each: found, whether there
-    is a cell, and its place in the frame; size: height and width of the picture before.
+    is a cell, and its place in the frame; size: height and width of the picture before; and its marks.
     """
 
     number: int
@@ -72,6 +74,7 @@ class FileBatch(NamedTuple):
     found: list[bool | None]
     placements: list[Placement | None]
     sizes: list[tuple[int, int]]
+    marks: list[PictureMarks]
 
     @property
     def unreadable(self) -> list[tuple[str, str]]:
@@ -81,6 +84,12 @@ class FileBatch(NamedTuple):
             for image, reason in zip(self.images, self.reasons, strict=True)
             if reason
         ]
+
+
+class _Seen(NamedTuple):
+    view: StandardisedPicture
+    size: tuple[int, int]
+    marks: PictureMarks
 
 
 class FileBatches(Dataset[FileBatch]):
@@ -101,21 +110,21 @@ class FileBatches(Dataset[FileBatch]):
         else:  # one of several processes
             looked = [self._look(image) for image in images]
         seen = [one for one in looked if not isinstance(one, str)]
-        views = [view for view, _ in seen]
         side = self.prepare.size_px
-        pixels = [np.empty((0, side, side, 3), np.uint8), *(view.pixels[None] for view in views)]
+        pixels = [np.empty((0, side, side, 3), np.uint8), *(one.view.pixels[None] for one in seen)]
         return FileBatch(
             number,
             images,
             [one if isinstance(one, str) else "" for one in looked],
             torch.from_numpy(np.concatenate(pixels)).permute(0, 3, 1, 2),
-            [view.found for view in views],
-            [view.placement for view in views],
-            [size for _, size in seen],
+            [one.view.found for one in seen],
+            [one.view.placement for one in seen],
+            [one.size for one in seen],
+            [one.marks for one in seen],
         )
 
-    def _look(self, image: Picture) -> tuple[StandardisedPicture, tuple[int, int]] | str:
-        """What the network sees of it, with the picture's own size; or why it cannot be read."""
+    def _look(self, image: Picture) -> _Seen | str:
+        """What the network sees of it; or why it cannot be read."""
         try:
             if isinstance(image, Listed):
                 image.path.encode()  # a name that is no UTF-8 could stand in no table
@@ -124,7 +133,9 @@ class FileBatches(Dataset[FileBatch]):
                 image = decode(image)
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
                 return f"an array of {image.dtype} {image.shape}; give uint8 (height, width, 3) RGB"
-            return self.prepare.picture(image), (image.shape[0], image.shape[1])
+            cell = find_cell(image)
+            view = self.prepare.picture(image, cell)
+            return _Seen(view, (image.shape[0], image.shape[1]), picture_marks(image, cell))
         except UnicodeEncodeError:
             return "the name is not UTF-8; rename it (e.g. with convmv)"
         except ImageError as problem:

@@ -6,9 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from wbc.answers.picture_check import SEVERAL_CELLS, SWAPPED
 from wbc.answers.rule import ANSWERED, UNCERTAIN, UNKNOWN
 from wbc.metrics.intervals import exact_interval
 from wbc.utils.text_tables import markdown_table
+
+_PICTURES = (SEVERAL_CELLS, SWAPPED)  # told where there are any
 
 
 class Differential:
@@ -59,9 +62,8 @@ def differential_table(record: dict[str, Any]) -> str:
     totals = f"{record['answered']['images']:,}", f"{record['all']['images']:,}"
     rows.append(["total", totals[0], "", "", totals[1], "", ""])
     headers = ["", "answered", "%", "95 % interval", "all", "%", "95 % interval"]
-    told = ", ".join(
-        f"{record['status'].get(status, 0):,} {status}" for status in (ANSWERED, UNCERTAIN, UNKNOWN)
-    )
+    statuses = [ANSWERED, UNCERTAIN, UNKNOWN, *(one for one in _PICTURES if one in record["status"])]
+    told = ", ".join(f"{record['status'].get(status, 0):,} {status}" for status in statuses)
     return f"{record['images']:,} images: {told}, {record['unreadable']:,} unreadable\n\n" + markdown_table(
         headers, rows
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from wbc.answers.picture_check import SEVERAL_CELLS, SWAPPED
 from wbc.answers.rule import ANSWERED, UNCERTAIN, UNKNOWN
 from wbc.metrics.mcnemar import mcnemar_test
 from wbc.metrics.with_intervals import drawn_units, measured_calibration, measured_set, share_limits
@@ -105,6 +106,7 @@ def _answers_record(result: SetResult) -> dict[str, Any]:
         "answered_accuracy_interval": share_limits(result.answered_right, answered, units),
         "uncertain_share": _share(int((status == UNCERTAIN).sum()), len(status)),
         "unknown_share": _share(int((status == UNKNOWN).sum()), len(status)),
+        "unlike_a_crop_share": _share(int(np.isin(status, (SEVERAL_CELLS, SWAPPED)).sum()), len(status)),
         "set_coverage": _share(int(covered.sum()), len(covered)),
         "set_coverage_interval": share_limits(covered, np.ones_like(covered), units),
         "mean_set_size": round(float(np.mean([len(names) for names in result.answers.sets])), 6),

@@ -94,6 +94,6 @@ def answered_set(
     plain = {}
     for name, predictor in models.items():
         title = one.name if len(models) == 1 else f"{one.name}, {name}"
-        outputs, answers = predictor.answer_files(one.rows["path"].tolist(), batch_size, workers, title)
+        outputs, answers, _ = predictor.answer_files(one.rows["path"].tolist(), batch_size, workers, title)
         plain[name] = outputs.logits.double().softmax(dim=1)
     return SetResult(one, predictor.classes, plain, answers, dict(left_out))

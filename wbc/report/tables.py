@@ -112,6 +112,7 @@ def answers_table(sets: Mapping[str, Mapping[str, Any]]) -> Markup:
                 with_interval(answers["answered_accuracy"], answers["answered_accuracy_interval"]),
                 percent(answers["uncertain_share"]),
                 percent(answers["unknown_share"]),
+                percent(answers["unlike_a_crop_share"]),
                 with_interval(answers["set_coverage"], answers["set_coverage_interval"]),
                 f"{answers['mean_set_size']:.2f}",
             ]
@@ -123,6 +124,7 @@ def answers_table(sets: Mapping[str, Mapping[str, Any]]) -> Markup:
         "accuracy when answered",
         "uncertain",
         "not a known cell",
+        "not one cell, or false colours",
         "true class in set",
         "set size",
     ]

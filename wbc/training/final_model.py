@@ -7,6 +7,7 @@ import math
 from typing import NamedTuple
 
 from wbc.answers.averaged_views import AveragedViews
+from wbc.answers.picture_check import fit_picture_check
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.loading.augment import Augment
@@ -39,6 +40,7 @@ def final_model(config: Config, network: Network, augment: Augment, data: ImageD
     val = seen["val"].outputs
     rule = fit_rule(val.features, val.logits, data.labels("val"), config.abstain)
     predictor.rule = rule
+    predictor.pictures = fit_picture_check(seen["val"].marks, predictor.prepare)
     if math.isfinite(rule.threshold):  # else a warning has said that and why nothing is answered
         log.info(
             "answers: where the class has a calibrated probability of %.1f %% or more (temperature %.2f)",

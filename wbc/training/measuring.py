@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from wbc.answers.predictor import Outputs, Predictor
+from wbc.images.picture_marks import PictureMarks
 from wbc.loading.datamodule import ImageData
 from wbc.metrics.classification import classification_metrics
 from wbc.network.device import chosen_device
@@ -19,10 +20,13 @@ from wbc.utils.files import replacing
 
 
 class SetOutputs(NamedTuple):
-    """Outputs of the N images of a set, and whether a cell was found in each (None: none was looked for)."""
+    """Outputs of the N images of a set, what each picture is like, and whether a cell was found in it, None
+    where none was looked for.
+    """
 
     outputs: Outputs
     found: list[bool | None]
+    marks: list[PictureMarks]
 
 
 def measured_outputs(predictor: Predictor, data: ImageData, config: Config) -> dict[str, SetOutputs]:
@@ -32,8 +36,8 @@ def measured_outputs(predictor: Predictor, data: ImageData, config: Config) -> d
     seen = {}
     for name in data.evaluated:
         paths = data.rows[name]["path"].tolist()
-        outputs, answers = predictor.answer_files(paths, data.batch_size, config.data.workers, name)
-        seen[name] = SetOutputs(outputs, answers.cell_found)
+        outputs, answers, marks = predictor.answer_files(paths, data.batch_size, config.data.workers, name)
+        seen[name] = SetOutputs(outputs, answers.cell_found, marks)
     return seen
 
 

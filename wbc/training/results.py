@@ -35,14 +35,14 @@ def run_results(
     before = {phase: read_logits(phase_logits(folder, phase)) for phase in phases[:-1]}
     results = []
     for one in measured_sets(manifest):
-        outputs, found = final.seen[one.name]
+        outputs, found, marks = final.seen[one.name]
         plain = {phase: logits[one.name] for phase, logits in before.items()} | {phases[-1]: outputs.logits}
         results.append(
             SetResult(
                 one,
                 final.predictor.classes,
                 {PHASE_TITLES[phase]: logits.double().softmax(dim=1) for phase, logits in plain.items()},
-                final.predictor.answers(outputs, found),
+                final.predictor.answers(outputs, found, marks),
             )
         )
     return results
