@@ -9,6 +9,7 @@ import pytest
 from tests.helpers.configs import composed_for
 from wbc.commands import COMMANDS
 from wbc.errors import ConfigError
+from wbc.settings.text_values import kept_as_text
 from wbc.settings.typed_words import check_words
 
 NEEDED = {
@@ -120,6 +121,36 @@ def test_a_path_that_hydra_cannot_read_is_quoted_for_the_user(value):
     words = shlex.split(said.partition("quote the value: ")[2]) if said else ['images="[new]"']
     assert len(words) == 1
     assert take("predict", words).images == value
+
+
+@pytest.mark.parametrize(
+    ("verb", "typed", "kept"),
+    [
+        ("predict", "images=2024_01", 'images="2024_01"'),
+        ("predict", "images=1e5", 'images="1e5"'),
+        ("predict", "batch_size=1_6", "batch_size=1_6"),
+        ("predict", "output=null", "output=null"),
+        ("evaluate", "data=[2024_01,lab b,./2024]", 'data=["2024_01",lab b,./2024]'),
+        ("train", "data.root=2024_01,2024_02", 'data.root="2024_01","2024_02"'),
+        ("train", "+trainer.max_steps=1_0", "+trainer.max_steps=1_0"),
+        ("train", "data.labs={a: 2024}", "data.labs={a: 2024}"),
+        ("train", "-m", "-m"),
+    ],
+)
+def test_a_folder_named_like_a_number_is_that_folder(verb, typed, kept):
+    """images=2024_01 looked for the folder 202401."""
+    assert kept_as_text([typed], COMMANDS[verb].kind) == [kept]
+
+
+def test_a_folder_named_like_a_number_is_taken():
+    words = kept_as_text(["images=2024_01", "checkpoint=a"], COMMANDS["predict"].kind)
+    assert take("predict", words).images == "2024_01"
+
+
+def test_a_name_that_reads_like_another_key_says_how_to_write_it():
+    with pytest.raises(ConfigError, match=r"Interpolation key 'x' not found; .* write \\\$\{"):
+        take("predict", ["images=${x}/cells", "checkpoint=a"])
+    assert take("predict", [r"images=\${x}/cells", "checkpoint=a"]).images == "${x}/cells"
 
 
 @pytest.mark.parametrize(

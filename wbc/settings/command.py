@@ -19,6 +19,7 @@ from wbc.settings.conf_folder import conf_folder
 from wbc.settings.key_help import command_help, group_help
 from wbc.settings.parse import Settings
 from wbc.settings.quoting import in_shell
+from wbc.settings.text_values import kept_as_text
 from wbc.settings.typed_words import check_words
 from wbc.utils.claim import claimed
 from wbc.utils.console import configure_console
@@ -60,6 +61,7 @@ def run(command: Command[Any], words: list[str], program: str) -> None:
         check_words(words, command.verb, command.kind)
     except WbcError as error:
         sys.exit(str(error))
+    words = kept_as_text(words, command.kind)
     typed = sys.argv
 
     def task(composed: DictConfig) -> Any:

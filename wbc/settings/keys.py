@@ -37,6 +37,15 @@ def is_list(kind: type, key: str) -> bool:
     return field is not None and any(typing.get_origin(part) is list for part in _parts(field.annotation))
 
 
+def is_text(kind: type, key: str) -> bool:
+    """Whether the setting takes text, or a list of it."""
+    field = keys_of(kind).get(key)
+    if field is None:
+        return False
+    parts = _parts(field.annotation)
+    return str in parts or any(typing.get_args(part) == (str,) for part in parts)
+
+
 def ending_in(kind: type, name: str) -> list[str]:
     """The settings whose last part is `name`; of several, the ones that lie highest."""
     found = [key for key in keys_of(kind) if key.rpartition(".")[2] == name]
