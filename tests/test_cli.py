@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -78,8 +79,16 @@ def test_a_sweep_makes_a_folder_a_job_and_a_table(cells, tmp_path):
     for job in jobs:
         metrics = json.loads((tmp_path / str(job["job"]) / "metrics.json").read_text())
         assert job["val_macro_f1"] == metrics["phases"]["finetune"]["sets"]["val"]["macro_f1"]
-    assert "validation macro F1" in result.stdout
-    assert "phase.finetune.lr=3e-05" in (tmp_path / "sweep.md").read_text()
+        assert job["figures"]["macro_f1"] == pytest.approx(job["val_macro_f1"], abs=1e-6)
+        low, high = job["figures"]["macro_f1_interval"].values()
+        assert low <= job["figures"]["macro_f1"] <= high
+        assert job["figures"]["parameters"] > job["figures"]["trainable_parameters"] > 0
+    table = (tmp_path / "sweep.md").read_text()
+    assert "phase.finetune.lr=3e-05" in table
+    assert table.splitlines()[2] in result.stdout
+    assert "trainer.precision" not in table  # the same in both
+    assert not re.search(r"test", table.partition("Test sets have no column")[0])
+    assert "<img" in (tmp_path / "sweep.html").read_text()
 
 
 def test_a_failing_job_leaves_the_others_and_the_table(cells, tmp_path):

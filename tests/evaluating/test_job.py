@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.datasets.manifest import COLUMNS, write_manifest
 from wbc.errors import ConfigError, DataError, WbcError
+from wbc.evaluating.compared_models import load_models
 from wbc.evaluating.job import evaluate
 from wbc.labels import ClassNames
 from wbc.metrics.intervals import exact_interval, mean_interval
@@ -203,6 +205,37 @@ def test_models_are_compared_on_the_same_images(place, run, record):
     assert record["compared"]["test"]["head/best.ckpt"]["accuracy"] == pytest.approx(
         right[0].mean(), abs=1e-6
     )
+
+
+def test_of_models_that_are_compared_the_best_is_reported(place, tmp_path, caplog, monkeypatch):
+    """The last was, whatever it could do."""
+    monkeypatch.setattr("wbc.evaluating.job.write_report", lambda *_: None)
+    good, poor = place / "run" / "model.ckpt", tmp_path / "poor" / "model.ckpt"
+    poor.parent.mkdir()
+    model = wbc.load(good)
+    with torch.no_grad():
+        for weight in list(model.network.head.parameters())[-2:]:
+            weight.zero_()
+    save_model(model, poor, {})
+    slides = str(place / "slides.csv")
+    config = replace(settings(place, slides, compare=[str(good), str(poor)]), checkpoint=None)
+    evaluate(config, tmp_path)
+    record = json.loads((tmp_path / "metrics.json").read_text())
+    assert record["reported"] == "run/model.ckpt"
+    assert "run/model.ckpt is the best of 2 models" in caplog.text
+    table = pd.read_csv(tmp_path / "predictions.csv")
+    assert table["prediction"].tolist() == wbc.load(good).predict(table["path"].tolist()).labels
+
+
+def test_models_are_named_by_folder_and_by_the_settings_that_differ(place, tmp_path):
+    paths = []
+    for job, lr in enumerate((1e-3, 1e-4)):
+        paths.append(tmp_path / str(job) / "model.ckpt")
+        config = {"seed": 1, "phase": {"head": {"lr": lr}}}
+        paths[-1].parent.mkdir()
+        save_model(wbc.load(place / "run" / "model.ckpt"), paths[-1], {"config": config})
+    names = list(load_models(list(map(str, paths)), torch.device("cpu")))
+    assert names == ["0/model.ckpt (phase.head.lr=0.001)", "1/model.ckpt (phase.head.lr=0.0001)"]
 
 
 def test_a_browser_opens_the_report_without_a_request_or_an_error(run, visit):

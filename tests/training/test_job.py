@@ -93,6 +93,7 @@ def test_metrics_per_phase_and_set(run):
     metrics = run[2]
     head, finetune = metrics["phases"]["head"], metrics["phases"]["finetune"]
     assert head["trainable_parameters"] == 198_277
+    assert head["parameters"] == finetune["parameters"] > finetune["trainable_parameters"]
     assert finetune["trainable_parameters"] == 198_277 + 2_670_240
     for phase in (head, finetune):
         assert set(phase["sets"]) == {"val", "test", "test_other_lab"}

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean
+from typing import Any
 
 import torch
 
-from wbc.answers.checkpoint import load_model
+from wbc.answers.checkpoint import load_model, load_provenance
 from wbc.answers.predictor import Predictor
 from wbc.errors import ConfigError
+from wbc.report.set_result import SetResult
+from wbc.settings.complaints import shown
 from wbc.settings.layout import MODEL, PHASE_TITLES
 from wbc.utils.short_names import short_names
 
 log = logging.getLogger(__name__)
 
+_SHOWN_SETTINGS = 3  # of more, no name is made
+
 
 def load_models(paths: Sequence[str], device: torch.device) -> dict[str, Predictor]:
-    """Name -> model, in the order of `paths`, whose last is the one that is reported in full.
+    """Name -> model, in the order of `paths`; the name has the settings in which few differ.
 
     Raises CheckpointError for files that are none, ConfigError for models of different classes.
     """
     models: dict[str, Predictor] = {}
-    for name, path in zip(model_names(list(map(Path, paths))), paths, strict=True):
-        models[name] = load_model(path).to(device)
+    loaded = [load_model(path).to(device) for path in paths]
+    names = model_names(list(map(Path, paths)))
+    for name, settings, model in zip(names, _differing_settings(paths), loaded, strict=True):
+        models[f"{name} ({settings})" if settings else name] = model
     last = next(reversed(models))
     classes = models[last].classes
     for name, model in models.items():
@@ -33,13 +41,14 @@ def load_models(paths: Sequence[str], device: torch.device) -> dict[str, Predict
                 f"{name} answers {', '.join(model.classes)}, but {last} answers {', '.join(classes)}: models "
                 "are compared in the same classes and order"
             )
-    if models[last].rule is None:
-        log.warning(
-            "%s has no rule of answers, as checkpoints of a training have none: nothing is said of "
-            "calibration and abstention; model.ckpt of the run folder has one",
-            paths[-1],
-        )
     return models
+
+
+def best_model(results: Sequence[SetResult], names: Sequence[str]) -> str:
+    """The model of the highest macro F1, averaged over the sets; of equal ones the last named."""
+    scores = {name: mean(result.metrics(name)["macro_f1"] for result in results) for name in names}
+    best = max(reversed(names), key=scores.__getitem__)
+    return best
 
 
 def model_names(paths: Sequence[Path]) -> list[str]:
@@ -51,6 +60,27 @@ def model_names(paths: Sequence[Path]) -> list[str]:
     ]:
         return [PHASE_TITLES[phase] for _, phase in phases]
     return short_names(paths, vague=(MODEL, "best.ckpt", "last.ckpt"))
+
+
+def _differing_settings(paths: Sequence[str]) -> list[str]:
+    """Of each model, "seed=1" and the like; "" where nothing is known, or more differs than helps."""
+    configs = [_flat(load_provenance(path).get("config", {})) for path in paths]
+    keys = sorted(
+        key
+        for key in set.intersection(*map(set, configs))
+        if len({repr(config[key]) for config in configs}) > 1
+    )
+    if not 0 < len(keys) <= _SHOWN_SETTINGS:
+        return [""] * len(paths)
+    return [", ".join(f"{key}={shown(config[key])}" for key in keys) for config in configs]
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested settings as dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+    return flat
 
 
 def _phase(path: Path) -> tuple[Path, str]:

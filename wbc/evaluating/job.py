@@ -14,9 +14,10 @@ import pandas as pd
 from wbc.answers.checkpoint import load_provenance
 from wbc.answers.prediction_table import table_writer
 from wbc.answers.predictor import Predictor
+from wbc.answers.rule import Answers
 from wbc.datasets.checks import examine_images
 from wbc.errors import DataError
-from wbc.evaluating.compared_models import load_models
+from wbc.evaluating.compared_models import best_model, load_models
 from wbc.evaluating.leaks import TrainingImages
 from wbc.labels import names_of_model
 from wbc.network.device import chosen_device
@@ -26,6 +27,7 @@ from wbc.report.page import write_report
 from wbc.report.record import evaluation_record
 from wbc.report.sections import Report
 from wbc.report.set_result import SetResult, answered_set
+from wbc.report.verdict import caveats
 from wbc.settings.evaluate import EvaluateConfig
 from wbc.settings.layout import ERRORS, METRICS, PREDICTIONS, REPORT
 from wbc.utils.files import replacing, write_json
@@ -46,11 +48,34 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
     models = load_models(config.models, chosen_device(config.device))
     reported = next(reversed(models))
     checkpoint = Path(config.models[-1])
-    provenance = load_provenance(checkpoint)
-    names = names_of_model(models[reported].classes, provenance)
+    names = names_of_model(models[reported].classes, load_provenance(checkpoint))
     sets = find_sets(config.data, names, checkpoint, config.in_lab)
     left_out = _left_out(sets, config)
-    results = [_result(one, left_out, models, config) for one in sets]
+    answered = [_answered(one, left_out, models, config) for one in sets]
+    results = [result for result, _ in answered]
+    remarks = [
+        f"Answers{f' {name}' if len(models) > 1 else ''} are of {model.answered_by}; heat maps show the "
+        "network alone, by the image as it is."
+        for name, model in models.items()
+        if model.answered_by
+    ]
+    if config.checkpoint is None:
+        reported = best_model(results, list(models))
+        checkpoint = Path(dict(zip(models, config.models, strict=True))[reported])
+        results = [replace(result, answers=by_model[reported]) for result, by_model in answered]
+        remarks.insert(
+            0,
+            f"{reported} is the best of {len(models)} models by macro F1 on these very images. Chosen by "
+            "them, its figures flatter a little; checkpoint= names the one to report.",
+        )
+        log.warning("%s", remarks[0])
+    provenance = load_provenance(checkpoint)
+    if models[reported].rule is None:
+        log.warning(
+            "%s has no rule of answers, as checkpoints of a training have none: nothing is said of "
+            "calibration and abstention; model.ckpt of the run folder has one",
+            checkpoint,
+        )
     with table_writer(folder / PREDICTIONS, models[reported].classes) as table:
         for result in results:
             for row in result.prediction_rows():
@@ -69,16 +94,13 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
         provenance=provenance,
         seed=config.seed,
         files=file_names([result.name for result in results]),
-        remark=" ".join(
-            f"Answers{f' {name}' if len(models) > 1 else ''} are of {model.answered_by}; heat maps show the "
-            "network alone, by the image as it is."
-            for name, model in models.items()
-            if model.answered_by
-        ),
+        remark=" ".join(remarks),
     )
     write_report(report, folder)
     write_json(folder / METRICS, record)
     log.info("results\n\n%s\n", markdown_table(*labs_table(record["sets"], record["means"])))
+    for caveat in caveats(record["sets"], models[reported].rule, provenance):
+        log.warning("%s", caveat)
     log.info("report: %s; metrics and predictions lie beside it", folder / REPORT)
     return len(unreadable)
 
@@ -122,9 +144,9 @@ def _left_out(sets: Sequence[LabelledSet], config: EvaluateConfig) -> pd.DataFra
     return pd.DataFrame(rows, columns=["data", "path", "why", "reason"])
 
 
-def _result(
+def _answered(
     one: LabelledSet, left_out: pd.DataFrame, models: dict[str, Predictor], config: EvaluateConfig
-) -> SetResult:
+) -> tuple[SetResult, dict[str, Answers]]:
     gone = left_out[left_out["data"] == one.name]
     rows = one.rows[~one.rows["path"].isin(gone["path"])].reset_index(drop=True)
     counts = {str(why): int(count) for why, count in gone["why"].value_counts().items()}

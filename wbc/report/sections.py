@@ -165,18 +165,23 @@ def _calibration(report: Report, figures: Path) -> Iterator[str]:
 def _abstention(report: Report, figures: Path) -> Iterator[str]:
     rule = report.predictor.rule
     assert rule is not None
-    score = f"{rule.outlier_score.method} score at most {rule.outlier_threshold:.4g}"
-    when = f"answers where its probability is at least {rule.threshold:.4g} and its {score}"
-    if math.isinf(rule.threshold):
-        when = (
-            "answers nothing: the images of its calibration were too few, or too often wrong, for the promise"
-        )
-    yield (
-        f"The model {when}. For cells like the {fitted_on(rule, report.provenance)} it promises that at most "
-        f"{100 * rule.max_error:g} % of answers are wrong, that {100 * rule.set_coverage:g} % of sets hold "
-        f"the true class, and that {100 * rule.acceptance:g} % of known cells pass as such. "
-        "The table shows what became of that."
+    fitted = fitted_on(rule, report.provenance)
+    error = f"at most {100 * rule.max_error:g} % of answers are wrong"
+    rest = (
+        f"that {100 * rule.set_coverage:g} % of sets hold the true class, and that "
+        f"{100 * rule.acceptance:g} % of known cells pass as such. The table shows what became of that."
     )
+    if math.isinf(rule.threshold):
+        yield (
+            f"The model answers nothing: the {fitted} were too few, or too often wrong, to promise that "
+            f"{error}. For cells like them it promises {rest}"
+        )
+    else:
+        yield (
+            f"The model answers where its probability is at least {rule.threshold:.4g} and its "
+            f"{rule.outlier_score.method} score at most {rule.outlier_threshold:.4g}. For cells like the "
+            f"{fitted} it promises that {error}, {rest}"
+        )
     yield answers_table(report.record["sets"])
     yield from _outliers(report)
     risk = figures / f"{RISK_COVERAGE}.png"

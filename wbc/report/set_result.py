@@ -86,14 +86,16 @@ def answered_set(
     batch_size: int,
     workers: int | None,
     left_out: Mapping[str, int],
-) -> SetResult:
-    """The images of a set by several models, of which the last is reported.
+) -> tuple[SetResult, dict[str, Answers]]:
+    """The images of a set by several models, with the answers of the last; and those of each.
 
     Raises DataError for a file that cannot be read, which were to be taken out beforehand.
     """
-    plain = {}
+    plain, by_model = {}, {}
     for name, predictor in models.items():
         title = one.name if len(models) == 1 else f"{one.name}, {name}"
-        outputs, answers, _ = predictor.answer_files(one.rows["path"].tolist(), batch_size, workers, title)
+        outputs, by_model[name], _ = predictor.answer_files(
+            one.rows["path"].tolist(), batch_size, workers, title
+        )
         plain[name] = outputs.logits.double().softmax(dim=1)
-    return SetResult(one, predictor.classes, plain, answers, dict(left_out))
+    return SetResult(one, predictor.classes, plain, by_model[name], dict(left_out)), by_model

@@ -34,7 +34,7 @@ def verdict(
         "verdict.html",
         lead=_how_good(main, sets[main]),
         sentences=[*_elsewhere(main, sets), _trained(checkpoint, predictor, provenance)],
-        warnings=list(_warnings(sets, predictor.rule, provenance)),
+        warnings=list(caveats(sets, predictor.rule, provenance)),
         limits=list(_limits(main, sets, predictor.rule, provenance)),
     )
 
@@ -101,9 +101,10 @@ def _trained(checkpoint: Path, predictor: Predictor, provenance: Mapping[str, An
     return text
 
 
-def _warnings(
+def caveats(
     sets: Mapping[str, Mapping[str, Any]], rule: AnswerRule | None, provenance: Mapping[str, Any]
 ) -> Iterator[str]:
+    """What to know before believing the figures of `sets`, a sentence or two each; none where all is well."""
     if rule is None:
         yield (
             "It is not calibrated: its probabilities do not tell how often it is right, and it holds no "

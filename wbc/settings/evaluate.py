@@ -16,7 +16,7 @@ from wbc.settings.values import STRICT, Count, DistinctWords, Seed, Words, Worke
 class EvaluateConfig:
     """Which model is measured, beside which others, and on what."""
 
-    checkpoint: str | None = None  # None: the last of `compare`
+    checkpoint: str | None = None  # None: the best of `compare`
     compare: Words = field(default_factory=list)
     # Each a word as `wbc.datasets.find_images.find_images` takes it.
     data: Annotated[DistinctWords, Field(examples=["test, or data=<labelled folder or table.csv>"])]
@@ -30,7 +30,7 @@ class EvaluateConfig:
 
     @property
     def models(self) -> list[str]:
-        """The checkpoints to measure; the last is the one that is reported in full."""
+        """The checkpoints to measure, `checkpoint` the last."""
         others = [path for path in self.compare if path != self.checkpoint]
         return self.compare if self.checkpoint is None else [*others, self.checkpoint]
 

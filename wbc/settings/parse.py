@@ -40,7 +40,8 @@ def parse_as(kind: type[Settings], composed: DictConfig | Mapping[str, Any]) -> 
         values = OmegaConf.to_container(OmegaConf.create(composed), resolve=True)  # type: ignore[arg-type]
     except OmegaConfBaseException as error:
         key = f" at {error.full_key}" if error.full_key else ""
-        mend = r"; where a name has the sign ${, write \${, in single quotes" if "nterpolation" in str(error) else ""
+        is_name = "nterpolation" in str(error)
+        mend = r"; where a name has the sign ${, write \${, in single quotes" if is_name else ""
         raise ConfigError(f"the settings do not hold{key}: {str(error).splitlines()[0]}{mend}") from error
     return validated(kind, _without_missing(values))
 

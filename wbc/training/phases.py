@@ -119,6 +119,7 @@ def run_phase(
     frame["is_best"] = frame["epoch"] == int(content["epoch"])
     trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
     summary = {
+        "parameters": sum(p.numel() for p in network.parameters()),
         "trainable_parameters": trainable,
         "epochs": len(frame),
         "best_epoch": int(content["epoch"]) + 1,

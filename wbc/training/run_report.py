@@ -13,6 +13,7 @@ from wbc.report.record import evaluation_record
 from wbc.report.sections import Report
 from wbc.report.set_figures import CONFUSION, ROC, write_set_figures
 from wbc.report.set_result import SetResult
+from wbc.report.verdict import caveats
 from wbc.settings.layout import EVALUATION, FIGURES, MODEL, PHASE_TITLES, REPORT
 from wbc.utils.files import write_json
 
@@ -60,6 +61,8 @@ def write_run_report(
         training={what: figures / file for what, file in _TRAINING.items()},
     )
     write_report(report, folder)
+    for caveat in caveats(record["sets"], predictor.rule, provenance):
+        log.warning("%s", caveat)
     write_json(folder / EVALUATION, record)
     log.info("report: %s; model, metrics and predictions lie beside it", folder / REPORT)
 

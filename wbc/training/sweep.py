@@ -1,8 +1,9 @@
-"""The table of a `train.py -m` sweep."""
+"""Hydra tells of each job of a `train.py -m` sweep that ended; the table of all so far is written."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,17 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from wbc.utils.files import write_json, write_text
-from wbc.utils.text_tables import markdown_table
+from wbc.training.sweep_report import SweepJob, best_first, job_figures, write_sweep
+from wbc.utils.files import write_json
 
 log = logging.getLogger(__name__)
 
 
 class SweepTable(Callback):
-    """Collects each job's settings and objective; shows them best first and writes sweep.md, sweep.json."""
+    """Collects the jobs; shows them best first and writes sweep.md, sweep.html and sweep.json."""
 
     def __init__(self) -> None:
-        self.jobs: list[dict[str, Any]] = []
+        self.jobs: list[SweepJob] = []
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Note one job, and write the table so far: where a job failed, Hydra ends without another word."""
@@ -29,25 +30,14 @@ class SweepTable(Callback):
             return
         done = job_return.status == JobStatus.COMPLETED
         self.jobs.append(
-            {
-                "job": len(self.jobs),
-                "settings": list(job_return.overrides or []),
-                "val_macro_f1": job_return.return_value if done else None,
-            }
+            SweepJob(
+                len(self.jobs),
+                list(job_return.overrides or []),
+                job_return.return_value if done else None,
+                job_figures(Path(config.hydra.runtime.output_dir)) if done else {},
+            )
         )
-        ordered = sorted(self.jobs, key=_failed_last)
-        scores = [
-            "failed" if job["val_macro_f1"] is None else f"{job['val_macro_f1']:.4f}" for job in ordered
-        ]
-        rows = [
-            [job["job"], " ".join(job["settings"]), score] for job, score in zip(ordered, scores, strict=True)
-        ]
-        table = markdown_table(["job", "settings", "validation macro F1"], rows)
         folder = Path(config.hydra.sweep.dir)
-        write_text(folder / "sweep.md", table + "\n")
-        write_json(folder / "sweep.json", ordered)
-        log.info("jobs done: %d, in %s\n\n%s\n", len(self.jobs), folder, table)
-
-
-def _failed_last(job: dict[str, Any]) -> float:
-    return 1.0 if job["val_macro_f1"] is None else -job["val_macro_f1"]
+        table = write_sweep(folder, self.jobs)
+        write_json(folder / "sweep.json", [asdict(job) for job in best_first(self.jobs)])
+        log.info("jobs done: %d; page: %s\n\n%s\n", len(self.jobs), folder / "sweep.html", table)
