@@ -100,11 +100,12 @@ def test_an_image_that_is_listed_three_times_counts_once(tree, tmp_path, caplog)
     [
         ("nothing", None, None, "no such file or folder"),
         ("empty/", None, None, "nothing that ends in"),
-        ("list.csv", "file\na.png\n", None, "lacks the column path; its header is 'file'"),
-        ("list.csv", "path\na.png\n", "slide", "lacks the column slide"),
+        ("list.csv", "file\na.png\n", None, "lacks the columns path; its header is 'file'"),
+        ("list.csv", "path\na.png\n", "slide", "lacks the columns slide"),
         ("list.csv", "path,slide\na.png,1\n ,1\n", None, "line 3: no path"),
-        ("list.txt", "a.png\n", "slide", "only a list in a .csv has columns"),
-        ("list.txt", "\n", None, "nothing that ends in"),
+        ("list.txt", "a.png\n", "slide", "only a table has columns"),
+        ("list.txt", "\n", None, "the list has no rows"),
+        ("list.csv", "path\n", None, "the list has no rows"),
     ],
 )
 def test_what_cannot_be_used_is_named(tmp_path, given, content, group, message):

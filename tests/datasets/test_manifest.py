@@ -184,9 +184,9 @@ def test_a_table_of_all_columns(tmp_path, caplog):
     ("text", "complaint"),
     [
         ("file,label\na.png,NEU\n", "lacks the columns path; its header is 'file, label'"),
-        ("path;label\na.png;NEU\n", "separated by commas"),
+        ("path|label\na.png|NEU\n", "separated by commas, semicolons or tabs"),
         ("path,label\n", "has no rows"),
-        ("", "no readable CSV"),
+        ("", "cells.csv is empty"),
         ("path,label\na.png,NEU\n,NEU\n", "line 3: no path"),
         ("path,label\na.png,NEU\n./a.png,NEU\n", "1 paths occur more than once, e.g. .*a.png"),
         (

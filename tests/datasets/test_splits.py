@@ -12,6 +12,7 @@ def table(labels, groups="", splits="", hashes=None):
     """A manifest and its pixel hashes, every picture different unless `hashes` says otherwise."""
     frame = pd.DataFrame({"label": list(labels), "split": splits, "group": groups, "excluded": ""})
     unlike = [f"{row:x}" for row in range(len(frame))]
+    frame["path"] = unlike
     return frame, pd.Series(unlike if hashes is None else hashes, index=frame.index)
 
 

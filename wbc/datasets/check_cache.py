@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from wbc.images.boxes import photograph_of
 from wbc.images.decode import DECODER
 
 log = logging.getLogger(__name__)
@@ -35,9 +36,9 @@ class Stamp(NamedTuple):
 
 
 def stamp(path: str) -> Stamp:
-    """The stamp of a file; of one that cannot be looked at, a stamp that no file has."""
+    """The stamp of a file, for a box its photograph's; one that no file has where it cannot be looked at."""
     try:
-        status = os.stat(path)
+        status = os.stat(photograph_of(path))
     except OSError:  # `examine` will say what is wrong with it
         return Stamp(-1, -1, -1, -1)
     inode = status.st_ino % 2**63  # what SQLite can hold

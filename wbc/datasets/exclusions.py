@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from wbc.errors import DataError
+from wbc.images.boxes import photograph_of
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +102,21 @@ def warn_of_straddling_groups(frame: pd.DataFrame) -> None:
         log.warning(
             "%d of %d groups have images in several splits, which may flatter the results: %s",
             *(len(straddling), len(splits), _examples(examples)),
+        )
+
+
+def refuse_parted_photographs(frame: pd.DataFrame) -> None:
+    """Raises DataError for boxes of one photograph in several splits: they share light, stain and pixels."""
+    used = frame[frame["excluded"] == ""]
+    photographs = used["path"].map(photograph_of)
+    with_boxes = photographs.isin(photographs[photographs != used["path"]])
+    splits = used["split"][with_boxes].groupby(photographs[with_boxes]).agg(set)
+    parted = splits[splits.map(len) > 1]
+    if not parted.empty:
+        raise DataError(
+            f"{len(parted)} of {len(splits)} photographs have boxes in several splits, e.g. "
+            f"{parted.index[0]} in {' and '.join(sorted(parted.iloc[0]))}: give all boxes of a photograph "
+            "one split, or take the column split out of the table"
         )
 
 

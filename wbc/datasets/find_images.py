@@ -11,6 +11,7 @@ import pandas as pd
 
 from wbc.datasets.class_folders import image_files
 from wbc.datasets.manifest import read_csv, read_manifest, refuse_foreign_names, used_rows
+from wbc.datasets.user_table import TABLES
 from wbc.errors import DataError
 from wbc.images.decode import SUFFIXES
 from wbc.labels import ClassNames
@@ -42,7 +43,7 @@ def find_images(given: str, names: ClassNames, checkpoint: Path, key: str = "ima
         found = splits[given]
     elif path.is_dir():
         found = _labelled(image_files(path), path, names, f"no images in the folder {path}")
-    elif path.is_file() and path.suffix.lower() == ".csv":
+    elif path.is_file() and path.suffix.lower() in (*TABLES, ".txt"):
         found = used_rows(read_csv(path, names, ""))[_COLUMNS]
     elif path.is_file():
         found = _labelled([str(path)], path.parent, names, "")

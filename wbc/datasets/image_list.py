@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import glob
 import hashlib
 import json
@@ -16,14 +15,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from wbc.datasets.table_paths import BOX_COLUMNS, TablePaths
+from wbc.datasets.user_table import TABLES, UserTable, column_names, is_table, listed_lines
 from wbc.datasets.walk import PassedOver, images_below, is_image
 from wbc.errors import DataError
+from wbc.images.boxes import photograph_of
 from wbc.images.decode import SUFFIXES
 from wbc.utils.files import replacing
 from wbc.utils.progress import progress
 
 BY_FOLDER = "folder"  # how to group by folder; any other word is a column of the list
-_LISTS = (".csv", ".txt")
+_LISTS = (*TABLES, ".txt")
 
 
 log = logging.getLogger(__name__)
@@ -39,9 +41,9 @@ class Listed(NamedTuple):
 def write_list(given: str, group: str | None, file: Path) -> None:
     """List the images that `given` names in `file`, in the order in which they are found, each once.
 
-    given: an image, a folder (see `wbc.datasets.walk`), a pattern with * or ?, or a list: .txt with a path a
-    line, or .csv with a column path; relative paths are relative to the list.  group: None, BY_FOLDER, or a
-    column of a .csv.
+    given: an image, a folder (see `wbc.datasets.walk`), a pattern with * or ?, or a list: a table with a
+    column path (`wbc.datasets.user_table`), or .txt with a path a line; relative paths are relative to the
+    list.  group: None, BY_FOLDER, or a column of a table.
     Raises DataError where nothing is found, for a list that cannot be used, and for an image in two groups;
     nothing is written then.
     """
@@ -52,7 +54,9 @@ def write_list(given: str, group: str | None, file: Path) -> None:
                 lines.write(json.dumps(listed) + "\n")  # ASCII, whatever bytes a name consists of
                 names.append(hash(listed.path))
         if not names:
-            raise DataError(f"images={given}: nothing that ends in {', '.join(SUFFIXES)}")
+            is_list = Path(given).expanduser().is_file()
+            lacks = "the list has no rows" if is_list else f"nothing that ends in {', '.join(SUFFIXES)}"
+            raise DataError(f"images={given}: {lacks}")
         if repeated := _repeated(names):
             _keep_the_first(beside, repeated)
 
@@ -82,7 +86,11 @@ def _keep_the_first(file: Path, repeated: set[int]) -> None:
                     continue
                 groups[one.path] = one.group
             kept.write(line)
-    log.warning("%d rows name an image that stands above: each image is counted once", left_out)
+    log.warning(
+        "%d rows name an image that stands above: each image is counted once; rows that are boxes of one "
+        "photograph need the columns %s",
+        *(left_out, BOX_COLUMNS),
+    )
 
 
 def list_hash(file: Path) -> str:
@@ -92,7 +100,7 @@ def list_hash(file: Path) -> str:
         for line in lines:
             digest.update(line)
             try:
-                image = os.stat(Listed(*json.loads(line)).path)
+                image = os.stat(photograph_of(Listed(*json.loads(line)).path))
                 digest.update(f"{image.st_size} {image.st_mtime_ns}".encode())
             except OSError:  # it is listed, and not there: answering says so
                 digest.update(b"-")
@@ -133,7 +141,7 @@ def _found(given: str, group: str | None) -> Iterator[Listed]:
     if path.is_dir():
         return _grouped(_below(os.path.abspath(path)), os.path.abspath(path), group)
     if path.is_file() and suffix in _LISTS:
-        return _from_csv(path, group) if suffix == ".csv" else _from_text(path, group)
+        return _from_table(path, group) if is_table(path) else _from_text(path, group)
     if path.is_file():
         return _grouped(iter([os.path.abspath(path)]), os.path.abspath(path.parent), group)
     if glob.has_magic(given):
@@ -143,7 +151,7 @@ def _found(given: str, group: str | None) -> Iterator[Listed]:
         return _grouped(pictures, os.path.abspath(top), group)
     raise DataError(
         f"images={given}: no such file or folder; give a folder, an image, a pattern in quotes, or a list "
-        f"({' or '.join(_LISTS)})"
+        "(.csv, .tsv or .txt)"
     )
 
 
@@ -155,35 +163,24 @@ def _below(top: str) -> Iterator[str]:
 
 def _grouped(paths: Iterator[str], top: str, group: str | None) -> Iterator[Listed]:
     if group not in (None, BY_FOLDER):
-        raise DataError(f"group={group}: only a list in a .csv has columns; give group={BY_FOLDER}, or none")
+        raise DataError(f"group={group}: only a table has columns; give group={BY_FOLDER}, or none")
     for path in paths:
         yield Listed(path, "" if group is None else os.path.relpath(os.path.dirname(path), top))
 
 
 def _from_text(file: Path, group: str | None) -> Iterator[Listed]:
+    paths = TablePaths(file)
+    yield from _grouped(map(paths.path, listed_lines(file)), os.path.abspath(file.parent), group)
+    paths.tell()
+
+
+def _from_table(file: Path, group: str | None) -> Iterator[Listed]:
     folder = os.path.abspath(file.parent)
-
-    def paths() -> Iterator[str]:
-        with file.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
-            for line in lines:
-                if name := line.strip():
-                    yield os.path.normpath(os.path.join(folder, name))
-
-    return _grouped(paths(), folder, group)
-
-
-def _from_csv(file: Path, group: str | None) -> Iterator[Listed]:
-    folder = os.path.abspath(file.parent)
-    column = None if group == BY_FOLDER else group
-    with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-        rows = csv.DictReader(lines)
-        header = rows.fieldnames or []
-        for needed in filter(None, ("path", column)):
-            if needed not in header:
-                raise DataError(f"{file} lacks the column {needed}; its header is {', '.join(header)!r}")
-        for row in rows:
-            if not (name := (row["path"] or "").strip()):
-                raise DataError(f"{file}, line {rows.line_num}: no path; fill it in")
-            path = os.path.normpath(os.path.join(folder, name))
-            in_folder = os.path.relpath(os.path.dirname(path), folder) if group == BY_FOLDER else ""
-            yield Listed(path, (row[column] or "") if column else in_folder)
+    column = None if group in (None, BY_FOLDER) else column_names([group])[0]
+    table = UserTable(file, ["path", *filter(None, [column])])
+    paths = TablePaths(file, table)
+    for row in table:
+        path = paths.path(row)
+        in_folder = os.path.relpath(os.path.dirname(path), folder) if group == BY_FOLDER else ""
+        yield Listed(path, row.fields[column] if column else in_folder)
+    paths.tell()

@@ -7,8 +7,7 @@ All columns hold strings, "" where there is nothing. `excluded` is the reason; "
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,10 @@ from wbc.datasets import exclusions, labs
 from wbc.datasets.checks import examine_images
 from wbc.datasets.class_folders import HOW_TO_GET_IMAGES, scan_folder
 from wbc.datasets.splits import split_name
+from wbc.datasets.table_paths import BOX_COLUMNS, TablePaths
+from wbc.datasets.user_table import Row, UserTable
 from wbc.errors import ConfigError, DataError
+from wbc.images.boxes import photograph_of
 from wbc.labels import ClassNames
 from wbc.settings.train import DataConfig
 from wbc.utils.files import replacing
@@ -26,6 +28,7 @@ from wbc.utils.files import replacing
 log = logging.getLogger(__name__)
 
 COLUMNS = ["path", "label", "split", "group", "source", "excluded", "identical_to"]
+_NAMED = 10  # lines in a message
 DRAWN = "drawn by wbc"  # source of the cells of `wbc.datasets.synthetic_extra`; no lab's name
 
 
@@ -49,6 +52,7 @@ def build_manifest(config: DataConfig, seed: int) -> pd.DataFrame:
         raise DataError(f"all {len(frame)} images of {config.root} are left out: {frame['excluded'].iloc[0]}")
     frame["split"] = labs.make_splits(frame, hashes, config, seed)
     _leave_out(frame, exclusions.copies(frame, hashes))
+    exclusions.refuse_parted_photographs(frame)
     exclusions.warn_of_straddling_groups(frame)
     exclusions.require_training_images(frame, names.classes)
     exclusions.require_images_in_splits(frame)
@@ -76,34 +80,40 @@ def _read(config: DataConfig, names: ClassNames) -> pd.DataFrame:
 
 
 def read_csv(file: str | Path, names: ClassNames, source: str) -> pd.DataFrame:
-    """A user's table: columns path and label, optionally split, group, source and excluded.
+    """A user's table: columns path and label, optionally split, group, source and excluded, and boxes.
 
-    Relative paths are relative to the table's folder. A row with a reason in `excluded` stays left out,
-    so that the manifest of a run can be used again. `source` stands where the table names none.
-    Raises DataError for missing columns, empty or repeated paths, and unknown labels and splits.
+    Relative paths are relative to the table's folder. Columns of boxes (`wbc.datasets.table_paths`) make each
+    row a crop, and the photograph its group where no group is given. A row with a reason in `excluded` stays
+    left out, so that the manifest of a run can be used again. `source` stands where the table names none.
+    Raises DataError for what is no table, missing columns, empty or repeated paths, empty or unknown labels,
+    and unknown splits.
     """
     file = Path(file).expanduser()
     if not file.is_file():
         what = "is a folder: for class folders take data=folder" if file.is_dir() else "does not exist"
         raise DataError(f"no images: data.root = {file} {what}. {HOW_TO_GET_IMAGES}")
-    table = _read_strings(file, ["path", "label"])
-    if table.empty:
-        raise DataError(f"{file} has no rows: expected one an image below its header. {HOW_TO_GET_IMAGES}")
-    foreign = [column for column in table.columns if column not in COLUMNS]
-    if foreign:
+    table = UserTable(file, ["path", "label"], COLUMNS)
+    paths = TablePaths(file, table)
+    if foreign := [name for name in table.columns if name and name not in (*COLUMNS, *paths.columns)]:
         log.info("%s: columns not used: %s", file, ", ".join(foreign))
-    frame = pd.DataFrame({column: table.get(column, default="") for column in COLUMNS}, index=table.index)
+    frame = _frame(table, paths.path)
+    paths.tell()
+    if frame.empty:
+        raise DataError(f"{file} has no rows: expected one an image below its header. {HOW_TO_GET_IMAGES}")
     frame.loc[frame["source"] == "", "source"] = source
-    bare = frame.index[frame["path"].str.strip() == ""]
-    if len(bare):
-        raise DataError(f"{file}, line {bare[0] + 2}: no path ({len(bare)} such rows); fill it in")
-    folder = os.path.abspath(file.parent)
-    frame["path"] = [os.path.normpath(os.path.join(folder, path)) for path in frame["path"]]
     twice = frame["path"][frame["path"].duplicated()].unique()
     if len(twice):
         raise DataError(
-            f"{file}: {len(twice)} paths occur more than once, e.g. {twice[0]}; keep one row each"
+            f"{file}: {len(twice)} paths occur more than once, e.g. {twice[0]}; keep one row each. Rows that "
+            f"are boxes of one photograph need the columns {BOX_COLUMNS}"
         )
+    bare = frame.index[(frame["label"].str.strip() == "") & (frame["excluded"] == "")]
+    if len(bare):
+        lines = ", ".join(map(str, bare[:_NAMED])) + (", ..." if len(bare) > _NAMED else "")
+        raise DataError(
+            f"{file}: {len(bare)} rows have no label (lines {lines}); fill it in, or take these rows out"
+        )
+    _group_by_photograph(frame)
     ignored = frame["label"].map(names.is_ignored).astype(bool)
     if ignored.any():
         counts = frame["label"][ignored].value_counts()
@@ -114,16 +124,29 @@ def read_csv(file: str | Path, names: ClassNames, source: str) -> pd.DataFrame:
             raise DataError(f"{file}: data.ignore leaves every row out ({told}); take one of them out of it")
     labels = frame["label"].map(names.find)
     if labels.isna().any():
-        row = frame.index[labels.isna()][0]
-        raise names.unknown(frame["label"][labels.isna()], f"{file}, line {row + 2} and maybe more")
+        line = frame.index[labels.isna()][0]
+        raise names.unknown(frame["label"][labels.isna()], f"{file}, line {line} and maybe more")
     splits = frame["split"].map(lambda name: split_name(name) if name.strip() else "")
     if splits.isna().any():
-        row = frame.index[splits.isna()][0]
+        line = frame.index[splits.isna()][0]
         raise DataError(
-            f"{file}, line {row + 2}: split {frame['split'][row]!r}; take train, val, or a name that starts "
+            f"{file}, line {line}: split {frame['split'][line]!r}; take train, val, or a name that starts "
             "with test, or leave the whole column out"
         )
-    return frame.assign(label=labels, split=splits)
+    return frame.assign(label=labels, split=splits).reset_index(drop=True)
+
+
+def _group_by_photograph(frame: pd.DataFrame) -> None:
+    """Where no group is given, a photograph is the group of its boxes."""
+    photographs = frame["path"].map(photograph_of)
+    boxes = photographs != frame["path"]
+    bare = photographs.isin(photographs[boxes]) & (frame["group"].str.strip() == "")
+    frame.loc[bare, "group"] = photographs[bare]
+    if boxes.any():
+        log.info(
+            "%d images are boxes in %d photographs; the group of %d is their photograph",
+            *(int(boxes.sum()), photographs[boxes].nunique(), int(bare.sum())),
+        )
 
 
 def _without_drawn(frame: pd.DataFrame, file: str) -> pd.DataFrame:
@@ -147,7 +170,8 @@ def used_rows(frame: pd.DataFrame) -> pd.DataFrame:
 
 def read_manifest(file: str | Path) -> pd.DataFrame:
     """The table that `write_manifest` wrote. Raises DataError for a file that lacks its columns."""
-    return _read_strings(Path(file), COLUMNS)[COLUMNS]
+    frame = _frame(UserTable(Path(file), COLUMNS), lambda row: row.fields["path"])
+    return frame.reset_index(drop=True)
 
 
 def write_manifest(frame: pd.DataFrame, file: str | Path) -> None:
@@ -156,21 +180,10 @@ def write_manifest(frame: pd.DataFrame, file: str | Path) -> None:
         frame.to_csv(beside, columns=COLUMNS, index=False, encoding="utf-8")
 
 
-def _read_strings(file: Path, needed: list[str]) -> pd.DataFrame:
-    try:
-        # "NA" may be a group's name; pandas would take it for nothing
-        table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (ValueError, OSError) as problem:  # pandas' parser errors and wrong encodings are ValueErrors
-        raise DataError(
-            f"{file} is no readable CSV ({problem}); save it as comma-separated UTF-8"
-        ) from problem
-    missing = [column for column in needed if column not in table.columns]
-    if missing:
-        raise DataError(
-            f"{file} lacks the columns {', '.join(missing)}; its header is {', '.join(table.columns)!r}. "
-            "Name them so, in lower case, separated by commas"
-        )
-    return table
+def _frame(table: UserTable, path: Callable[[Row], str]) -> pd.DataFrame:
+    """`COLUMNS` as strings, "" where the table lacks one; `path` says a row's; the index is the line."""
+    rows = [(row.line, path(row), *(row.fields.get(name, "") for name in COLUMNS[1:])) for row in table]
+    return pd.DataFrame(rows, columns=["line", *COLUMNS]).set_index("line")
 
 
 def refuse_foreign_names(paths: Iterable[str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from wbc.answers.origins import origins
 from wbc.datasets.checks import examine_images
 from wbc.datasets.manifest import read_manifest, used_rows
+from wbc.images.boxes import photograph_of
 from wbc.settings.layout import MANIFEST, run_file
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ class _Run:
     model: Path
     by_path: dict[str, str]
     by_pixels: dict[str, str] = field(default_factory=dict)  # pixels -> one of the paths that show them
+    by_photograph: dict[str, str] = field(default_factory=dict)  # file -> one of its boxes
 
 
 class TrainingImages:
@@ -37,7 +39,7 @@ class TrainingImages:
             for origin in origins(Path(checkpoint)):
                 self._add(origin, f"{checkpoint} comes from {origin}, which is gone or has no manifest.csv")
         paths = {path for run in self._runs.values() for path in run.by_path}
-        there = sorted(path for path in paths if Path(path).is_file())
+        there = sorted(path for path in paths if Path(photograph_of(path)).is_file())
         if lost := len(paths) - len(there):
             log.warning(
                 "%d of %d training images have been moved or deleted: copies of them cannot be recognised",
@@ -46,11 +48,13 @@ class TrainingImages:
         hashes = examine_images(there, checks_dir, workers).hashes
         for run in self._runs.values():
             for path in run.by_path:
+                run.by_photograph.setdefault(photograph_of(path), path)
                 if path in hashes:
                     run.by_pixels.setdefault(hashes[path], path)
 
     def reasons(self, paths: Sequence[str], hashes: Mapping[str, str], named: str) -> list[str]:
-        """Why each image is to be left out, "" where it is not: it, or another with its pixels, trained.
+        """Why each image is to be left out, "" where it is not: it, another with its pixels, or another box
+        of its photograph trained; boxes of one photograph share light, stain and pixels.
 
         hashes: path -> pixels.  named: the split of the reported model's run that the paths are, whose images
         are wanted although they trained; not those that another model has in another split.
@@ -68,9 +72,12 @@ class TrainingImages:
 
     def _reason(self, path: str, pixels: str, named: str) -> str:
         for run in self._runs.values():
-            seen = path if path in run.by_path else run.by_pixels.get(pixels)
+            twin = path if path in run.by_path else run.by_pixels.get(pixels)
+            seen = twin or run.by_photograph.get(photograph_of(path))
             if seen is None or run.by_path[seen] == named:
                 continue
             where = f"in {run.by_path[seen]} of {run.model}"
-            return where if seen == path else f"same pixels as {seen} {where}"
+            if seen == path:
+                return where
+            return f"{'same pixels' if twin else 'same photograph'} as {seen} {where}"
         return ""

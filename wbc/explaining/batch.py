@@ -22,6 +22,7 @@ from wbc.heat.methods import Method
 from wbc.heat.overlay import NO_HEAT
 from wbc.heat.panels import Decision, panel, panel_file, write_picture
 from wbc.heat.thumbnails import write_thumbnails
+from wbc.images.boxes import photograph_and_box
 from wbc.images.masks import MaskError, localisation, mask_path, read_mask
 from wbc.images.standardised import placed_mask
 from wbc.network.network import Network
@@ -146,7 +147,7 @@ def _mask(path: str, shape: tuple[int, int], config: ExplainConfig) -> tuple[np.
     if config.masks is None:
         return None, ""
     try:
-        return read_mask(mask_path(path, config.masks), shape), ""
+        return read_mask(mask_path(path, config.masks), shape, photograph_and_box(path)[1]), ""
     except MaskError as problem:
         log.warning("%s", problem)
         return None, f"no mask: {problem.reason}"

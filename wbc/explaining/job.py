@@ -21,6 +21,7 @@ from wbc.explaining.report import write_explanations
 from wbc.explaining.summary import MEASURES
 from wbc.heat.lime import Lime
 from wbc.heat.methods import build_method
+from wbc.images.boxes import photograph_of
 from wbc.images.masks import MaskError, mask_path
 from wbc.labels import names_of_model
 from wbc.loading.file_batches import files_in_batches
@@ -117,23 +118,24 @@ def _images(config: ExplainConfig, folder: Path, network: Network) -> pd.DataFra
 def _check_masks(paths: Sequence[str], masks: str) -> None:
     """DataError where no image has a mask, and where several lead to one, which is right for one at most."""
     owners: dict[Path, str] = {}
+    with_mask = 0
     for path in paths:
         try:
             mask = mask_path(path, masks)
         except MaskError:
             continue  # noted beside the image
-        if mask in owners:
+        with_mask += 1
+        if owners.setdefault(mask, photograph_of(path)) != photograph_of(path):
             raise DataError(
                 f"{owners[mask]} and {path} both lead to the mask {mask}: lay the masks out in the same "
                 "folders as the images"
             )
-        owners[mask] = path
     if not owners:
         raise DataError(
             f"masks={masks} holds no mask for any of {len(paths)} images: expected a folder laid out as that "
-            f"of the images, with {Path(paths[0]).stem}.png for {paths[0]}"
+            f"of the images, with {Path(photograph_of(paths[0])).stem}.png for {paths[0]}"
         )
-    log.info("%d of %d images have a mask", len(owners), len(paths))
+    log.info("%d of %d images have a mask", with_mask, len(paths))
 
 
 def _read_rows(file: Path) -> pd.DataFrame:

@@ -18,6 +18,7 @@ import PIL
 from PIL import Image, ImageOps
 
 from wbc.errors import ImageError
+from wbc.images.boxes import Box, photograph_and_box
 from wbc.images.file_limits import RESAVE, refuse_by_header, refuse_endless_scans, tag
 from wbc.images.sample_depth import eight_bit
 
@@ -29,23 +30,27 @@ DECODER = f"2/pillow-{PIL.__version__}"
 
 # A phone on a microscope writes a JPEG with a preview behind it, which Pillow then calls MPO.
 _FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
-_PHOTOMETRIC, _MAX_SAMPLE = 262, 281  # TIFF 6.0 tags
-_ORIENTATION = 0x0112  # EXIF 2.3
+_PHOTOMETRIC, _ORIENTATION, _MAX_SAMPLE = 262, 274, 281  # TIFF 6.0 tags; EXIF 2.3 has the second too
 _DARK = 64  # no picture through a bright-field microscope is darker all over, in 8 bits
 
 
 def decode(source: str | Path | bytes | Image.Image) -> np.ndarray:
     """A picture as a viewer shows it: (H, W, 3) uint8 RGB.
 
-    source: the path of a file, what such a file holds, or an image that Pillow has opened.
+    source: the path of a file, the name of a box in it (`wbc.images.boxes`), what such a file holds, or an
+    image that Pillow has opened.  For a box the whole photograph is decoded, each time.
     16-bit samples are taken to 8 bits linearly, without stretching (as libpng does), so that brightness stays
     comparable between files; see `wbc.images.sample_depth` for cameras of 10, 12 and 14 bits. Transparency is
     laid over white, the empty field of a bright-field microscope. EXIF and TIFF rotation is applied, colour
     profiles are not, as in Keras.
     Raises ImageError for a file that is missing, empty, damaged, no regular file, no image, too large, holds
-    several pages, or samples that have no one meaning as colour (floating point, 32-bit, 12-bit).
+    several pages, or samples that have no one meaning as colour (floating point, 32-bit, 12-bit), and for a
+    box that is empty or not wholly inside its photograph.
     """
     path = source if isinstance(source, str | Path) else "an image in memory"
+    box = None
+    if isinstance(source, str | Path):
+        source, box = photograph_and_box(str(source))
     try:
         if isinstance(source, Image.Image):
             return _pixels(source, path)
@@ -56,7 +61,8 @@ def decode(source: str | Path | bytes | Image.Image) -> np.ndarray:
         with open(source, "rb", opener=_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ImageError(path, "a pipe or a device, not a regular file; copy the picture into a file")
-            return _opened(file, path)
+            whole = _opened(file, path)
+            return whole if box is None else _cut(whole, box, path)
     except ImageError:
         raise
     except (FileNotFoundError, IsADirectoryError, PermissionError) as problem:
@@ -69,6 +75,37 @@ def decode(source: str | Path | bytes | Image.Image) -> np.ndarray:
         raise ImageError(
             path, f"damaged ({type(problem).__name__}: {problem}); copy it again from its origin"
         ) from problem
+
+
+def upright_size(path: str) -> tuple[int, int] | None:
+    """Width and height of what `decode` gives, mostly from the header; None for a file that it refuses."""
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                with Image.open(file, formats=_FORMATS) as image:
+                    if image.getexif().get(_ORIENTATION, 1) == 1:
+                        return image.size
+        height, width = decode(path).shape[:2]  # turned: releases of Pillow differ in what a header then says
+    except Exception:  # `decode` will say what is wrong with it
+        return None
+    return width, height
+
+
+def _cut(rgb: np.ndarray, box: Box, path: str | Path) -> np.ndarray:
+    """The pixels of a box alone, so that those of the photograph need not be kept."""
+    height, width = rgb.shape[:2]
+    if box.is_empty:
+        raise ImageError(path, "the box has no area; mend it, or take its row out")
+    inside = box.within(width, height)
+    if inside.is_empty:
+        raise ImageError(
+            path,
+            f"the box lies outside the picture of {width} x {height} pixels; mend the box, or, where the "
+            "files are crops already, take the columns of boxes out of the table",
+        )
+    if inside != box:
+        raise ImageError(path, f"the box reaches over the edge of {width} x {height} pixels; end it there")
+    return rgb[box.y0 : box.y1, box.x0 : box.x1].copy()
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from wbc.errors import FileError
+from wbc.images.boxes import Box, photograph_of
 
 MASK_CYTOPLASM = 128
 MASK_NUCLEUS = 255
@@ -25,10 +26,11 @@ def mask_path(image_path: str | Path, masks_folder: str | Path) -> Path:
     """The image's mask: in `masks_folder` at the end of the image's own path, with the suffix .png.
 
     The longest end that exists wins: for data/train/Neutrophil/001.jpg it is train/Neutrophil/001.png before
-    Neutrophil/001.png before 001.png.
+    Neutrophil/001.png before 001.png.  For a box it is the mask of the whole photograph.
     Raises MaskError, naming the places, where there is none.
     """
-    parts = Path(os.path.abspath(image_path)).with_suffix(".png").parts[1:]  # without the root
+    photograph = Path(os.path.abspath(photograph_of(str(image_path))))
+    parts = photograph.with_suffix(".png").parts[1:]  # without the root
     ends = [Path(*parts[start:]) for start in range(len(parts))]
     for end in ends:
         if (mask := Path(masks_folder) / end).is_file():
@@ -37,10 +39,11 @@ def mask_path(image_path: str | Path, masks_folder: str | Path) -> Path:
     raise MaskError(image_path, f"no mask for it under {masks_folder}: expected {places} or a longer path")
 
 
-def read_mask(path: str | Path, image_shape: tuple[int, ...]) -> np.ndarray:
+def read_mask(path: str | Path, image_shape: tuple[int, ...], box: Box | None = None) -> np.ndarray:
     """(H, W) uint8 of 0 background, 128 cytoplasm and 255 nucleus.
 
     image_shape: of the image as `wbc.images.decode.decode` returns it, (H, W) or (H, W, 3).
+    box: where the image lies in its photograph, of which this is the mask.
     Raises MaskError for a file that is missing, damaged or no 8-bit grey PNG, of another size than the
     image, with other values, or without any cell.
     """
@@ -49,14 +52,15 @@ def read_mask(path: str | Path, image_shape: tuple[int, ...]) -> np.ndarray:
         with open(path, "rb") as file, Image.open(file, formats=["PNG"]) as image:
             if image.mode != "L":
                 raise MaskError(path, f"its pixels are {image.mode}; save it as {_FORMAT}")
-            if image.size != (width, height):
+            lies_inside = box is not None and box.within(*image.size) == box
+            part = image.crop(box) if lies_inside else image
+            if part.size != (width, height):
                 raise MaskError(
                     path,
                     f"{image.width} x {image.height} pixels where its image has {width} x {height}; "
                     "draw it on the image itself, uncropped",
                 )
-            image.load()
-            mask = np.asarray(image)
+            mask = np.asarray(part)
     except MaskError:
         raise
     except FileNotFoundError as problem:
