@@ -139,6 +139,21 @@ def test_a_cell_is_judged_by_a_head_that_saw_none_of_its_views():
         torch.testing.assert_close(logits[~kept], head(features[~kept]))
 
 
+def test_boxes_of_one_photograph_are_held_out_together():
+    features, labels = drawn()
+    photographs = torch.arange(24) // 3
+    old = head_of([6])
+    cells = LabCells(features[:, None], labels, torch.zeros(24, 1, 3))
+    logits = out_of_fold(old, cells, 0.01, 4, 0, photographs)
+    folds = stratified_folds(labels[::3], 4, seed=0)[photographs]
+    for fold in range(4):
+        kept = folds != fold
+        head = refit(old, features[kept], labels[kept], 0.01)
+        torch.testing.assert_close(logits[~kept], head(features[~kept]))
+    with pytest.raises(ValueError, match="no class has two cells in different images"):
+        out_of_fold(old, cells, 0.01, 4, 0, torch.zeros(24, dtype=torch.int64))
+
+
 def test_a_second_opinion_stays_beside_every_head():
     features, labels = drawn()
     told = 8.0 * F.one_hot(labels, 3)  # it knows every cell: nothing is left to learn

@@ -81,7 +81,7 @@ def test_boxes_that_say_nothing_are_refused(tmp_path, field, columns, fields, co
 
 
 def test_two_meanings_of_one_name_are_refused(tmp_path, field):
-    with pytest.raises(DataError, match="line 2: a box in the path .* and another in the columns"):
+    with pytest.raises(DataError, match=r"line 2: a box in the path .* and another in the columns"):
         read(tmp_path, 'path,label,x0,y0,x1,y1\n"field.png#xywh=1,2,3,4",EO,1,2,3,4\n')
     write_image(tmp_path / "field.png#xywh=1,2,3,4.bmp", picture(2)).rename(f"{field}#xywh=1,2,3,4")
     with pytest.raises(DataError, match="is a file as well as a box"):
@@ -145,7 +145,7 @@ def test_given_splits_that_part_a_photograph_are_refused_and_the_mends_help(tmp_
 
     table = photographs(tmp_path / "cells", 20, ",split", split)
     with pytest.raises(
-        DataError, match="1 of 20 photographs have boxes in several splits, e.g. .*4.png in"
+        DataError, match=r"1 of 20 photographs have boxes in several splits, e\.g\. .*4\.png in"
     ) as caught:
         manifest_of(table)
     assert re.search("one split, or take the column split out", str(caught.value))

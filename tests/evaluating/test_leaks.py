@@ -52,6 +52,24 @@ def test_the_model_and_the_split_are_named(place):
     }
 
 
+def test_another_box_of_a_photograph_that_trained(place):
+    """Boxes of one photograph share light and stain, and overlap."""
+    field = str(write_image(place / "field.png", picture(20, 40)))
+    rows = [
+        {"path": f"{field}#xywh=0,0,9,9", "split": "train"},
+        {"path": str(place / "1.png"), "split": "val"},
+    ]
+    frame = pd.DataFrame(rows, columns=COLUMNS, dtype=object).fillna("")
+    write_manifest(frame, place / "run/manifest.csv")
+    torch.save({"provenance": {}}, place / "run/model.ckpt")
+    seen = TrainingImages([str(place / "run/model.ckpt")], str(place / "cache"), 0)
+    paths = [f"{field}#xywh=0,0,9,9", f"{field}#xywh=3,3,9,9", field, f"{place}/2.png#xywh=0,0,4,4"]
+    hashes = examine_images(paths, str(place / "cache"), 0).hashes
+    there = f"in train of {place / 'run/model.ckpt'}"
+    other = f"same photograph as {field}#xywh=0,0,9,9 {there}"
+    assert seen.reasons(paths, hashes, "") == [there, other, other, ""]
+
+
 @pytest.mark.parametrize("how", ["adapted", "adapted twice", "init_from", "settings beside it", "both"])
 def test_what_a_model_comes_from_has_seen_its_images_too(place, how):
     old = write_run(place, "old", {}, train="0", val="1", test="2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -33,16 +34,28 @@ class LabCells(NamedTuple):
         return head(self.features[:, 0]) + self.added[:, 0]
 
 
-def out_of_fold(head: Head, cells: LabCells, strength: float, count: int, seed: int) -> Tensor:
-    """(N, C) logits of each cell by a `head` that was refitted without it.
+def out_of_fold(
+    head: Head,
+    cells: LabCells,
+    strength: float,
+    count: int,
+    seed: int,
+    photographs: Tensor | None = None,
+) -> Tensor:
+    """(N, C) logits of each cell by a `head` that was refitted without it and those of its photograph.
 
-    count: of folds, fewer where no class has as many cells.
-    Raises ValueError where no class has two cells, and as `refit`.
+    count: of folds, fewer where no class has as many cells.  photographs: that of each cell as a number (N,), 0
+    and up; None where no two cells share one.
+    Raises ValueError where no class has two cells that could be parted, and as `refit`.
     """
-    count = min(count, int(torch.bincount(cells.labels).max()))
+    if photographs is None:
+        photographs = torch.arange(len(cells.labels))
+    # A photograph is dealt to a fold by its first cell: most hold one white cell.
+    firsts = torch.from_numpy(np.unique(photographs.numpy(), return_index=True)[1])
+    count = min(count, int(torch.bincount(cells.labels[firsts]).max()))
     if count < 2:
-        raise ValueError("no class has two cells: none can be held out")
-    folds = stratified_folds(cells.labels, count, seed)
+        raise ValueError("no class has two cells in different images: none can be held out")
+    folds = stratified_folds(cells.labels[firsts], count, seed)[photographs]
     logits = torch.empty(len(cells.labels), head.kernels[-1].out_features)
     for fold in progress(range(count), "cross-validating", "fold"):
         out = folds == fold

@@ -20,7 +20,11 @@ from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.datasets.manifest import used_rows, write_manifest
 from wbc.errors import CheckpointError
+<<<<<<< HEAD
 from wbc.images.picture_marks import PictureMarks
+=======
+from wbc.images.boxes import photograph_of
+>>>>>>> fe66bb8 (adapt and evaluate keep the boxes of a photograph together; the pages say what tables may hold)
 from wbc.labels import names_of_model
 from wbc.network.device import chosen_device, one_thread
 from wbc.network.network import Head
@@ -58,7 +62,8 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     old = copy.deepcopy(predictor.network.head).cpu().requires_grad_(False)
     try:
         with one_thread():
-            honest = out_of_fold(old, cells, config.strength, config.folds, config.seed)
+            photographs = torch.tensor(pd.factorize(rows["path"].map(photograph_of))[0])
+            honest = out_of_fold(old, cells, config.strength, config.folds, config.seed, photographs)
     except ValueError as error:
         raise CheckpointError(f"{config.checkpoint}: {error}") from error
     comparison = Comparison(cells.logits(old), honest, cells.labels, classes)

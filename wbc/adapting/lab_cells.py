@@ -20,8 +20,14 @@ from wbc.datasets import exclusions
 from wbc.datasets.checks import examine_images
 from wbc.datasets.find_images import find_images
 from wbc.datasets.manifest import COLUMNS, used_rows
+<<<<<<< HEAD
 from wbc.errors import DataError, ImageError
 from wbc.images.picture_marks import PictureMarks
+=======
+from wbc.errors import DataError
+from wbc.images.boxes import photograph_of
+from wbc.images.decode import ImageError
+>>>>>>> fe66bb8 (adapt and evaluate keep the boxes of a photograph together; the pages say what tables may hold)
 from wbc.labels import ClassNames
 from wbc.loading.file_batches import files_in_batches
 from wbc.settings.adapt import AdaptConfig
@@ -39,7 +45,8 @@ def cells_manifest(config: AdaptConfig, names: ClassNames) -> pd.DataFrame:
     split: USED, or REST if not drawn.
 
     Files that cannot be read, copies of a cell, and a picture under two labels are left out, with the reason:
-    a copy in another fold would be measured by a head that knows it.
+    a copy in another fold would be measured by a head that knows it.  So are the other boxes of a photograph of
+    which one is drawn.
     Raises DataError for cells without one of the classes in `names`, and for too few of them.
     """
     classes = names.classes
@@ -68,18 +75,26 @@ def cells_manifest(config: AdaptConfig, names: ClassNames) -> pd.DataFrame:
     drawn = used_rows(frame)
     if config.per_class is not None:
         drawn = drawn.sample(frac=1, random_state=config.seed).groupby("label").head(config.per_class)
+    photographs = frame["path"].map(photograph_of)
+    beside = frame.index[photographs.isin(photographs[drawn.index]) & ~frame.index.isin(drawn.index)]
+    beside = beside[frame["excluded"][beside] == ""]
+    if len(beside):
+        log.warning("left out: %d boxes beside others of their photograph that are taken", len(beside))
+        frame.loc[beside, "excluded"] = "in a photograph of which another box is adapted by"
     frame["split"] = np.where(frame.index.isin(drawn.index), USED, REST)
-    _refuse_too_few(Counter(drawn["label"]), config.data, classes)
+    apart = int(photographs[drawn.index].groupby(drawn["label"]).nunique().max()) if len(drawn) else 0
+    _refuse_too_few(Counter(drawn["label"]), apart, config.data, classes)
     return frame
 
 
-def _refuse_too_few(counts: Counter[str], data: str, classes: Sequence[str]) -> None:
+def _refuse_too_few(counts: Counter[str], apart: int, data: str, classes: Sequence[str]) -> None:
+    """apart: of the class with most, the images or photographs, from which one can be held out."""
     total = sum(counts.values())
     listed = ", ".join(f"{name} {counts[name]}" for name in classes)
     for holds, needed in (
         (total >= _FEWEST, f"{_FEWEST} or more"),
         (len(counts) >= 2, "two classes or more"),
-        (max(counts.values(), default=0) >= 2, "a class with two or more"),
+        (apart >= 2, "a class with two or more, in different photographs"),
     ):
         if not holds:
             raise DataError(

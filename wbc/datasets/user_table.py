@@ -88,7 +88,8 @@ class UserTable:
                     f"{self.file}, line {line}: {len(fields)} fields where the header has "
                     f"{len(self.columns)}; put a field that holds {self.separator!r} in quotes"
                 )
-            yield Row(line, dict.fromkeys(self.columns, "") | dict(zip(self.columns, fields, strict=False)))
+            lacking = [""] * (len(self.columns) - len(fields))
+            yield Row(line, dict(zip(self.columns, fields + lacking, strict=False)))
 
 
 def column_names(header: Sequence[str]) -> list[str]:
