@@ -44,8 +44,8 @@ def out_of_fold(
 ) -> Tensor:
     """(N, C) logits of each cell by a `head` that was refitted without it and those of its photograph.
 
-    count: of folds, fewer where no class has as many cells.  photographs: that of each cell as a number (N,), 0
-    and up; None where no two cells share one.
+    count: of folds, fewer where no class has as many cells.
+    photographs: that of each cell as a number (N,), 0 and up; None where no two cells share one.
     Raises ValueError where no class has two cells that could be parted, and as `refit`.
     """
     if photographs is None:

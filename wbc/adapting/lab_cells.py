@@ -45,8 +45,8 @@ def cells_manifest(config: AdaptConfig, names: ClassNames) -> pd.DataFrame:
     split: USED, or REST if not drawn.
 
     Files that cannot be read, copies of a cell, and a picture under two labels are left out, with the reason:
-    a copy in another fold would be measured by a head that knows it.  So are the other boxes of a photograph of
-    which one is drawn.
+    a copy in another fold would be measured by a head that knows it.  So are the other boxes of a photograph
+    of which one is drawn.
     Raises DataError for cells without one of the classes in `names`, and for too few of them.
     """
     classes = names.classes
