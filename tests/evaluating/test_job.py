@@ -207,24 +207,24 @@ def test_models_are_compared_on_the_same_images(place, run, record):
     )
 
 
-def test_of_models_that_are_compared_the_best_is_reported(place, tmp_path, caplog, monkeypatch):
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_models_that_are_compared_the_best_is_reported(place, tmp_path, caplog, monkeypatch, order):
     """The last was, whatever it could do."""
     monkeypatch.setattr("wbc.evaluating.job.write_report", lambda *_: None)
-    good, poor = place / "run" / "model.ckpt", tmp_path / "poor" / "model.ckpt"
-    poor.parent.mkdir()
-    model = wbc.load(good)
-    with torch.no_grad():
-        for weight in list(model.network.head.parameters())[-2:]:
-            weight.zero_()
-    save_model(model, poor, {})
-    slides = str(place / "slides.csv")
-    config = replace(settings(place, slides, compare=[str(good), str(poor)]), checkpoint=None)
-    evaluate(config, tmp_path)
+    paths = []
+    for name in ("Basophil", "Monocyte"):  # which each says of everything; no basophil is there
+        model = wbc.load(place / "run" / "model.ckpt")
+        with torch.no_grad():
+            list(model.network.head.parameters())[-1][CLASSES.index(name)] += 50
+        paths.append(tmp_path / name / "model.ckpt")
+        paths[-1].parent.mkdir()
+        save_model(model, paths[-1], {})
+    compared = [str(path) for path in paths[::order]]
+    evaluate(replace(settings(place, str(place / "slides.csv"), compare=compared), checkpoint=None), tmp_path)
     record = json.loads((tmp_path / "metrics.json").read_text())
-    assert record["reported"] == "run/model.ckpt"
-    assert "run/model.ckpt is the best of 2 models" in caplog.text
-    table = pd.read_csv(tmp_path / "predictions.csv")
-    assert table["prediction"].tolist() == wbc.load(good).predict(table["path"].tolist()).labels
+    assert record["reported"] == "Monocyte/model.ckpt"
+    assert "Monocyte/model.ckpt is the best of 2 models" in caplog.text
+    assert set(pd.read_csv(tmp_path / "predictions.csv")["prediction"]) == {"Monocyte"}
 
 
 def test_models_are_named_by_folder_and_by_the_settings_that_differ(place, tmp_path):

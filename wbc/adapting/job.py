@@ -20,11 +20,8 @@ from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.datasets.manifest import used_rows, write_manifest
 from wbc.errors import CheckpointError
-<<<<<<< HEAD
-from wbc.images.picture_marks import PictureMarks
-=======
 from wbc.images.boxes import photograph_of
->>>>>>> fe66bb8 (adapt and evaluate keep the boxes of a photograph together; the pages say what tables may hold)
+from wbc.images.picture_marks import PictureMarks
 from wbc.labels import names_of_model
 from wbc.network.device import chosen_device, one_thread
 from wbc.network.network import Head

@@ -20,14 +20,9 @@ from wbc.datasets import exclusions
 from wbc.datasets.checks import examine_images
 from wbc.datasets.find_images import find_images
 from wbc.datasets.manifest import COLUMNS, used_rows
-<<<<<<< HEAD
 from wbc.errors import DataError, ImageError
-from wbc.images.picture_marks import PictureMarks
-=======
-from wbc.errors import DataError
 from wbc.images.boxes import photograph_of
-from wbc.images.decode import ImageError
->>>>>>> fe66bb8 (adapt and evaluate keep the boxes of a photograph together; the pages say what tables may hold)
+from wbc.images.picture_marks import PictureMarks
 from wbc.labels import ClassNames
 from wbc.loading.file_batches import files_in_batches
 from wbc.settings.adapt import AdaptConfig
