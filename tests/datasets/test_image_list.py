@@ -1,13 +1,17 @@
 """The list of images on disk: every way to name them, and memory that does not grow."""
 
 import os
+import shutil
 import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.trees import picture, write_image
+from wbc.datasets.find_images import find_images
 from wbc.datasets.image_list import ImageList, Listed, write_list
 from wbc.errors import DataError
+from wbc.labels import CLASSES, ClassNames
 
 
 @pytest.fixture
@@ -30,6 +34,19 @@ def listed(given: str | Path, tmp_path: Path, group: str | None = None) -> list[
 def test_a_folder_in_order_without_hidden_files(tree, tmp_path):
     expected = [("a/1.JPG", "a"), ("a/deep/3.tif", "a/deep"), ("b/2.png", "b")]
     assert listed(tree, tmp_path, "folder") == [Listed(f"{tree}/{name}", group) for name, group in expected]
+
+
+def test_a_folder_with_signs_of_patterns_in_its_name_is_found_by_a_pattern_below_it(tmp_path):
+    """ "run[1]/*.jpg" found nothing, though the folder is there."""
+    cells = [
+        str(write_image(tmp_path / "run[1]" / "a*b" / f"{number}.png", picture(number))) for number in (1, 2)
+    ]
+    write_image(tmp_path / "run1" / "a*b" / "3.png", picture(3))
+    assert sorted(listed(f"{tmp_path}/run[1]/a*b/*.png", tmp_path)) == [Listed(cell, "") for cell in cells]
+    found = find_images(f"{tmp_path}/run[1]/**/*.png", ClassNames(CLASSES), tmp_path / "model.ckpt")
+    assert found["path"].tolist() == cells
+    shutil.rmtree(tmp_path / "run[1]")
+    assert listed(f"{tmp_path}/run[1]/*/*.png", tmp_path) == [Listed(f"{tmp_path}/run1/a*b/3.png", "")]
 
 
 def test_a_pattern_an_image_and_lists_name_the_same(tree, tmp_path):

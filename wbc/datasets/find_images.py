@@ -11,6 +11,7 @@ import pandas as pd
 
 from wbc.datasets.class_folders import image_files
 from wbc.datasets.manifest import read_csv, read_manifest, refuse_foreign_names, used_rows
+from wbc.datasets.pattern import files_matching
 from wbc.datasets.user_table import TABLES
 from wbc.errors import DataError
 from wbc.images.decode import SUFFIXES
@@ -61,9 +62,9 @@ def find_images(given: str, names: ClassNames, checkpoint: Path, key: str = "ima
 
 
 def _matching(pattern: Path, names: ClassNames) -> pd.DataFrame:
-    found = [file for file in glob.glob(str(pattern), recursive=True) if os.path.isfile(file)]
+    top, files = files_matching(pattern)
+    found = list(files)
     pictures = sorted(file for file in found if Path(file).suffix.lower() in SUFFIXES)
-    top = next(parent for parent in pattern.parents if not glob.has_magic(str(parent)))
     return _labelled(pictures, top, names, f"no image matches {pattern} ({len(found)} other files do)")
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from wbc.datasets.pattern import files_matching
 from wbc.datasets.table_paths import BOX_COLUMNS, TablePaths
 from wbc.datasets.user_table import TABLES, UserTable, column_names, is_table, listed_lines
 from wbc.datasets.walk import PassedOver, images_below, is_image
@@ -145,8 +146,7 @@ def _found(given: str, group: str | None) -> Iterator[Listed]:
     if path.is_file():
         return _grouped(iter([os.path.abspath(path)]), os.path.abspath(path.parent), group)
     if glob.has_magic(given):
-        top = next(parent for parent in path.parents if not glob.has_magic(str(parent)))
-        files = (file for file in glob.iglob(str(path), recursive=True) if os.path.isfile(file))
+        top, files = files_matching(path)
         pictures = (os.path.abspath(file) for file in files if is_image(file))
         return _grouped(pictures, os.path.abspath(top), group)
     raise DataError(
