@@ -1,6 +1,7 @@
 """What each ingredient of experiment=other_labs adds, in the lab of training and in others.
 
-    python benchmarks/other_labs.py --lab jtsc=<jtsc>/images data.root=<pbc> model.weights=<file>
+    python benchmarks/other_labs.py --lab jtsc=<jtsc>/images data.root=<pbc> model.weights=<file> \\
+        "data.split_folders={train: train, val: test}"
 
 Rows are cumulative: each has one ingredient more than the row above it, or one in place of that row's where
 it begins with "or".  Settings as for train.py.

@@ -112,9 +112,9 @@ class ClassNames:
 
 
 def names_of_model(classes: Sequence[str], provenance: Mapping[str, Any]) -> ClassNames:
-    """The classes of a trained model, with the spellings that its own lab told its training."""
+    """The classes of a trained model, with the spellings and ignored names that its lab told its training."""
     data = provenance.get("config", {}).get("data", {})
-    return ClassNames(classes, data.get("aliases"), of_model=True)
+    return ClassNames(classes, data.get("aliases"), of_model=True, ignored=data.get("ignore") or ())
 
 
 def _key(name: str) -> str:

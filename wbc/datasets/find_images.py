@@ -10,9 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from wbc.datasets.class_folders import image_files
+from wbc.datasets.folder_labels import FolderLabels
 from wbc.datasets.manifest import read_csv, read_manifest, refuse_foreign_names, used_rows
 from wbc.datasets.pattern import files_matching
 from wbc.datasets.user_table import TABLES
+from wbc.datasets.walk import PassedOver
 from wbc.errors import DataError
 from wbc.images.decode import SUFFIXES
 from wbc.labels import ClassNames
@@ -29,7 +31,8 @@ def find_images(given: str, names: ClassNames, checkpoint: Path, key: str = "ima
 
     A file, a folder (searched to any depth), a pattern with * or ?, a table with path and label, or a split
     of the run that made `checkpoint`.  A label is the nearest folder that spells a class, from the image up
-    to the folder given or the pattern's first; a group, the patient or slide, is told by tables alone.
+    to the folder given or the pattern's first (see `wbc.datasets.folder_labels`); a group, the patient or
+    slide, is told by tables alone.
     key: the setting that `given` comes from.  Raises DataError where nothing is found, and for a word that is
     both a file or folder here and a split.
     """
@@ -73,20 +76,26 @@ def _labelled(paths: list[str], top: Path, names: ClassNames, complaint: str) ->
         raise DataError(f"{complaint}: expected files that end in {', '.join(SUFFIXES)}")
     absolute = [os.path.abspath(path) for path in paths]
     refuse_foreign_names(absolute)
-    labels = [_label(path, os.path.abspath(top), names) for path in absolute]
-    if unknown := labels.count(""):
-        log.info("%d of %d images lie in no folder that spells a class", unknown, len(labels))
-    return pd.DataFrame({"path": absolute, "label": labels, "group": ""})
-
-
-def _label(path: str, top: str, names: ClassNames) -> str:
-    """The nearest folder that spells a class, not above `top`: what lies higher says nothing about cells."""
-    for parent in Path(path).parents:
-        if found := names.find(parent.name):
-            return found
-        if str(parent) == top:
-            break
-    return ""
+    labels = FolderLabels(names)
+    passed_over = PassedOver()
+    found = []
+    for path in absolute:
+        told = labels.of(path, os.path.abspath(top))
+        if told.ignored:
+            kind = f"images of {os.path.basename(told.folder)}, by data.ignore of the model's training"
+            passed_over.add(kind, path)
+        else:
+            found.append((path, told.label, ""))
+    passed_over.tell()
+    labels.tell()
+    if not found:
+        raise DataError(
+            f"all {len(absolute)} images lie in folders that data.ignore of the model's training names, e.g. "
+            f"{absolute[0]}; to have them all the same, give that folder itself"
+        )
+    if unknown := sum(label == "" for _, label, _ in found):
+        log.info("%d of %d images lie in no folder that spells a class", unknown, len(found))
+    return pd.DataFrame(found, columns=_COLUMNS)
 
 
 def run_manifest(checkpoint: Path) -> pd.DataFrame | None:

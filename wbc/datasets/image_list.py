@@ -22,10 +22,10 @@ from wbc.datasets.walk import PassedOver, images_below, is_image
 from wbc.errors import DataError
 from wbc.images.boxes import photograph_of
 from wbc.images.decode import SUFFIXES
+from wbc.settings.values import BY_FOLDER
 from wbc.utils.files import replacing
 from wbc.utils.progress import progress
 
-BY_FOLDER = "folder"  # how to group by folder; any other word is a column of the list
 _LISTS = (*TABLES, ".txt")
 
 

@@ -38,7 +38,10 @@ def lab_configs(config: DataConfig) -> list[DataConfig]:
             )
         path = Path(config.root) / Path(place).expanduser()
         source: Source = "manifest" if path.is_file() else "folder"
-        read.append(replace(config, name=lab, source=source, root=str(path), labs=None))
+        group = config.group if source == "folder" else None
+        if group != config.group:
+            log.info("%s is a table: its column group counts, not data.group=%s", lab, config.group)
+        read.append(replace(config, name=lab, source=source, root=str(path), labs=None, group=group))
     return read
 
 

@@ -15,7 +15,8 @@ import pandas as pd
 
 from wbc.datasets import exclusions, labs
 from wbc.datasets.checks import examine_images
-from wbc.datasets.class_folders import HOW_TO_GET_IMAGES, scan_folder
+from wbc.datasets.class_folders import scan_folder
+from wbc.datasets.split_folders import HOW_TO_GET_IMAGES
 from wbc.datasets.splits import split_name
 from wbc.datasets.table_paths import BOX_COLUMNS, TablePaths
 from wbc.datasets.user_table import Row, UserTable
@@ -60,12 +61,12 @@ def build_manifest(config: DataConfig, seed: int) -> pd.DataFrame:
     return frame[COLUMNS]
 
 
-def _read(config: DataConfig, names: ClassNames) -> pd.DataFrame:
-    """The images that the settings name, none looked at yet."""
+def _read(config: DataConfig, names: ClassNames, key: str = "data.root") -> pd.DataFrame:
+    """The images that the settings name, none looked at yet.  key: the setting that names their place."""
     if config.source == "folder":
-        found = scan_folder(config.root, names, config.split_folders)
+        found = scan_folder(config.root, names, config.split_folders, config.group, key)
         refuse_foreign_names(image.path for image in found)
-        return pd.DataFrame(found).assign(group="", source=config.name, excluded="", identical_to="")
+        return pd.DataFrame(found).assign(source=config.name, excluded="", identical_to="")
     if config.source == "manifest":
         return _without_drawn(read_csv(config.root, names, config.name), config.root)
     if config.source != "labs":
@@ -73,7 +74,7 @@ def _read(config: DataConfig, names: ClassNames) -> pd.DataFrame:
     frames = []
     for lab in labs.lab_configs(config):
         try:
-            frames.append(_read(lab, names))
+            frames.append(_read(lab, names, f"data.labs.{lab.name}"))
         except DataError as error:
             raise DataError(f"data.labs.{lab.name}: {error}") from error
     return labs.joined(list(config.labs or {}), frames)

@@ -7,6 +7,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from wbc.errors import DataError
 from wbc.images.decode import SUFFIXES
@@ -61,7 +62,7 @@ def images_below(folder: Path | str, passed_over: PassedOver) -> Iterator[str]:
     Raises DataError for a folder that may not be read.
     """
     seen: set[tuple[int, int]] = set()
-    for here, folders, files in os.walk(folder, followlinks=True, onerror=_refuse_unreadable):
+    for here, folders, files in os.walk(folder, followlinks=True, onerror=refuse_unreadable):
         status = os.stat(here)
         real = (status.st_dev, status.st_ino)
         if real in seen:  # a link back to a folder above would never end
@@ -80,5 +81,6 @@ def images_below(folder: Path | str, passed_over: PassedOver) -> Iterator[str]:
                 passed_over.add(NO_IMAGE, os.path.join(here, name))
 
 
-def _refuse_unreadable(problem: OSError) -> None:
+def refuse_unreadable(problem: OSError) -> NoReturn:
+    """Raises DataError for a folder that may not be read."""
     raise DataError(f"{problem.filename}: {problem.strerror}; mend the folder's permissions") from problem

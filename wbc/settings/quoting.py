@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -11,6 +12,7 @@ from hydra.errors import HydraException
 # What a value may hold without quotes of Hydra's own.  Blanks are read too, but not at its ends.
 _PLAIN = re.compile(r"[A-Za-z0-9_./\\:@+*?%-]+")
 _LIST = re.compile(r"\[(.*)\]", re.DOTALL)
+_ESCAPED = re.compile(r"[()\[\]{}:=,]|^ | $|\\(?=\\|$)")  # in the key of a mapping
 _OPENING, _CLOSING = "[{(", "]})"
 
 
@@ -25,6 +27,25 @@ def plain_or_quoted(value: str) -> str:
 def in_shell(key: str, value: str) -> str:
     """`key=value` as it is typed into a shell."""
     return shlex.quote(f"{key}={plain_or_quoted(value)}")
+
+
+def mapping_in_shell(key: str, values: Mapping[str, str]) -> str | None:
+    """`key={name: value, ...}` as it is typed into a shell; None where a name cannot be typed as a key.
+
+    Hydra knows no quotes in keys: some signs can be escaped, others cannot be written at all.
+    """
+    items = [f"{_ESCAPED.sub(_escaped, name)}: {plain_or_quoted(value)}" for name, value in values.items()]
+    word = f"{key}={{{', '.join(items)}}}"
+    if not can_be_read(word):
+        return None
+    read = OverridesParser.create().parse_override(word).value()
+    # A name that reads as a number or as null would be another one.
+    is_same = isinstance(read, dict) and [str(name) for name in read] == list(values)
+    return shlex.quote(word) if is_same else None
+
+
+def _escaped(sign: re.Match[str]) -> str:
+    return "\\" + sign[0]
 
 
 def mended(word: str) -> str:

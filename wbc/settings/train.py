@@ -24,6 +24,7 @@ from wbc.settings.values import (
     CountOrNone,
     Distinct,
     DistinctWords,
+    Group,
     Rate,
     Seed,
     ShareOrNone,
@@ -56,6 +57,7 @@ class DataConfig:
     ignore: Annotated[list[str], AsList] = field(default_factory=list)  # other cells, left out
     aliases: Spellings = field(default_factory=dict)  # other spelling -> class
     split_folders: dict[str, str] | None = None  # folder -> split; None: usual spellings are looked for
+    group: Group = None  # how class folders or file names tell the patient or slide; None: not at all
     val_fraction: float = 0.15
     test_fraction: float = 0.15
     on_unreadable: Literal["error", "skip"] = "error"
@@ -81,6 +83,11 @@ class DataConfig:
             raise ValueError(
                 "split_folders is for one folder; set data.split_folders=null: of data.labs the usual "
                 "spellings are found, and any other layout is told by a table"
+            )
+        if self.source not in ("folder", "labs") and self.group is not None:
+            raise ValueError(
+                f"group={self.group} is read with data=folder and data=labs only; a table tells groups in "
+                "its column group: set data.group=null"
             )
         if len(self.classes) < 2:
             raise ValueError(f"classes={self.classes}: name at least two classes")

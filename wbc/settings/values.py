@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, WrapValidator
 from pydantic_core import PydanticCustomError
 
+from wbc.settings.quoting import in_shell
+
+BY_FOLDER = "folder"  # images are grouped by folder; any other word tells groups in another way
 RULE = "wbc_rule"  # the type of an error whose message is said of the key and its value
 
 # Of every settings class.  Text that YAML takes for a number (name=5) stays text.
@@ -57,6 +61,25 @@ def _distinct(values: list[Value]) -> list[Value]:
     return values
 
 
+_HOW_TO_GROUP = (
+    f"{BY_FOLDER}, or a pattern of the file names with one (group) in brackets, as "
+    f"{in_shell('data.group', '^([^_]+)_')}"
+)
+
+
+def _group(how: str | None) -> str | None:
+    """BY_FOLDER, or a regular expression with one group."""
+    if how is None or how == BY_FOLDER:
+        return how
+    try:
+        found = re.compile(how).groups
+    except re.error as error:
+        raise broken_rule(f"no regular expression ({error}); expected {_HOW_TO_GROUP}") from error
+    if found != 1:
+        raise broken_rule(f"{found} groups in brackets, where one tells the group; expected {_HOW_TO_GROUP}")
+    return how
+
+
 Count = Annotated[int, Field(ge=1), expected("1 or more")]
 CountOrNone = Annotated[int, Field(ge=0), expected("0 or more")]
 Amount = Annotated[float, Field(ge=0), expected("0 or more")]
@@ -72,5 +95,6 @@ Distinct = AfterValidator(_distinct)
 AsList = BeforeValidator(_as_list)
 # In YAML null stands for none of them: Hydra adds no key to a {} that is there.
 Spellings = Annotated[dict[str, str], BeforeValidator(lambda given: {} if given is None else given)]
+Group = Annotated[str | None, AfterValidator(_group)]
 
 Checkpoint = Annotated[str, Field(examples=["<run>/model.ckpt"])]
