@@ -135,7 +135,11 @@ def _twice_val(root):
         (_unknown_beside_splits, None, ["rest", "data.split_folders"]),
         (_both_readings, None, ["two ways", "train", "Basophil"]),
         (_twice_val, None, ["Validation, val", "data.split_folders"]),
-        (_twice_val, {"train": "train", "TestA": "test_a"}, ["TestA (test_a)", "Name the folders that it holds"]),
+        (
+            _twice_val,
+            {"train": "train", "TestA": "test_a"},
+            ["TestA (test_a)", "Name the folders that it holds"],
+        ),
         (_empty, {"Train": "train", "TestA": "test"}, ["Train (train), TestA (test)", "data=synthetic"]),
         (_twice_val, {"train": "training data"}, ["'training data'", "train, val"]),
     ],
