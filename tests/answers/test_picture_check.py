@@ -11,7 +11,7 @@ from wbc.answers.picture_check import SEVERAL_CELLS, SWAPPED, PictureCheck, fit_
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.errors import CheckpointError
-from wbc.images.cell_finder import find_cell
+from wbc.images.cell_finder import find_nucleus
 from wbc.images.picture_marks import PictureMarks, picture_marks
 from wbc.images.prepare import Prepare
 from wbc.labels import CLASSES
@@ -31,7 +31,7 @@ def cells():
 
 
 def marks(pictures):
-    return [picture_marks(one, find_cell(one)) for one in pictures]
+    return [picture_marks(one, find_nucleus(one)) for one in pictures]
 
 
 def field(cells, first):

@@ -17,8 +17,8 @@ SEVERAL_CELLS = "not one cell"
 SWAPPED = "red and blue swapped"
 
 _CROWD = 2  # other nuclei; one can be a neighbour's, or a lobe that lies apart
-_FAR_SMALLER = 0.85  # of the smallest share of the picture that a cell had
-_SMALL = 0.1  # the quantile below which a validation picture's cell is called small
+_FAR_SMALLER = 0.85  # of the smallest share of the picture that a nucleus had
+_SMALL = 0.1  # the quantile below which a validation picture's nucleus is called small
 _COOL = 0.02  # the quantile below which it is called cool
 _LEAST_WARMTH = 5.0  # grey levels; pictures that are cooler than this on the whole tell nothing by it
 _FALSE_ALARMS = 0.01  # of the validation pictures at most, or a sign is not used
@@ -28,7 +28,7 @@ _FALSE_ALARMS = 0.01  # of the validation pictures at most, or a sign is not use
 class PictureCheck:
     """What validation pictures look like; 0 for a limit that is not used.
 
-    smallest_share: a cell that takes less of the picture's side is far smaller than any of theirs.
+    smallest_share: a nucleus that takes less of the picture's side is far smaller than any of theirs.
     crowd_share: one that takes less, beside two nuclei or more, is one of several.
     warmth: a picture that is cooler than -warmth would fit, were red and blue exchanged: OpenCV orders
     channels so.
@@ -40,8 +40,8 @@ class PictureCheck:
 
     def status(self, marks: PictureMarks) -> str:
         """Why an answer cannot be relied on, or ""."""
-        small = marks.cell_share < self.smallest_share
-        if small or (marks.other_nuclei >= _CROWD and marks.cell_share < self.crowd_share):
+        small = marks.nucleus_share < self.smallest_share
+        if small or (marks.other_nuclei >= _CROWD and marks.nucleus_share < self.crowd_share):
             return SEVERAL_CELLS
         return SWAPPED if self.warmth and marks.warmth < -self.warmth else ""
 
@@ -62,9 +62,9 @@ class PictureCheck:
 def fit_picture_check(pictures: Sequence[PictureMarks], prepare: Prepare) -> PictureCheck:
     """By the pictures that the rule of answers is fitted on, one or more.
 
-    prepare: where it brings cells to one size, a small one is no reason to doubt.
+    prepare: where it brings cells to one size, a small nucleus is no reason to doubt.
     """
-    shares = np.array([marks.cell_share for marks in pictures])
+    shares = np.array([marks.nucleus_share for marks in pictures])
     cool, usual = np.quantile([marks.warmth for marks in pictures], [_COOL, 0.5])
     warmth = max(float(cool), float(usual) / 4)
     found = shares[~np.isnan(shares)]

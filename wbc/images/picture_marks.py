@@ -10,27 +10,27 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wbc.images.cell_finder import FoundCell
+from wbc.images.cell_finder import FoundNucleus
 
 
 class PictureMarks(NamedTuple):
     """Of one picture.
 
     warmth: its mean red less its mean blue, in grey levels.  Red cells, and glass under a lamp, are warm.
-    cell_share: the cell's diameter over the picture's side (the root of its area); NaN without a cell.
-    other_nuclei: that lie beside the cell.
+    nucleus_share: its diameter over the picture's side (the root of the area); NaN without a nucleus.
+    other_nuclei: that lie beside it.
     """
 
     warmth: float
-    cell_share: float
+    nucleus_share: float
     other_nuclei: int
 
 
-def picture_marks(rgb: np.ndarray, cell: FoundCell | None) -> PictureMarks:
-    """Of (H, W, 3) uint8 RGB, in which `cell` was found."""
+def picture_marks(rgb: np.ndarray, nucleus: FoundNucleus | None) -> PictureMarks:
+    """Of (H, W, 3) uint8 RGB, in which `nucleus` was found."""
     stride = max(1, min(rgb.shape[:2]) // 64)  # a mean needs no more pixels
     red, _, blue = rgb[::stride, ::stride].reshape(-1, 3).mean(axis=0)
-    if cell is None:
+    if nucleus is None:
         return PictureMarks(float(red - blue), math.nan, 0)
-    share = cell.diameter / math.sqrt(rgb.shape[0] * rgb.shape[1])
-    return PictureMarks(float(red - blue), share, cell.other_nuclei)
+    share = nucleus.diameter / math.sqrt(rgb.shape[0] * rgb.shape[1])
+    return PictureMarks(float(red - blue), share, nucleus.others)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from wbc.images.cell_finder import FoundCell
+from wbc.images.cell_finder import FoundNucleus
 from wbc.images.decode import DECODER, resize
 from wbc.images.standardised import VERSION, StandardisedPicture, standardised
 
@@ -34,15 +34,15 @@ class Prepare:
         """The picture as the network takes it."""
         return self.picture(rgb).pixels
 
-    def picture(self, rgb: np.ndarray, cell: FoundCell | None = None) -> StandardisedPicture:
+    def picture(self, rgb: np.ndarray, nucleus: FoundNucleus | None = None) -> StandardisedPicture:
         """The same with whether a cell was found; None where none was looked for.
 
-        cell: where it was found before.
+        nucleus: where it was found before.
         """
         if not self.standardise:
             return StandardisedPicture(resize(rgb, self.size_px), None)
         size, field, stain = (name in self.standardise for name in ("size", "field", "stain"))
-        return standardised(rgb, self.size_px, size, field, stain, cell)
+        return standardised(rgb, self.size_px, size, field, stain, nucleus)
 
     @property
     def key(self) -> list[str]:

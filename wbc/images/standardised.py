@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from wbc.images.cell_finder import FoundCell, find_cell
+from wbc.images.cell_finder import FoundNucleus, cell_around, find_nucleus
 from wbc.images.decode import resize
 from wbc.images.standard_colour import restaining, whitening
 
@@ -71,18 +71,19 @@ def standardised(
     size: bool = True,
     field: bool = True,
     stain: bool = False,
-    cell: FoundCell | None = None,
+    nucleus: FoundNucleus | None = None,
 ) -> StandardisedPicture:
     """(H, W, 3) uint8 RGB as (size_px, size_px, 3); as `resize` makes it where no cell is found.
 
     size: whether the cell is brought to the standard size, in the middle.  Between labs the size says
     nothing; within one it tells monocytes from lymphocytes, and that mark is lost.
     field: whether the empty field is made white.  stain: whether the nucleus is given a standard colour, and
-    all else changed with it.  See `wbc.images.standard_colour`.  cell: where it was found before.
+    all else changed with it.  See `wbc.images.standard_colour`.  nucleus: where it was found before.
     """
-    cell = cell or find_cell(rgb)
-    if cell is None:
+    nucleus = nucleus or find_nucleus(rgb)
+    if nucleus is None:
         return StandardisedPicture(resize(rgb, size_px), False)
+    cell = cell_around(nucleus)
     placement = None
     if size:
         height, width = rgb.shape[:2]
@@ -101,13 +102,13 @@ def standardised(
             pixels = placement.place(scaled, size_px, cv2.BORDER_CONSTANT, cell.background.tolist())
     else:
         pixels = resize(rgb, size_px)
-    nucleus = cell.nucleus_colour
+    dye = cell.nucleus_colour
     if field and cell.background is not None:
         table = whitening(cell.background)
         pixels = cv2.LUT(pixels, table)
-        nucleus = table[nucleus, 0, range(3)]
+        dye = table[dye, 0, range(3)]
     if stain:
-        pixels = cv2.LUT(pixels, restaining(nucleus))
+        pixels = cv2.LUT(pixels, restaining(dye))
     return StandardisedPicture(pixels, True, placement)
 
 

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from wbc.datasets.image_list import Listed
 from wbc.errors import ImageError
-from wbc.images.cell_finder import find_cell
+from wbc.images.cell_finder import find_nucleus
 from wbc.images.decode import decode
 from wbc.images.picture_marks import PictureMarks, picture_marks
 from wbc.images.prepare import Prepare
@@ -133,9 +133,9 @@ class FileBatches(Dataset[FileBatch]):
                 image = decode(image)
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
                 return f"an array of {image.dtype} {image.shape}; give uint8 (height, width, 3) RGB"
-            cell = find_cell(image)
-            view = self.prepare.picture(image, cell)
-            return _Seen(view, (image.shape[0], image.shape[1]), picture_marks(image, cell))
+            nucleus = find_nucleus(image)
+            view = self.prepare.picture(image, nucleus)
+            return _Seen(view, (image.shape[0], image.shape[1]), picture_marks(image, nucleus))
         except UnicodeEncodeError:
             return "the name is not UTF-8; rename it (e.g. with convmv)"
         except ImageError as problem:
