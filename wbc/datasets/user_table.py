@@ -180,7 +180,10 @@ def _kind(file: Path, head: bytes) -> str:
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-            kind = archive.read("mimetype") if "mimetype" in names else b""
+            kind = b""
+            if "mimetype" in names:
+                with archive.open("mimetype") as entry:
+                    kind = entry.read(_HEAD_BYTES)  # a hostile one could unpack to gigabytes
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError):
         return "a damaged ZIP archive"
     if any(name.startswith("xl/") for name in names):
