@@ -262,6 +262,15 @@ def _many_scans(path):
     path.write_bytes(whole[:-2] + 21_000 * whole[last:-2] + whole[-2:])
 
 
+def _wide(path):
+    """A progressive JPEG of 64 x 64 whose header has 16,448 x 4,160."""
+    save(path, picture(3, 64), progressive=True)
+    data = bytearray(path.read_bytes())
+    size = data.index(b"\xff\xc2") + 5  # SOF2: length, precision, height, width
+    data[size : size + 4] = struct.pack(">HH", 16_448, 4_160)
+    path.write_bytes(data)
+
+
 BAD = {
     "missing.png": (lambda path: None, "No such file"),
     "folder.png": (lambda path: path.mkdir(), "Is a directory"),
@@ -277,6 +286,7 @@ BAD = {
     "pages.tif": (_pages, "holds several pages"),
     "pages.png": (_pages, "holds several pages"),
     "scans.jpg": (_many_scans, "21,0.. scans, more than the 100 accepted"),
+    "wide.jpg": (_wide, "damaged .4160 x 16448 pixels in"),
     "pipe.png": (os.mkfifo, "a pipe or a device"),
     "terminal.png": (lambda path: path.symlink_to("/dev/zero"), "a pipe or a device"),
     "float.tif": (lambda path: save(path, GREY.astype(np.float32)), "32 bits a sample"),

@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 
 from wbc.errors import ImageError
 from wbc.images.boxes import Box, photograph_and_box
-from wbc.images.file_limits import RESAVE, refuse_by_header, refuse_endless_scans, tag
+from wbc.images.file_limits import RESAVE, refuse_by_header, refuse_jpeg, tag
 from wbc.images.sample_depth import eight_bit
 
 # Lower case; to be compared without case.
@@ -117,7 +117,7 @@ def _opened(file: BinaryIO, path: str | Path) -> np.ndarray:
     try:
         with Image.open(file, formats=_FORMATS) as image:
             if image.format in ("JPEG", "MPO"):
-                refuse_endless_scans(file, path)
+                refuse_jpeg(image, file, path)
             return _pixels(image, path, file)
     except Image.UnidentifiedImageError as problem:
         if file.seek(0, io.SEEK_END) == 0:

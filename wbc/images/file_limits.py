@@ -20,6 +20,7 @@ MAX_PIXELS = 80_000_000
 RESAVE = "save it again as 8-bit RGB (PNG, or TIFF with interleaved samples)"
 
 _START_OF_SCAN = b"\xff\xda"  # ISO/IEC 10918-1; in coded data a byte 0 follows every ff
+_MOST_PX_A_BYTE = 1000  # of JPEG; one block of 64 pixels takes a bit at least, and most pictures many
 _MOST_SCANS = 100  # encoders write ten or so, and previews in the header have some more
 # TIFF 6.0 tags
 _BITS_PER_SAMPLE, _STRIPS, _SAMPLES, _ROWS_PER_STRIP, _PLANAR = 258, 273, 277, 278, 284
@@ -44,14 +45,25 @@ def refuse_by_header(image: Image.Image, path: str | Path) -> None:
         raise ImageError(path, f"floating-point, signed or 32-bit samples; {RESAVE}")
 
 
-def refuse_endless_scans(file: BinaryIO, path: str | Path) -> None:
-    """Each scan of a progressive JPEG passes over the whole picture; a small file can hold thousands."""
+def refuse_jpeg(image: Image.Image, file: BinaryIO, path: str | Path) -> None:
+    """Raises ImageError for a JPEG file of endless scans, and for one too short for the size it announces.
+
+    Each scan of a progressive JPEG passes over the whole picture; a small file can hold thousands.
+    """
     place = file.tell()
     file.seek(0)
-    scans = file.read().count(_START_OF_SCAN)
+    content = file.read()
     file.seek(place)
+    scans = content.count(_START_OF_SCAN)
     if scans > _MOST_SCANS:
         raise ImageError(path, f"{scans:,} scans, more than the {_MOST_SCANS} accepted; {RESAVE}")
+    if image.width * image.height > _MOST_PX_A_BYTE * len(content):
+        # libjpeg would make the rest grey.
+        raise ImageError(
+            path,
+            f"damaged ({image.width} x {image.height} pixels in {len(content):,} bytes); copy it again from "
+            "its origin",
+        )
 
 
 def tag(image: Image.Image, number: int, default: Any) -> Any:
