@@ -14,6 +14,7 @@ import torch
 from tests.helpers.commands import Started, typed
 from tests.helpers.places import ROOT
 from tests.helpers.small_runs import SMALL
+from wbc.answers.checkpoint import load_network
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +107,57 @@ def test_a_failing_job_leaves_the_others_and_the_table(cells, tmp_path):
     assert "failed" in (tmp_path / "sweep.md").read_text()
 
 
-def test_ctrl_c_says_how_to_go_on(cells, tmp_path):
+TWO_PROCESSES = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "processes", "code"),
+    [(signal.SIGINT, [], 130), (signal.SIGTERM, [], 143), (signal.SIGTERM, TWO_PROCESSES, 143)],
+)
+def test_a_stopped_training_says_how_to_go_on(cells, tmp_path, sent, processes, code):
+    """SIGTERM ended it without a word; of several processes all were to wait for each other."""
     endless = ["phase=head", "phase.head.max_epochs=500", "phase.head.patience=500"]
-    started = Started("train.py", *SMALL, *cells, *endless, f"hydra.run.dir={tmp_path / 'run'}")
+    started = Started("train.py", *SMALL, *cells, *endless, *processes, f"hydra.run.dir={tmp_path / 'run'}")
     started.wait_until((tmp_path / "run" / "logs" / "head" / "history.csv").exists)
-    started.send(signal.SIGINT)
+    started.send(sent)
     ended = started.ended(60)
-    assert ended.returncode == 130
-    assert f"resume_from={tmp_path / 'run'}" in ended.stdout + ended.stderr
+    assert ended.returncode == code
+    said = f"error: stopped; continue with: python train.py resume_from={tmp_path / 'run'}"
+    assert ended.stdout.splitlines()[-1] == said
+    assert list((tmp_path / "run").rglob(".*")) == []
+    load_network(tmp_path / "run" / "checkpoints" / "head" / "last.ckpt")
+
+
+def test_a_sweep_over_folders_that_are_missing_has_a_line_for_each_job(tmp_path):
+    """It ended in a traceback of Hydra's."""
+    folder = [*SMALL[2:], "data=folder", f"data.root={tmp_path / 'no'},{tmp_path / 'none'}"]
+    result = run("-m", *folder, f"hydra.sweep.dir={tmp_path / 'failed'}")
+    assert result.returncode == 1
+    errors = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
+    assert [name in line for name, line in zip(("/no", "/none"), errors, strict=True)] == [True, True]
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "key"),
+    [
+        ("train.py", ["data=synthetic"], "hydra.run.dir"),
+        ("train.py", ["-m", "data=synthetic"], "hydra.sweep.dir"),
+        ("predict.py", ["checkpoint=a", "images=b"], "output"),
+        ("evaluate.py", ["checkpoint=a", "data=[b]"], "hydra.run.dir"),
+        ("explain.py", ["checkpoint=a", "images=b"], "hydra.run.dir"),
+        ("adapt.py", ["checkpoint=a", "data=b"], "hydra.run.dir"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_named_with_the_key_that_moves_it(tmp_path, program, words, key):
+    """Hydra answered with a traceback.  Root may write anywhere, but not below a file."""
+    (tmp_path / "file").touch()
+    result = typed(program, *words, f"{key}={tmp_path / 'file' / 'run'}")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert f"error: {tmp_path / 'file' / 'run'}: Not a directory" in result.stderr
+    assert f"give another {key}=<folder>" in result.stderr
+    assert typed(program, *words, f"{key}={tmp_path / 'run'}").stderr.count("Not a directory") == 0
 
 
 def test_two_processes_give_one_run(cells, tmp_path):

@@ -140,7 +140,7 @@ _COMMANDS: list[Command[Any]] = [
         job=_train,
         first_keys=("experiment", "data", "data.root", "model", "phase"),
         stopped="stopped; continue with: {again}",
-        failed="{error}; mend it, then continue with: {again}",
+        failed="{error}, then continue with: {again}",
     ),
     Command(
         verb="evaluate",
@@ -149,7 +149,8 @@ _COMMANDS: list[Command[Any]] = [
         open_run=_open_evaluation,
         job=_evaluate,
         first_keys=("checkpoint", "data", "compare", "in_lab", "device"),
-        stopped="stopped; nothing was measured",
+        stopped="stopped, and nothing was measured; give the same command again",
+        failed="{error}, then give the same command again",
         unreadable=ERRORS,
     ),
     Command(
@@ -160,7 +161,7 @@ _COMMANDS: list[Command[Any]] = [
         job=_explain,
         first_keys=("checkpoint", "images", "methods", "target", "measure"),
         stopped="stopped; continue with: {again}",
-        failed="{error}; mend it, then continue with: {again}",
+        failed="{error}, then continue with: {again}",
         unreadable="explanations.csv",
     ),
     Command(
@@ -172,7 +173,7 @@ _COMMANDS: list[Command[Any]] = [
         first_keys=("checkpoint", "images", "output", "group", "accelerator"),
         stopped="stopped; the same command with {output} goes on where it stopped",
         other_folder="another output=",
-        failed="{error}; mend it, then give the same command again with {output} to go on",
+        failed="{error}, then give the same command again with {output} to go on",
         unreadable=ERRORS,
     ),
     Command(
@@ -183,6 +184,7 @@ _COMMANDS: list[Command[Any]] = [
         job=_adapt,
         first_keys=("checkpoint", "data", "per_class", "measure_rest", "abstain.max_error"),
         stopped="stopped, and no model written; give the same command again",
+        failed="{error}, then give the same command again",
         unreadable=f"{{folder}}/{MANIFEST}",
     ),
 ]

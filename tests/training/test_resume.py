@@ -1,6 +1,10 @@
 """A run that was stopped amid an epoch ends as if it had not been, however its images are loaded."""
 
+import errno
 import json
+import os
+import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -8,6 +12,9 @@ import torch
 
 from tests.helpers.configs import composed
 from tests.helpers.small_runs import SMALL
+from wbc.datasets.manifest import read_manifest
+from wbc.errors import CheckpointError, DataError
+from wbc.training.checkpoint_files import WholeFiles
 from wbc.training.classifier import Classifier
 from wbc.training.job import train
 
@@ -53,3 +60,51 @@ def test_orders_views_and_weights_are_those_of_an_uninterrupted_run(tmp_path, mo
     ]
     different = [key for key, value in states[0].items() if not torch.equal(value, states[1][key])]
     assert different == []
+
+
+def test_a_run_whose_images_were_replaced_does_not_go_on_until_they_are_back(tmp_path):
+    """It went on without a word, its epochs of two data sets."""
+    config = composed(*SMALL, *THREE_EPOCHS, f"data.root={tmp_path}/cells", f"data.checks_dir={tmp_path}")
+    folder = tmp_path / "run"
+    metrics = train(config, folder)
+    (folder / "logs" / "head" / "result.json").unlink()
+    first, second, third = read_manifest(folder / "manifest.csv")["path"].head(3)
+    before = Path(first).read_bytes()
+    shutil.copy(second, first)
+    os.rename(third, f"{third}.away")
+    said = rf"2 of 100 images changed since the run in .*/run began, e\.g\. {first} \(it shows other pixels\); {third}"
+    with pytest.raises(DataError, match=said):
+        train(config, folder)
+    Path(first).write_bytes(before)  # with another time, which is no other image
+    os.rename(f"{third}.away", third)
+    again = train(config, folder)
+    assert again["phases"]["head"]["sets"] == metrics["phases"]["head"]["sets"]
+    (folder / "pixels.csv").unlink()
+    train(config, folder)
+
+
+def test_a_damaged_checkpoint_is_named_with_what_goes_on_without_it(tmp_path):
+    config = composed(*SMALL, *THREE_EPOCHS, f"data.root={tmp_path}/cells", f"data.checks_dir={tmp_path}")
+    folder = tmp_path / "run"
+    metrics = train(config, folder)
+    (folder / "logs" / "head" / "result.json").unlink()
+    last = folder / "checkpoints" / "head" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match=rf"{last}.* delete {last}, then continue with resume_from"):
+        train(config, folder)
+    last.unlink()
+    assert train(config, folder)["phases"]["head"]["sets"] == metrics["phases"]["head"]["sets"]
+
+
+def test_a_checkpoint_that_finds_the_disk_full_leaves_the_one_before(tmp_path, monkeypatch):
+    """Lightning writes it to another file system and copies; a kill left half of it."""
+    WholeFiles().save_checkpoint({"epoch": 1}, tmp_path / "last.ckpt")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*last\.ckpt'"):
+        WholeFiles().save_checkpoint({"epoch": 2}, tmp_path / "last.ckpt")
+    assert WholeFiles().load_checkpoint(tmp_path / "last.ckpt") == {"epoch": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]

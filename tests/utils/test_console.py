@@ -1,3 +1,4 @@
+import errno
 import logging
 import sys
 import warnings
@@ -126,3 +127,20 @@ def test_a_message_takes_the_bar_away_and_brings_it_back(tmp_path, capsys, monke
         assert before.rstrip(" \r").rsplit("\r", 1)[-1].startswith("predicting")
         assert before.endswith("\r")  # what was drawn is blank again
         assert after.startswith("\rpredicting:   0 %")
+
+
+def test_a_log_file_on_a_full_disk_is_told_once_without_a_traceback(tmp_path, capsys, monkeypatch):
+    """Python told of each message that could not be written in a traceback."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with console(tmp_path):
+        [file] = [one for one in logging.getLogger().handlers if isinstance(one, logging.FileHandler)]
+        monkeypatch.setattr(file, "flush", full)
+        for number in range(3):
+            logging.getLogger("train").info("message %d", number)
+        monkeypatch.undo()
+    said = capsys.readouterr()
+    assert said.err == "warning: the log file is not complete: No space left on device\n"
+    assert said.out == "message 0\nmessage 1\nmessage 2\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ from wbc.answers.picture_check import PictureCheck
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import AnswerRule
 from wbc.answers.second_opinion import SecondOpinion
-from wbc.errors import CheckpointError
+from wbc.errors import CheckpointError, ConfigError
 from wbc.images.standardised import VERSION
+from wbc.labels import names_of_model
 from wbc.network.network import DESCRIPTION_KEY, Network
-from wbc.network.pretrained import read_tensors
-from wbc.utils.files import replacing
+from wbc.network.pretrained import read_tensors, write_tensors
 
 # In model.ckpt, beside the network; a training checkpoint has none of them.
 RULE_KEY = "answers"  # the AnswerRule's state
@@ -41,8 +42,7 @@ def save_model(predictor: Predictor, path: Path, provenance: dict[str, Any]) -> 
         OPINION_KEY: None if opinion is None else opinion.state(),
         PROVENANCE_KEY: provenance,
     }
-    with replacing(path) as beside:
-        torch.save(content, beside)
+    write_tensors(content, path)
 
 
 def load_model(path: Path | str) -> Predictor:
@@ -71,9 +71,41 @@ def load_network(path: Path | str) -> Network:
 
 
 def load_provenance(path: Path | str) -> dict[str, Any]:
-    """What `save_model` was told of how the model came about; {} for a training checkpoint."""
+    """What `save_model` was told of how the model came about; {} for a training checkpoint.
+
+    Raises CheckpointError where what verbs act upon is not of the kind that it should be: the settings, the
+    spellings of classes, and the models that it was adapted from.
+    """
     content = read_tensors(Path(path).expanduser())
-    return content.get(PROVENANCE_KEY, {}) if isinstance(content, dict) else {}
+    if not isinstance(content, dict) or PROVENANCE_KEY not in content:
+        return {}
+    provenance = content[PROVENANCE_KEY]
+    try:
+        _check_provenance(provenance, content[DESCRIPTION_KEY]["classes"])
+    except (*_MISFITS, ConfigError) as error:
+        raise CheckpointError(
+            f"{path}: its record of how it was made is damaged ({type(error).__name__}: {error}); "
+            "copy it again from its origin"
+        ) from error
+    return provenance
+
+
+def _check_provenance(provenance: Any, classes: Sequence[str]) -> None:
+    """Look at it as the verbs do, which fails where it is damaged."""
+    names_of_model(classes, _table(provenance))
+    config = _table(provenance.get("config", {}))
+    if not isinstance(config.get("init_from"), str | None):
+        raise TypeError("config.init_from is no path")
+    adapted = provenance.get("adapted")
+    while adapted is not None:
+        Path(_table(adapted)["from"])
+        adapted = adapted.get("before")
+
+
+def _table(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r} is no table"[:100])
+    return value
 
 
 def _predictor(content: dict[str, Any]) -> Predictor:

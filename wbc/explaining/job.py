@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from wbc.answers.checkpoint import load_model, load_provenance
+from wbc.datasets.check_cache import stamp
 from wbc.datasets.find_images import find_images
 from wbc.errors import ConfigError, DataError
 from wbc.explaining.batch import explain_batch
@@ -110,9 +111,29 @@ def _images(config: ExplainConfig, folder: Path, network: Network) -> pd.DataFra
             found = drawn.sort_values(["label", "path"])
         if config.masks is not None:
             _check_masks(found["path"].tolist(), config.masks)
+        stamps = [stamp(path) for path in found["path"]]
         with replacing(file) as beside:
-            found.to_csv(beside, index=False)
-    return pd.read_csv(file, dtype=str, keep_default_na=False).reset_index(drop=True)
+            found.assign(
+                bytes=[one.size for one in stamps], mtime_ns=[one.mtime_ns for one in stamps]
+            ).to_csv(beside, index=False)
+    images = pd.read_csv(file, dtype=str, keep_default_na=False).reset_index(drop=True)
+    _refuse_changed(images, folder)
+    return images.drop(columns=["bytes", "mtime_ns"])
+
+
+def _refuse_changed(images: pd.DataFrame, folder: Path) -> None:
+    """DataError where files are not those, by size and time, that the run in `folder` began with."""
+    changed = [
+        path
+        for path, *before in images[["path", "bytes", "mtime_ns"]].itertuples(index=False)
+        if before != [str(part) for part in stamp(path)]
+    ]
+    if changed:
+        raise DataError(
+            f"{len(changed)} of {len(images)} images changed since the run in {folder} began, e.g. "
+            f"{', '.join(changed[:3])}. Put them back as they were, size and time, or start a new run with "
+            "the same settings and another hydra.run.dir"
+        )
 
 
 def _check_masks(paths: Sequence[str], masks: str) -> None:

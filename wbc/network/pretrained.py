@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import pickle
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +18,7 @@ from torch import Tensor
 
 from wbc.errors import CheckpointError, ConfigError
 from wbc.network.backbone import Backbone, create_timm
+from wbc.utils.files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +64,13 @@ def read_tensors(path: Path) -> Any:
         OSError,
         ValueError,
         KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        AssertionError,
+        OverflowError,
+        MemoryError,
+        struct.error,
         pickle.UnpicklingError,
     ) as error:
         reason = _usual_mistake(path) or str(error).strip().split("\n")[0][:200]
@@ -68,6 +78,14 @@ def read_tensors(path: Path) -> Any:
             f"{path} cannot be read as weights: {reason}; expected .safetensors, or a torch file that holds "
             "nothing but tensors, numbers and strings"
         ) from error
+
+
+def write_tensors(content: Any, path: Path) -> None:
+    """Write what `read_tensors` reads from a torch file, whole or not at all; OSError where it cannot be."""
+    packed = io.BytesIO()  # torch, given a file, tells of a full disk in words of its own C++
+    torch.save(content, packed)
+    with replacing(path) as beside:
+        beside.write_bytes(packed.getbuffer())
 
 
 def _usual_mistake(path: Path) -> str:
@@ -86,7 +104,7 @@ def _mistaken_archive(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             inside = archive.namelist()
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):  # its list of names may be what is damaged
         return "it is cut short or damaged: copy it again from its origin"
     if "model.weights.h5" in inside:
         return "it is a model of Keras, whose weights cannot be read"

@@ -45,6 +45,15 @@ def predict(config: PredictConfig, folder: Path) -> int:
     Raises WbcError for settings that cannot be used, before anything is predicted.
     """
     fabric = _processes(config)
+    try:
+        return _predicted(config, folder, fabric)
+    except KeyboardInterrupt:  # the processes started from here would go on alone
+        for process in getattr(fabric.strategy.launcher, "procs", []):
+            process.terminate()
+        raise
+
+
+def _predicted(config: PredictConfig, folder: Path, fabric: Fabric) -> int:
     first = fabric.global_rank == 0
     predictor = load_model(config.checkpoint).to(fabric.device)
     if predictor.rule is None:

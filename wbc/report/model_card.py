@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,10 @@ from wbc.report.learnt_from import fitted_on, training_counts
 from wbc.report.recipe_rows import settings_rows, version_rows
 from wbc.utils.text_tables import with_interval
 
+log = logging.getLogger(__name__)
+
+_TITLE = "Model card"
+
 
 def model_card(
     checkpoint: Path,
@@ -26,8 +31,23 @@ def model_card(
 ) -> Section:
     """The section of a page.
 
-    provenance: what the file tells of itself.  sets: what was measured of the model, as `set_record`.
+    provenance: what the file tells of itself; where that is damaged, the section says so and nothing else.
+    sets: what was measured of the model, as `set_record`.
     """
+    try:
+        return Section(_TITLE, _parts(checkpoint, predictor, provenance, sets))
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        said = f"{checkpoint}: its record of how it was made is damaged ({type(error).__name__}: {error})"
+        log.warning("%s; the model card is left out of the page", said)
+        return Section(_TITLE, [f"{said}; copy it again from its origin."])
+
+
+def _parts(
+    checkpoint: Path,
+    predictor: Predictor,
+    provenance: Mapping[str, Any],
+    sets: Mapping[str, Mapping[str, Any]],
+) -> list[str]:
     config = dict(provenance.get("config", {}))
     if config and "adapted" in provenance:
         config["abstain"] = provenance["adapted"]["config"]["abstain"]  # of the rule that it has now
@@ -44,7 +64,7 @@ def model_card(
     if versions := provenance.get("versions"):
         made.append(table(["", "release"], version_rows(versions), "Versions that made the model"))
     parts.append(side_by_side(made))
-    return Section("Model card", parts)
+    return parts
 
 
 def _what(checkpoint: Path, predictor: Predictor, provenance: Mapping[str, Any]) -> str:

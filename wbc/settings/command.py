@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any, Generic, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
@@ -23,15 +24,19 @@ from wbc.settings.text_values import kept_as_text
 from wbc.settings.typed_words import check_words
 from wbc.utils.claim import claimed
 from wbc.utils.console import configure_console
+from wbc.utils.files import system_error
 from wbc.utils.memory import keep_freed_memory
+from wbc.utils.progress import is_first_process
+from wbc.utils.stopping import exit_code, heed_sigterm
 
 
 @dataclass(frozen=True)
 class Command(Generic[Settings]):
     """One verb of `wbc`, and of the script at the top that bears its name.
 
-    stopped, failed: what is said after Ctrl-C and after an error of the system, with {error}, {again}: the
-    command that goes on with the run, and {output}: the word that names its folder.
+    stopped, failed: what is said after Ctrl-C or SIGTERM, and after an error of the system, with {error},
+    which ends with the mend, {again}: the command that goes on with the run, and {output}: the word that
+    names its folder.
     """
 
     verb: str
@@ -41,13 +46,14 @@ class Command(Generic[Settings]):
     job: Callable[[], Callable[[Settings, Path], Any]]  # gives the job: torch takes seconds to import
     first_keys: tuple[str, ...]  # of the help
     stopped: str
-    failed: str = "{error}"
+    failed: str
     other_folder: str = "another hydra.run.dir="  # by which key results go elsewhere
     unreadable: str | None = None  # the file that says why; the job then returns how many could not be read
 
 
 def run(command: Command[Any], words: list[str], program: str) -> None:
-    """One run of `command`, or with -m a sweep; exits with 1 where it could not be done, 130 after Ctrl-C.
+    """One run of `command`, or with -m a sweep; exits with 1 where it could not be done, 130 after Ctrl-C,
+    143 after SIGTERM.
 
     words: what was typed behind `program`, as which the command was called: `python train.py`, `wbc train`.
     """
@@ -76,6 +82,7 @@ def run(command: Command[Any], words: list[str], program: str) -> None:
 def _do(command: Command[Any], composed: DictConfig, program: str) -> Any:
     configure_console()
     keep_freed_memory()
+    heed_sigterm()
     log = logging.getLogger(command.verb)
     folder = HydraConfig.get().runtime.output_dir
     go_on = {"again": f"{program} {in_shell('resume_from', folder)}", "output": in_shell("output", folder)}
@@ -84,18 +91,28 @@ def _do(command: Command[Any], composed: DictConfig, program: str) -> Any:
             config, run_folder = command.open_run(composed)
             result = command.job()(config, run_folder)
     except (WbcError, OSError) as error:
-        said = command.failed.format(error=error, **go_on) if isinstance(error, OSError) else error
-        log.error("%s", said)
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            raise  # the other jobs of a sweep still run
-        sys.exit(1)
+        if isinstance(error, OSError):
+            said = system_error(error, folder, command.other_folder)
+            _fail(log, command.failed.format(error=said, **go_on))
+        _fail(log, str(error))
     except KeyboardInterrupt:
-        log.error("%s", command.stopped.format(**go_on))
-        sys.exit(130)
+        if is_first_process():
+            log.error("%s", command.stopped.format(**go_on))
+        sys.exit(exit_code())
     if command.unreadable is None:
         return result
     if result:
         why = command.unreadable.format(folder=run_folder)
-        log.error("%d images could not be read; %s says why", result, why)
-        sys.exit(1)
+        _fail(log, f"{result} images could not be read; {why} says why")
     return None
+
+
+class _FailedJob(HydraException):
+    """Ends one job of a sweep: Hydra runs the others, tells of the first that failed and exits with 1."""
+
+
+def _fail(log: logging.Logger, said: str) -> NoReturn:
+    log.error("%s", said)
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise _FailedJob(said)
+    sys.exit(1)

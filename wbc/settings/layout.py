@@ -16,6 +16,7 @@ REPORT = "report.html"  # of train and evaluate
 FIGURES = "figures"
 SOURCES = "sources.json"  # of predict: of which model and which images its answers are, by content
 # Of train.
+PIXELS = "pixels.csv"  # what its images showed when it began
 RESULTS = "results.md"
 EVALUATION = "evaluation.json"
 CACHE = "cache"

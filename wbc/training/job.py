@@ -54,7 +54,7 @@ from wbc.training.results import (
 )
 from wbc.training.run_report import write_run_report
 from wbc.training.starting_network import starting_network
-from wbc.utils.files import read_json, write_json
+from wbc.utils.files import read_json, replacing, write_json
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,8 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
             if run_folder.is_first_rank():
                 # The last phase is measured as the final model.
                 sets = {} if following is None else _measured_phase(folder, phase, network, data, config)
-                outcome.history.to_csv(phase_history(folder, phase), index=False)
+                with replacing(phase_history(folder, phase)) as beside:
+                    outcome.history.to_csv(beside, index=False)
                 write_json(result, outcome.summary | {"sets": sets})
         run_folder.wait_for(result)
     if not run_folder.is_first_rank():

@@ -26,11 +26,13 @@ from wbc.settings.layout import CACHE, best_checkpoint, last_checkpoint, phase_h
 from wbc.settings.train import PHASES, Config, FitConfig
 from wbc.training.average import AverageWeights
 from wbc.training.caching import FillCaches
+from wbc.training.checkpoint_files import WholeFiles
 from wbc.training.classifier import Classifier
 from wbc.training.freeze import FreezeBackbone
 from wbc.training.history import History
 from wbc.training.progress_bar import PhaseProgress
 from wbc.training.schedule import BestAndLast, EarlyStop, KerasPlateau
+from wbc.training.signals import OwnSigterm
 
 log = logging.getLogger(__name__)
 logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(
@@ -88,10 +90,11 @@ def run_phase(
         config.as_plain()["augment"]["transforms"],
         None if then is None else _split(network, getattr(config.phase, then)),
     )
-    callbacks = [*_callbacks(fit), caches, history, checkpoint]
+    callbacks = [OwnSigterm(), *_callbacks(fit), caches, history, checkpoint]
     if config.trainer.get("enable_progress_bar", True):
         callbacks.append(PhaseProgress(phase))
     trainer = _trainer(config, fit, callbacks, _logger(config, folder, phase), folder)
+    trainer.strategy.checkpoint_io = WholeFiles()
     resumed = last if last.is_file() else None
     if resumed:
         log.info("%s: going on from %s", phase, resumed)
@@ -114,7 +117,7 @@ def run_phase(
             )
         content = torch.load(best, map_location="cpu", weights_only=True)
         classifier.load_state_dict(content["state_dict"])
-    except SystemExit:  # what Lightning makes of Ctrl-C
+    except SystemExit:  # what Lightning makes of Ctrl-C, and of SIGTERM
         raise KeyboardInterrupt from None
     frame["is_best"] = frame["epoch"] == int(content["epoch"])
     trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)

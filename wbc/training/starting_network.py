@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wbc.answers.checkpoint import load_network
-from wbc.errors import ConfigError
+from wbc.errors import CheckpointError, ConfigError
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
 from wbc.network.pretrained import load_pretrained
@@ -23,7 +23,12 @@ def starting_network(config: Config, folder: Path, phases: Sequence[str]) -> Net
     for phase in reversed(phases):
         last = last_checkpoint(folder, phase)
         if last.exists():
-            return load_network(last)
+            try:
+                return load_network(last)
+            except CheckpointError as error:
+                raise CheckpointError(
+                    f"{error}. To train phase {phase} anew, delete {last}, then continue with resume_from"
+                ) from error
     model = config.model
     backbone = Backbone(model.backbone, model.image_size_px, model.drop_path_rate)
     network = Network(backbone, config.data.classes, model.head_units, model.dropout, model.standardise)

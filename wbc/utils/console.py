@@ -5,6 +5,7 @@ The log file of a run keeps time, level and module of everything, the remarks of
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 import sys
@@ -71,8 +72,27 @@ def configure_console() -> None:
     root = logging.getLogger()
     for handler in [one for one in root.handlers if _is_console(one)]:
         root.removeHandler(handler)
+    for handler in root.handlers:
+        handler.handleError = functools.partial(_log_failed, handler)  # type: ignore[method-assign]
     root.addHandler(ConsoleHandler())
     logging.captureWarnings(True)
+
+
+def _log_failed(handler: logging.Handler, record: logging.LogRecord) -> None:
+    """Where the disk of the log file is full: the job goes on until a file that it needs cannot be written.
+
+    Python's own answer is a traceback for each message.
+    """
+    problem = sys.exc_info()[1]
+    if isinstance(problem, OSError):
+        _tell_once(f"warning: the log file is not complete: {problem.strerror}")
+    else:
+        logging.Handler.handleError(handler, record)
+
+
+@functools.cache
+def _tell_once(text: str) -> None:
+    tqdm.write(text, file=sys.stderr)
 
 
 def _is_console(handler: logging.Handler) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     """Yield a path beside `path` to write to; it takes the place of `path` when the block ends well.
 
     The suffix is kept, for writers that choose the format by it.  The process id keeps two runs apart.
+    An OSError names a file: the system itself says of a full disk only that it is full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,8 +29,25 @@ def replacing(path: Path | str) -> Iterator[Path]:
     try:
         yield beside
         os.replace(beside, path)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+def system_error(error: OSError, folder: Path | str, other_folder: str) -> str:
+    """What an error of the system says in one sentence that ends with its mend.
+
+    folder: where results go; other_folder: how to choose another.
+    """
+    where, what = error.filename or folder, error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{where} could not be written: {what}; free some space"
+    if Path(where).is_relative_to(folder):
+        return f"{where}: {what}; mend that, or give {other_folder}<folder>"
+    return f"{where}: {what}; mend it"
 
 
 def remove_unfinished(folder: Path) -> None:
