@@ -34,23 +34,27 @@ def comparable(folder: Path) -> dict:
     return metrics
 
 
-def test_a_run_that_was_killed_ends_as_if_it_had_not_been(cells, tmp_path):
-    long = [
-        *SMALL,
-        *cells,
-        "phase.head.max_epochs=2",
-        "phase.finetune.max_epochs=4",
-        "phase.finetune.lr=1e-3",
-    ]
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert run(*long, f"hydra.run.dir={whole}").returncode == 0
-    started = Started("train.py", *long, f"hydra.run.dir={killed}")
+LONG = [*SMALL, "phase.head.max_epochs=2", "phase.finetune.max_epochs=4", "phase.finetune.lr=1e-3"]
+
+
+@pytest.fixture(scope="module")
+def whole(cells, tmp_path_factory) -> Path:
+    """The run folder of a training that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert run(*LONG, *cells, f"hydra.run.dir={folder}").returncode == 0
+    return folder
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)])
+def test_a_run_that_was_killed_ends_as_if_it_had_not_been(cells, whole, tmp_path, sent, code):
+    killed = tmp_path / "killed"
+    started = Started("train.py", *LONG, *cells, f"hydra.run.dir={killed}")
     history = killed / "logs" / "finetune" / "history.csv"
     started.wait_until(
         lambda: history.exists() and len(pd.read_csv(history)) >= 2
     )  # the third of four epochs
-    started.send(signal.SIGKILL)
-    assert started.ended().returncode == -signal.SIGKILL
+    started.send(sent)
+    assert started.ended().returncode == code
     assert not (killed / "metrics.json").exists()
     resumed = run(f"resume_from={killed}")
     assert resumed.returncode == 0, resumed.stderr
@@ -126,6 +130,23 @@ def test_a_stopped_training_says_how_to_go_on(cells, tmp_path, sent, processes, 
     assert ended.stdout.splitlines()[-1] == said
     assert list((tmp_path / "run").rglob(".*")) == []
     load_network(tmp_path / "run" / "checkpoints" / "head" / "last.ckpt")
+
+
+def test_a_training_that_finds_the_disk_full_says_which_file_and_goes_on_with_room(cells, whole, tmp_path):
+    """It ended in a traceback of torch's C++.  Files of 4 MiB at most stand for the full disk."""
+    folder = tmp_path / "run"
+    started = Started("train.py", *LONG, *cells, f"hydra.run.dir={folder}")
+    started.allow_files_of(4 * 2**20)
+    ended = started.ended()
+    assert ended.returncode == 1
+    checkpoint = folder / "checkpoints" / "head" / "last.ckpt"
+    assert ended.stdout.splitlines()[-1] == (
+        f"error: {checkpoint} could not be written: File too large; free some space, then continue with: "
+        f"python train.py resume_from={folder}"
+    )
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert run(f"resume_from={folder}").returncode == 0
+    assert comparable(folder) == comparable(whole)
 
 
 def test_a_sweep_over_folders_that_are_missing_has_a_line_for_each_job(tmp_path):

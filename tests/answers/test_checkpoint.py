@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 import wbc
-from wbc.answers.checkpoint import load_network, save_model
+from wbc.answers.checkpoint import load_network, load_provenance, save_model
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.errors import CheckpointError, ConfigError, DataError, ImageError
@@ -140,3 +140,31 @@ def test_a_model_that_could_only_mislead_is_refused_by_field(tmp_path, network, 
     torch.save(stored, path)
     with pytest.raises(CheckpointError, match=rf"model\.ckpt is damaged or does not fit: .*{named}"):
         wbc.load(path)
+
+
+@pytest.mark.parametrize(
+    "provenance",
+    [
+        "word",
+        None,
+        {"config": ["word"]},
+        {"config": {"data": "word"}},
+        {"config": {"data": {"aliases": 3}}},
+        {"config": {"init_from": 2}},
+        {"adapted": "word"},
+        {"adapted": {}},
+        {"adapted": {"from": 1}},
+        {"adapted": {"from": "model.ckpt", "before": ["word"]}},
+    ],
+    ids=str,
+)
+def test_a_damaged_record_of_how_a_model_was_made_is_refused(tmp_path, network, provenance):
+    """Verbs that read it ended in a traceback."""
+    path = tmp_path / "model.ckpt"
+    whole = {"config": {"data": {"aliases": {}}, "init_from": None}, "adapted": {"from": "a", "before": None}}
+    save_model(Predictor(network), path, whole)
+    assert load_provenance(path) == whole
+    save_model(Predictor(network), path, provenance)
+    said = r"model\.ckpt: its record of how it was made is damaged \(.*\); copy it again from its origin"
+    with pytest.raises(CheckpointError, match=said):
+        load_provenance(path)

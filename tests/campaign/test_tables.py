@@ -26,6 +26,18 @@ GOOD = [
         ["path,label,split,group", *(f'"{row.replace(",", chr(34) + "," + chr(34))}"' for row in ROWS)]
     ).encode(),
     "\n".join(row.split(",")[0] for row in ROWS).encode(),
+    "\n".join(
+        [
+            "path,label,split,group,x0,y0,x1,y1",
+            *(f"{row},{n},{n + 1},{n + 30},{n + 40}" for n, row in enumerate(ROWS)),
+        ]
+    ).encode(),
+    "\n".join(
+        [
+            "filename,class,xmin,ymin,xmax,ymax",
+            *(f"photo.jpg,{CLASSES[n % 5]},{n},1,{n + 30},40" for n in range(20)),
+        ]
+    ).encode(),
 ]
 
 

@@ -15,7 +15,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score
 
 import wbc
-from tests.helpers.commands import typed
+from tests.helpers.commands import Started, typed
 from tests.helpers.trees import picture, write_image
 from wbc.answers.checkpoint import save_model
 from wbc.answers.predictor import Predictor
@@ -324,6 +324,25 @@ def test_settings_out_of_range_are_refused(place, changed, message):
 
 def command(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
     return typed("evaluate.py", f"hydra.run.dir={folder}", "device=cpu", "workers=0", *overrides)
+
+
+def test_a_full_disk_is_told_with_its_file_and_with_room_all_is_measured(place, tmp_path):
+    """It ended in a traceback.  Files of 100 kB at most stand for the full disk."""
+    given = [f"checkpoint={place / 'run' / 'model.ckpt'}", f"data={place / 'slides.csv'}"]
+    words = [*given, f"checks_dir={place / 'cache'}", "device=cpu", "workers=0", f"hydra.run.dir={tmp_path}"]
+    started = Started("evaluate.py", *words)
+    started.allow_files_of(100_000)
+    ended = started.ended()
+    assert ended.returncode == 1
+    assert ended.stdout.splitlines()[-1] == (
+        f"error: {tmp_path / 'report.html'} could not be written: File too large; free some space, then give "
+        "the same command again"
+    )
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert [path.name for path in tmp_path.glob(".*")] == []
+    again = typed("evaluate.py", *words)
+    assert again.returncode == 0, again
+    assert (tmp_path / "report.html").stat().st_size > 100_000
 
 
 def test_the_command_line_measures_what_it_can_and_exits_1(place, tmp_path):

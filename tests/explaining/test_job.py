@@ -1,5 +1,6 @@
 import functools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +194,35 @@ def test_a_stopped_run_goes_on_where_it_was(place, tmp_path, monkeypatch):
         for name in ("whole", "stopped")
     )
     pd.testing.assert_frame_equal(whole, stopped)
+
+
+def test_a_run_whose_images_were_replaced_does_not_go_on_until_they_are_back(
+    place, tmp_path, monkeypatch, caplog
+):
+    """Rows of the old image stood beside a heat map of the new one."""
+    shutil.copytree(place / "images", tmp_path / "images")
+    config = given(place, "methods=[gradcam]", f"images={tmp_path / 'images'}")
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "explain_batch", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            explain(config, tmp_path / "run")
+    image = tmp_path / "images" / CLASSES[0] / "0.png"
+    image.rename(tmp_path / "away.png")
+    write_image(image, 9)
+    said = rf"1 of 5 images changed since the run in .*run began, e\.g\. {image}\. Put them back as they were"
+    with pytest.raises(DataError, match=said):
+        explain(config, tmp_path / "run")
+    (tmp_path / "away.png").rename(image)
+    assert explain(config, tmp_path / "run") == 0
+    # A list of a release that did not note them.
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "explain_batch", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            explain(config, tmp_path / "old")
+    listed = tmp_path / "old" / "images.csv"
+    pd.read_csv(listed).drop(columns=["bytes", "mtime_ns"]).to_csv(listed, index=False)
+    assert explain(config, tmp_path / "old") == 0
+    assert "whether images changed since the run began is not known" in caplog.text
 
 
 def test_a_mask_that_does_not_fit_is_named_and_the_others_are_measured(place, tmp_path):

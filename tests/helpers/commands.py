@@ -6,6 +6,7 @@ of ten seconds.  Arguments, folder, output, exit code and signals are those of a
 
 import multiprocessing
 import os
+import resource
 import runpy
 import subprocess
 import sys
@@ -57,6 +58,11 @@ class Started:
             assert self.process.is_alive(), self.ended()
             assert time.monotonic() < deadline
             time.sleep(0.02)
+
+    def allow_files_of(self, most_bytes: int) -> None:
+        """No file that it writes from now on may be larger, as where a disk or a quota is full."""
+        assert self.process.pid is not None
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
 
     def send(self, signal_number: int) -> None:
         assert self.process.pid is not None

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import torch
 from PIL import Image
 
 import wbc
-from tests.helpers.commands import typed
+from tests.helpers.commands import Started, typed
 from wbc.answers.checkpoint import save_model
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import ANSWERED, UNCERTAIN, UNKNOWN, fit_rule
@@ -214,6 +215,22 @@ def test_two_at_once_in_one_folder_are_refused_by_the_owners_name(place, tmp_pat
         assert "wait until that has ended, or give another output=" in said
     assert command(place, output, f"images={place / 'images'}").returncode == 1  # for two unreadable images
     assert (output / "predictions.csv").is_file()
+
+
+def test_sigterm_says_how_to_go_on_and_the_rest_is_answered(place, run, tmp_path):
+    """It ended without a word."""
+    given = [f"checkpoint={place / 'model.ckpt'}", f"images={place / 'images'}", f"output={tmp_path / 'out'}"]
+    words = ("predict.py", *given, "group=folder", "accelerator=cpu", "batch_size=2", "workers=0")
+    started = Started(*words)
+    started.wait_until((tmp_path / "out" / "parts" / "00000000.csv").exists)
+    started.send(signal.SIGTERM)
+    ended = started.ended(60)
+    assert ended.returncode == 143
+    said = f"error: stopped; the same command with output={tmp_path / 'out'} goes on where it stopped"
+    assert ended.stdout.splitlines()[-1] == said
+    assert not (tmp_path / "out" / "predictions.csv").exists()
+    assert typed(*words).returncode == 1  # for two unreadable images
+    assert (tmp_path / "out" / "predictions.csv").read_text() == (run / "predictions.csv").read_text()
 
 
 def test_without_an_output_answers_lie_where_other_verbs_have_theirs(place, tmp_path):

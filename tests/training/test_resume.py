@@ -72,7 +72,8 @@ def test_a_run_whose_images_were_replaced_does_not_go_on_until_they_are_back(tmp
     before = Path(first).read_bytes()
     shutil.copy(second, first)
     os.rename(third, f"{third}.away")
-    said = rf"2 of 100 images changed since the run in .*/run began, e\.g\. {first} \(it shows other pixels\); {third}"
+    began = r"2 of 100 images changed since the run in .*/run began, e\.g\. "
+    said = rf"{began}{first} \(it shows other pixels\); {third}"
     with pytest.raises(DataError, match=said):
         train(config, folder)
     Path(first).write_bytes(before)  # with another time, which is no other image

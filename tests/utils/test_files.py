@@ -10,10 +10,14 @@ from wbc.utils.files import replacing, system_error, write_text
 
 def test_a_full_disk_is_told_with_the_name_of_the_file_and_leaves_none(tmp_path):
     """The system says that it is full, and not for which file."""
-    with pytest.raises(OSError, match=r"No space left on device: '.*table\.csv'") as caught:
+
+    def write() -> None:
         with replacing(tmp_path / "table.csv") as beside:
             beside.write_text("half of")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match=r"No space left on device: '.*table\.csv'") as caught:
+        write()
     assert caught.value.errno == errno.ENOSPC
     assert list(tmp_path.iterdir()) == []
 

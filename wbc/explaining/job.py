@@ -35,6 +35,7 @@ from wbc.utils.progress import Progress
 log = logging.getLogger(__name__)
 
 IMAGES = "images.csv"
+_STAMP = ["bytes", "mtime_ns"]  # its columns by which an image is known again
 _TEXT = ["path", "label", "predicted", "status", "set", "target", "method", "layer", "note"]
 _NUMBERS = ["probability", "target_probability", "seconds", *MEASURES]
 _COLUMNS = ["number", *_TEXT, *_NUMBERS]
@@ -117,16 +118,19 @@ def _images(config: ExplainConfig, folder: Path, network: Network) -> pd.DataFra
                 bytes=[one.size for one in stamps], mtime_ns=[one.mtime_ns for one in stamps]
             ).to_csv(beside, index=False)
     images = pd.read_csv(file, dtype=str, keep_default_na=False).reset_index(drop=True)
+    if not set(_STAMP) <= set(images):
+        log.warning("%s has no column bytes: whether images changed since the run began is not known", file)
+        return images
     _refuse_changed(images, folder)
-    return images.drop(columns=["bytes", "mtime_ns"])
+    return images.drop(columns=_STAMP)
 
 
 def _refuse_changed(images: pd.DataFrame, folder: Path) -> None:
     """DataError where files are not those, by size and time, that the run in `folder` began with."""
     changed = [
         path
-        for path, *before in images[["path", "bytes", "mtime_ns"]].itertuples(index=False)
-        if before != [str(part) for part in stamp(path)]
+        for path, *before in images[["path", *_STAMP]].itertuples(index=False)
+        if before != [str(getattr(stamp(path), name)) for name in ("size", "mtime_ns")]
     ]
     if changed:
         raise DataError(
