@@ -122,14 +122,15 @@ def test_a_stopped_training_says_how_to_go_on(cells, tmp_path, sent, processes, 
     """SIGTERM ended it without a word; of several processes all were to wait for each other."""
     endless = ["phase=head", "phase.head.max_epochs=500", "phase.head.patience=500"]
     started = Started("train.py", *SMALL, *cells, *endless, *processes, f"hydra.run.dir={tmp_path / 'run'}")
-    started.wait_until((tmp_path / "run" / "logs" / "head" / "history.csv").exists)
+    last = tmp_path / "run" / "checkpoints" / "head" / "last.ckpt"
+    started.wait_until(last.exists)
     started.send(sent)
     ended = started.ended(60)
     assert ended.returncode == code
     said = f"error: stopped; continue with: python train.py resume_from={tmp_path / 'run'}"
     assert ended.stdout.splitlines()[-1] == said
     assert list((tmp_path / "run").rglob(".*")) == []
-    load_network(tmp_path / "run" / "checkpoints" / "head" / "last.ckpt")
+    load_network(last)
 
 
 def test_a_training_that_finds_the_disk_full_says_which_file_and_goes_on_with_room(cells, whole, tmp_path):

@@ -109,6 +109,10 @@ def _break_weights(stored):
         (lambda stored: stored["wbc"].update(std=[0.0, 0.2, 0.2]), "std"),
         (lambda stored: stored["wbc"].update(std=[float("nan"), 0.2, 0.2]), "std"),
         (lambda stored: stored["wbc"].update(mean=[0.5, 0.5]), "mean"),
+        *(
+            (lambda stored, value=value: stored["wbc"].update(image_size_px=value), "image_size_px")
+            for value in ("word", 64.5, -1, True, 2**31)
+        ),
         (lambda stored: stored["wbc"].update(classes=["Basophil"] * 5), "classes"),
         (_break_weights, r"head\.0\.bias"),
         *(

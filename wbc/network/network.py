@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from wbc.images.file_limits import MAX_PIXELS
 from wbc.images.prepare import Prepare
 from wbc.images.standardised import VERSION
 from wbc.network.backbone import Backbone
@@ -147,9 +148,10 @@ class Network(nn.Module):
                 f"it learnt from cells as version {learnt} of model.standardise finds and shows them, and "
                 f"this is version {VERSION}: train it anew"
             )
-        backbone = Backbone(
-            description["backbone"], description["image_size_px"], description["drop_path_rate"]
-        )
+        size_px = description["image_size_px"]
+        if type(size_px) is not int or not 0 < size_px <= math.isqrt(MAX_PIXELS):
+            raise ValueError(f"image_size_px {size_px!r}: expected a whole number of pixels")
+        backbone = Backbone(description["backbone"], size_px, description["drop_path_rate"])
         classes, mean, std = (description[key] for key in ("classes", "mean", "std"))
         if len(set(classes)) != len(classes) or not all(isinstance(name, str) for name in classes):
             raise ValueError(f"classes {classes}: expected names, each once")

@@ -11,7 +11,7 @@ from typing import Any, Generic, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
@@ -107,8 +107,11 @@ def _do(command: Command[Any], composed: DictConfig, program: str) -> Any:
     return None
 
 
-class _FailedJob(HydraException):
-    """Ends one job of a sweep: Hydra runs the others, tells of the first that failed and exits with 1."""
+class _FailedJob(CompactHydraException):
+    """Ends one job of a sweep: Hydra runs the others, tells of the first that failed and exits with 1.
+
+    Compact: without a traceback.
+    """
 
 
 def _fail(log: logging.Logger, said: str) -> NoReturn:
