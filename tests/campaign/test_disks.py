@@ -28,7 +28,7 @@ def disk(tmp_path) -> Iterator[Path]:
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"a small disk needs the right to mount one: {error}")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)  # also where a verb is still at work
 
 
 @pytest.mark.parametrize("verb", VERBS)
