@@ -178,7 +178,7 @@ def test_where_it_does_not_help_the_old_head_is_kept_under_a_rule_of_the_lab(run
     predictor = wbc.load(run / "model.ckpt")
     paths = pd.read_csv(tmp_path / "run" / "out_of_fold.csv")["path"].tolist()
     labels = torch.tensor([CLASSES.index(Path(path).parent.name) for path in paths])
-    cells = lab_cells(predictor, paths, labels, 1, 4)
+    cells, _ = lab_cells(predictor, paths, labels, 1, 4)
     expected = fit_temperature(cells.logits(predictor.network.head).detach(), labels)
     assert rule.temperature == pytest.approx(expected, rel=1e-2)
 
@@ -186,7 +186,7 @@ def test_where_it_does_not_help_the_old_head_is_kept_under_a_rule_of_the_lab(run
 def test_views_of_a_cell_are_its_turns_and_their_mirror_images(place):
     predictor, path = wbc.load(place / "model.ckpt"), str(place / "lab" / "Monocyte" / "0.png")
     pixels = torch.from_numpy(resize(decode(path), 64)).permute(2, 0, 1)[None]
-    found = lab_cells(predictor, [path], torch.tensor([3]), 8, 4).features[0]
+    found = lab_cells(predictor, [path], torch.tensor([3]), 8, 4)[0].features[0]
     for number, turned in enumerate(torch.rot90(pixels, turn, (2, 3)) for turn in range(4)):
         torch.testing.assert_close(found[number], predictor.outputs(turned)[0][0])
         torch.testing.assert_close(found[number + 4], predictor.outputs(turned.flip(3))[0][0])
@@ -200,7 +200,7 @@ def test_a_second_opinion_is_beside_the_heads_logits_and_stays_with_the_model(pl
     ]
     drawn = LabelledImages([resize(image, 64) for image in images], CLASSES * 6, CLASSES)
     predictor.second_opinion = fit_second_opinion(drawn, 1.5, 0, seed=0)
-    cells = lab_cells(predictor, paths, torch.zeros(6, dtype=torch.int64), 2, 4)
+    cells, _ = lab_cells(predictor, paths, torch.zeros(6, dtype=torch.int64), 2, 4)
     assert cells.added.shape == (6, 2, 3)
     assert (cells.added.amax(dim=(1, 2)) < 0).all()
     pixels = torch.from_numpy(np.stack([resize(decode(path), 64) for path in paths])).permute(0, 3, 1, 2)

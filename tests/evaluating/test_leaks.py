@@ -11,6 +11,7 @@ from wbc.answers.origins import origins
 from wbc.datasets.checks import examine_images
 from wbc.datasets.manifest import COLUMNS, write_manifest
 from wbc.evaluating.leaks import TrainingImages
+from wbc.labels import CLASSES
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def write_run(place: Path, name: str, provenance: dict, **splits: str) -> str:
     write_manifest(
         pd.DataFrame(rows, columns=COLUMNS, dtype=object).fillna(""), place / name / "manifest.csv"
     )
-    torch.save({"provenance": provenance}, place / name / "model.ckpt")
+    torch.save({"provenance": provenance, "wbc": {"classes": CLASSES}}, place / name / "model.ckpt")
     return str(place / name / "model.ckpt")
 
 
@@ -61,7 +62,7 @@ def test_another_box_of_a_photograph_that_trained(place):
     ]
     frame = pd.DataFrame(rows, columns=COLUMNS, dtype=object).fillna("")
     write_manifest(frame, place / "run/manifest.csv")
-    torch.save({"provenance": {}}, place / "run/model.ckpt")
+    torch.save({"provenance": {}, "wbc": {"classes": CLASSES}}, place / "run/model.ckpt")
     seen = TrainingImages([str(place / "run/model.ckpt")], str(place / "cache"), 0)
     paths = [f"{field}#xywh=0,0,9,9", f"{field}#xywh=3,3,9,9", field, f"{place}/2.png#xywh=0,0,4,4"]
     hashes = examine_images(paths, str(place / "cache"), 0).hashes

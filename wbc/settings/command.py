@@ -27,7 +27,7 @@ from wbc.utils.console import configure_console
 from wbc.utils.files import system_error
 from wbc.utils.memory import keep_freed_memory
 from wbc.utils.progress import is_first_process
-from wbc.utils.stopping import exit_code, heed_sigterm
+from wbc.utils.stopping import exit_code, heed_signals
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def run(command: Command[Any], words: list[str], program: str) -> None:
 def _do(command: Command[Any], composed: DictConfig, program: str) -> Any:
     configure_console()
     keep_freed_memory()
-    heed_sigterm()
+    heed_signals()
     log = logging.getLogger(command.verb)
     folder = HydraConfig.get().runtime.output_dir
     go_on = {"again": f"{program} {in_shell('resume_from', folder)}", "output": in_shell("output", folder)}

@@ -32,7 +32,7 @@ from wbc.training.freeze import FreezeBackbone
 from wbc.training.history import History
 from wbc.training.progress_bar import PhaseProgress
 from wbc.training.schedule import BestAndLast, EarlyStop, KerasPlateau
-from wbc.training.signals import OwnSigterm
+from wbc.training.signals import StopWhenAsked
 
 log = logging.getLogger(__name__)
 logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(
@@ -90,7 +90,7 @@ def run_phase(
         config.as_plain()["augment"]["transforms"],
         None if then is None else _split(network, getattr(config.phase, then)),
     )
-    callbacks = [OwnSigterm(), *_callbacks(fit), caches, history, checkpoint]
+    callbacks = [StopWhenAsked(), *_callbacks(fit), caches, history, checkpoint]
     if config.trainer.get("enable_progress_bar", True):
         callbacks.append(PhaseProgress(phase))
     trainer = _trainer(config, fit, callbacks, _logger(config, folder, phase), folder)

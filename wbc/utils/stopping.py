@@ -1,4 +1,4 @@
-"""Stopping as Ctrl-C does where SIGTERM asks for it: SLURM, containers and `kill` send that."""
+"""Stopping where Ctrl-C or SIGTERM asks for it: SLURM, containers and `kill` send the latter."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ import signal
 from types import FrameType
 from typing import Any
 
-_asked = False
+_asked: int | None = None
 
 
-def heed_sigterm() -> None:
-    """From now on, SIGTERM raises KeyboardInterrupt in the main thread: on the way out all is closed.
+def heed_signals() -> None:
+    """From now on, both raise KeyboardInterrupt in the main thread: on the way out all is closed.
 
     To be called again where a library has set a handler of its own.
     """
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+
+
+def is_asked_to_stop() -> bool:
+    """Whether one has come.  Python drops what is raised while it collects garbage, so long work asks."""
+    return _asked is not None
 
 
 def exit_code() -> int:
     """128 and the signal's number, as a shell tells it: 143 after SIGTERM, else 130, after Ctrl-C."""
-    return 128 + (signal.SIGTERM if _asked else signal.SIGINT)
+    return 128 + (signal.SIGINT if _asked is None else _asked)
 
 
 def _stop(number: int, frame: FrameType | None) -> Any:
     global _asked  # noqa: PLW0603  # a signal comes to the process, not to an object
-    _asked = True
+    _asked = number
     raise KeyboardInterrupt
