@@ -166,7 +166,7 @@ def test_a_folder_that_cannot_be_typed_as_a_key_is_to_be_renamed(tmp_path):
     assert "rename those that cannot be typed as a key: ['1e3', 'fold ä', \"it's 2\"]" in refused(tmp_path)
 
 
-def test_images_and_masks_in_a_split_are_told_apart_by_the_user(tmp_path):
+def test_images_and_masks_in_a_split_are_told_apart_by_the_user(tmp_path, caplog):
     for number, folder in enumerate(["train/images", "train/masks", "val", "test/images"]):
         write_classes(tmp_path / folder, 2, first_seed=10 * number)
     said = refused(tmp_path)
@@ -174,6 +174,7 @@ def test_images_and_masks_in_a_split_are_told_apart_by_the_user(tmp_path):
     assert word == "data.split_folders={test/images: test, train/images: train, train/masks: train, val: val}"
     frame = build_manifest(as_typed(tmp_path, word.replace("train/masks: train, ", "")), seed=0)
     assert not frame["path"].str.contains("/train/masks/").any()
+    assert f"{tmp_path}/train: masks passed over, not being in data.split_folders" in caplog.text
     assert len(frame) == 30
 
 

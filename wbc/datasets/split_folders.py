@@ -148,10 +148,12 @@ class FolderTree:
         if len(chosen) < len(given):
             missing = ", ".join(f"{name} ({meant[name]})" for name, path in found.items() if not path)
             raise DataError(self._lacking(missing))
-        self._pass_over_files(top)
-        unnamed = [path for path in subfolders(top) if not any(path in (c, *c.parents) for c, _ in chosen)]
-        if unnamed:
-            log.warning("%s: %s passed over, not being in data.split_folders", top, _listed(unnamed))
+        on_the_way = {parent for path, _ in chosen for parent in path.parents if parent.is_relative_to(top)}
+        named = on_the_way.union(path for path, _ in chosen)
+        for folder in sorted(on_the_way):
+            self._pass_over_files(folder)
+            if unnamed := [path for path in subfolders(folder) if path not in named]:
+                log.warning("%s: %s passed over, not being in data.split_folders", folder, _listed(unnamed))
         return chosen
 
     def _lacking(self, missing: str) -> str:
