@@ -166,16 +166,26 @@ def test_a_folder_that_cannot_be_typed_as_a_key_is_to_be_renamed(tmp_path):
     assert "rename those that cannot be typed as a key: ['1e3', 'fold ä', \"it's 2\"]" in refused(tmp_path)
 
 
-def test_images_and_masks_in_a_split_are_told_apart_by_the_user(tmp_path, caplog):
+def test_of_images_and_masks_in_a_split_the_images_are_named_as_typed(tmp_path, caplog):
     for number, folder in enumerate(["train/images", "train/masks", "val", "test/images"]):
         write_classes(tmp_path / folder, 2, first_seed=10 * number)
     said = refused(tmp_path)
     word = printed_word(said, "data.split_folders")
-    assert word == "data.split_folders={test/images: test, train/images: train, train/masks: train, val: val}"
-    frame = build_manifest(as_typed(tmp_path, word.replace("train/masks: train, ", "")), seed=0)
+    assert word == "data.split_folders={test/images: test, train/images: train, val: val}"
+    frame = build_manifest(as_typed(tmp_path, word), seed=0)
     assert not frame["path"].str.contains("/train/masks/").any()
     assert f"{tmp_path}/train: masks passed over, not being in data.split_folders" in caplog.text
     assert len(frame) == 30
+
+
+def test_masks_beside_images_are_no_part_of_the_set(tmp_path):
+    """Jiangxi Tecom as it comes: images/<class> and masks/<class>."""
+    for number, folder in enumerate(["images", "Masks"]):
+        write_classes(tmp_path / folder, 1, first_seed=10 * number)
+    said = refused(tmp_path)
+    assert "data.split_folders" not in said
+    root = composed("data=folder", printed_word(said, "data.root")).data.root
+    assert {image.path.split("/")[-3] for image in scanned(root)} == {"images"}
 
 
 def test_of_a_lab_the_mends_are_others(tmp_path):
@@ -226,6 +236,18 @@ def test_class_folders_under_a_preset_of_splits_are_told_the_key(tmp_path, prese
     assert "raabindata" not in str(error.value)
     mend = printed_word(str(error.value), "data.split_folders")
     assert set(build_manifest(composed(*given, mend).data, seed=0)["split"]) == {"train", "val", "test"}
+
+
+def test_of_a_wrapped_set_that_lacks_a_split_the_inner_folder_is_named(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    write_classes(tmp_path / "cells" / "Raabin" / "Train", 10)
+    given = {"Train": "train", "TestA": "test_a"}
+    said = refused(tmp_path / "cells", split_folders=given)
+    assert f"{tmp_path}/cells/Raabin lacks TestA (test_a) of data.split_folders; it holds Train" in said
+    mend = printed_word(said, "data.split_folders")
+    assert mend == "data.split_folders=null"
+    assert caplog.text.count("further in") == 1
+    assert {image.split for image in scanned(tmp_path / "cells")} == {"train"}
 
 
 def test_the_preset_for_other_labs_takes_class_folders_as_they_are(tmp_path):

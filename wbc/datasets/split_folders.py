@@ -117,10 +117,14 @@ class FolderTree:
             found[folder] = [folder] if is_plain else holders(folder, self._names) or [folder]
         for folder, _ in chosen:
             if len(found[folder]) > 1:
-                every = {self._below_root(one): split for top, split in chosen for one in found[top]}
+                every = {
+                    self._below_root(one): split
+                    for top, split in chosen
+                    for one in _without_masks(found[top])
+                }
                 raise DataError(
                     f"{folder} holds no class folders, but {self._shown(found[folder])} each do. "
-                    f"{self._named_mend(every)}, without those that hold no cells, such as masks"
+                    f"{self._named_mend(every)}, without those that hold no cells"
                 )
             if found[folder] != [folder]:
                 self._step_down(folder, found[folder][0])
@@ -142,12 +146,12 @@ class FolderTree:
             if any(found.values()) or len(folders) != 1:
                 break
             top, found = folders[0], _chosen(folders[0], given)
-        if any(found.values()) and top != self.root:
-            self._step_down(self.root, top)
         chosen = [(path, meant[name]) for name, path in found.items() if path]
         if len(chosen) < len(given):
             missing = ", ".join(f"{name} ({meant[name]})" for name, path in found.items() if not path)
-            raise DataError(self._lacking(missing))
+            raise DataError(self._lacking(top if chosen else self.root, missing))
+        if top != self.root:
+            self._step_down(self.root, top)
         on_the_way = {parent for path, _ in chosen for parent in path.parents if parent.is_relative_to(top)}
         named = on_the_way.union(path for path, _ in chosen)
         for folder in sorted(on_the_way):
@@ -156,9 +160,9 @@ class FolderTree:
                 log.warning("%s: %s passed over, not being in data.split_folders", folder, _listed(unnamed))
         return chosen
 
-    def _lacking(self, missing: str) -> str:
-        holds = _listed(subfolders(self.root)) or "no folder"
-        said = f"no images: {self.root} lacks {missing} of data.split_folders; it holds {holds}."
+    def _lacking(self, top: Path, missing: str) -> str:
+        holds = _listed(subfolders(top)) or "no folder"
+        said = f"no images: {top} lacks {missing} of data.split_folders; it holds {holds}."
         if not _has_files(self.root):
             return f"{said} {HOW_TO_GET_IMAGES}"
         try:
@@ -190,13 +194,14 @@ class FolderTree:
             here /= name
 
     def _several(self, top: Path, found: list[Path]) -> str:
-        shown = found[:_SHOWN]
+        said = f"{top} holds no class folders, but {self._shown(found)} each do, and none names a split. "
+        of_cells = _without_masks(found)
+        if len(of_cells) < 2:
+            return said + self._root_mend(of_cells)
+        shown = of_cells[:_SHOWN]
         splits = ["train", "val"] if len(shown) == 2 else [*["train"] * (len(shown) - 2), "val", "test"]
         example = {self._below_root(path): split for path, split in zip(shown, splits, strict=True)}
-        return (
-            f"{top} holds no class folders, but {self._shown(found)} each do, and none names a split. "
-            f"{self._named_mend(example)}. {self._root_mend(found)}"
-        )
+        return f"{said}{self._named_mend(example)}. {self._root_mend(of_cells)}"
 
     def _splits_mend(self, folders: list[Path]) -> str:
         """To take one folder a split and nothing beside them."""
@@ -250,6 +255,11 @@ def _chosen(top: Path, given: Mapping[str, str]) -> dict[str, Path | None]:
         exact = top / name
         found[name] = exact if exact.is_dir() else alike[0] if len(alike) == 1 else None
     return found
+
+
+def _without_masks(folders: list[Path]) -> list[Path]:
+    """Those whose names do not say that they hold masks, unless all do."""
+    return [path for path in folders if "mask" not in path.name.casefold()] or folders
 
 
 def _has_files(folder: Path) -> bool:
