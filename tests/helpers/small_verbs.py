@@ -12,7 +12,7 @@ import torch
 from tests.helpers.small_runs import SMALL
 
 VERBS = ("train", "evaluate", "explain", "predict", "adapt")
-_TIMES = ("seconds", "cache_seconds")
+_TIMES = ("seconds", "cache_seconds", "seconds_an_image")
 
 
 def command(verb: str, place: Path, folder: Path) -> list[str]:
