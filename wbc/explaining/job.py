@@ -112,11 +112,9 @@ def _images(config: ExplainConfig, folder: Path, network: Network) -> pd.DataFra
             found = drawn.sort_values(["label", "path"])
         if config.masks is not None:
             _check_masks(found["path"].tolist(), config.masks)
-        stamps = [stamp(path) for path in found["path"]]
+        now = [_size_and_time(path) for path in found["path"]]
         with replacing(file) as beside:
-            found.assign(
-                bytes=[one.size for one in stamps], mtime_ns=[one.mtime_ns for one in stamps]
-            ).to_csv(beside, index=False)
+            found.join(pd.DataFrame(now, columns=_STAMP, index=found.index)).to_csv(beside, index=False)
     images = pd.read_csv(file, dtype=str, keep_default_na=False).reset_index(drop=True)
     if not set(_STAMP) <= set(images):
         log.warning("%s has no column bytes: whether images changed since the run began is not known", file)
@@ -125,12 +123,18 @@ def _images(config: ExplainConfig, folder: Path, network: Network) -> pd.DataFra
     return images.drop(columns=_STAMP)
 
 
+def _size_and_time(path: str) -> list[str]:
+    """As the columns `_STAMP` have them."""
+    now = stamp(path)
+    return [str(now.size), str(now.mtime_ns)]
+
+
 def _refuse_changed(images: pd.DataFrame, folder: Path) -> None:
     """DataError where files are not those, by size and time, that the run in `folder` began with."""
     changed = [
         path
         for path, *before in images[["path", *_STAMP]].itertuples(index=False)
-        if before != [str(getattr(stamp(path), name)) for name in ("size", "mtime_ns")]
+        if before != _size_and_time(path)
     ]
     if changed:
         raise DataError(

@@ -81,16 +81,16 @@ def write_sweep(folder: Path, jobs: Sequence[SweepJob]) -> str:
     names = _differences(ordered)
     rows = [[job.job, name, *_cells(job)] for job, name in zip(ordered, names, strict=True)]
     text = markdown_table(_HEADERS, rows)
-    remarks = [_REMARK]
     best = ordered[0].figures
-    if best and best["accuracy"] <= best["largest_class_share"]:
-        remarks.insert(0, "The best job is no better than always naming the largest class.")
-    write_text(folder / "sweep.md", "\n\n".join([*remarks[:-1], text, _REMARK]) + "\n")
-    parts = [*remarks[:-1], table(_HEADERS, rows, "The jobs, best first"), _REMARK]
+    is_guess = bool(best) and best["accuracy"] <= best["largest_class_share"]
+    warning = ["The best job is no better than always naming the largest class."] if is_guess else []
+    write_text(folder / "sweep.md", "\n\n".join([*warning, text, _REMARK]) + "\n")
+    parts: list[str] = [*warning, table(_HEADERS, rows, "The jobs, best first")]
     if any(job.figures for job in ordered):
         save_figure(_figure(ordered, names), folder / "sweep.png", svg=False)
-        parts.insert(-1, picture(folder / "sweep.png", "macro F1 of each job with its interval"))
-    write_page(folder / "sweep.html", f"Sweep: {len(jobs)} jobs", [Section("Validation", parts)])
+        parts.append(picture(folder / "sweep.png", "macro F1 of each job with its interval"))
+    sections = [Section("Validation", [*parts, _REMARK])]
+    write_page(folder / "sweep.html", f"Sweep: {len(jobs)} jobs", sections)
     return text
 
 
