@@ -163,8 +163,8 @@ def test_a_sweep_over_folders_that_are_missing_has_a_line_for_each_job(tmp_path)
 @pytest.mark.parametrize(
     ("program", "words", "key"),
     [
-        ("train.py", ["data=synthetic"], "hydra.run.dir"),
-        ("train.py", ["-m", "data=synthetic"], "hydra.sweep.dir"),
+        ("train.py", ["data=folder", "data.root=b"], "hydra.run.dir"),
+        ("train.py", ["-m", "data=folder", "data.root=b"], "hydra.sweep.dir"),
         ("predict.py", ["checkpoint=a", "images=b"], "output"),
         ("evaluate.py", ["checkpoint=a", "data=[b]"], "hydra.run.dir"),
         ("explain.py", ["checkpoint=a", "images=b"], "hydra.run.dir"),

@@ -105,7 +105,7 @@ class ClassNames:
             )
         return DataError(
             f"{found}: not among the known classes ({known}). If it is another spelling, add "
-            f"data.aliases={{{listed[0]}: {self.classes[-1]}}} (the right class in its place); if it is a "
+            f'"data.aliases={{{listed[0]}: {self.classes[-1]}}}" (the right class in its place); if it is a '
             "class of its own, add it to data.classes; to leave such cells out, add "
             f'"data.ignore=[{",".join(listed)}]"'
         )

@@ -20,7 +20,10 @@ from tests.helpers.trees import write_image
 from wbc.labels import CLASSES
 from wbc.synthetic.draw import LABS, draw_cell
 
-SMALL = "model.image_size_px=64 training.batch_size=8 phase.head.max_epochs=1 phase.finetune.max_epochs=1"
+SMALL = (
+    "model.image_size_px=64 training.batch_size=8 phase.head.max_epochs=1 phase.finetune.max_epochs=1 "
+    "phase.head.min_steps=0 phase.finetune.min_steps=0"
+)
 ADDED = {  # by the words with which a command starts; the first that fits
     "wbc train data=folder": SMALL,
     # none: the default is a download; a precision: three networks would each be timed in two

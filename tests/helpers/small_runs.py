@@ -16,7 +16,9 @@ SMALL = [
     "trainer.precision=32-true",  # auto measures, and equal runs are compared here
     "report=false",  # it takes longer than such a run
     "phase.head.max_epochs=1",
+    "phase.head.min_steps=0",
     "phase.finetune.max_epochs=1",
+    "phase.finetune.min_steps=0",
 ]
 
 TWO_EPOCHS = [

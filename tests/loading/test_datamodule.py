@@ -68,6 +68,30 @@ def test_order_depends_on_seed_and_epoch_alone():
     assert len({tuple(order(seed, epoch)) for seed in range(3) for epoch in range(3)}) == 9
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_small_set_is_gone_through_several_times_in_an_epoch(ranks):
+    """Five images in one epoch were five steps of batches of one, however small the steps."""
+    parts = [
+        list(EpochSampler(5, shuffle=True, seed=0, rank=rank, ranks=ranks, passes=4)) for rank in range(ranks)
+    ]
+    draws = [draw for part in zip(*parts, strict=True) for draw in part]
+    assert [sorted(draw.image for draw in draws[start : start + 5]) for start in range(0, 20, 5)] == 4 * [
+        list(range(5))
+    ]
+    orders = {tuple(draw.image for draw in draws[start : start + 5]) for start in range(0, 20, 5)}
+    assert len(orders) == 4
+    for image in range(5):  # each time it is another draw of it
+        assert [draw.repeat for draw in draws if draw.image == image] == list(range(4))
+
+
+def test_the_steps_of_an_epoch_decide_how_often_a_set_is_gone_through(manifest):
+    data = cell_data(manifest)
+    for steps, draws in ((0, 5), (3, 5), (4, 10), (25, 50)):
+        data.start_phase(0, steps)
+        assert len(data.train_dataloader().sampler) == draws
+        assert len(data.val_dataloader().sampler) == 3
+
+
 def test_left_out_images_are_left_out_and_sets_are_apart(manifest):
     data = cell_data(manifest)
     assert data.evaluated == ["val", "test_a", "test_b"]

@@ -74,7 +74,7 @@ def load_provenance(path: Path | str) -> dict[str, Any]:
     """What `save_model` was told of how the model came about; {} for a training checkpoint.
 
     Raises CheckpointError where what verbs act upon is not of the kind that it should be: the settings, the
-    spellings of classes, and the models that it was adapted from.
+    spellings of classes, how training went, and the models that it was adapted from.
     """
     content = read_tensors(Path(path).expanduser())
     if not isinstance(content, dict) or PROVENANCE_KEY not in content:
@@ -96,6 +96,10 @@ def _check_provenance(provenance: Any, classes: Sequence[str]) -> None:
     config = _table(provenance.get("config", {}))
     if not isinstance(config.get("init_from"), str | None):
         raise TypeError("config.init_from is no path")
+    for figures in _table(provenance.get("validation", {})).values():
+        float(_table(figures)["val_macro_f1"])
+        int(figures["epochs"])
+        float(_table(figures.get("linear_classifier") or {"macro_f1": 0})["macro_f1"])
     adapted = provenance.get("adapted")
     while adapted is not None:
         Path(_table(adapted)["from"])

@@ -70,12 +70,6 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
         )
         log.warning("%s", remarks[0])
     provenance = load_provenance(checkpoint)
-    if models[reported].rule is None:
-        log.warning(
-            "%s has no rule of answers, as checkpoints of a training have none: nothing is said of "
-            "calibration and abstention; model.ckpt of the run folder has one",
-            checkpoint,
-        )
     with table_writer(folder / PREDICTIONS, models[reported].classes) as table:
         for result in results:
             for row in result.prediction_rows():

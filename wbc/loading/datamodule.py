@@ -54,6 +54,7 @@ class ImageData(LightningDataModule):
         self.seed = seed
         self.workers = default_workers() if workers is None else workers
         self.sampling = _sampling(self.rows["train"], balance, max_repeats) if balance else None
+        self.min_steps = 0
         self.first_epoch = 0
         self.decoded = {
             name: DecodedImages(self.rows[name]["path"].tolist(), prepare) for name in ("train", "val")
@@ -62,9 +63,13 @@ class ImageData(LightningDataModule):
         self.frozen_draws = 0
         self.cache_files: set[Path] = set()  # made by this run
 
-    def start_phase(self, first_epoch: int) -> None:
-        """Epochs are counted through all phases, so that each sees views and an order of its own."""
+    def start_phase(self, first_epoch: int, min_steps: int) -> None:
+        """Epochs are counted through all phases, so that each sees views and an order of its own.
+
+        A training epoch of fewer than `min_steps` batches goes through the images as often as comes nearest.
+        """
         self.first_epoch = first_epoch
+        self.min_steps = min_steps
         self.frozen = {}
 
     def delete_caches(self) -> None:
@@ -107,16 +112,25 @@ class ImageData(LightningDataModule):
             worker_init_fn=opencv_in_one_thread,
         )
 
+    def whole_loader(self, name: str) -> tuple[EpochSampler, DataLoader[Any]]:
+        """All images of a set as they are listed, for one process alone, and the order to tell the epoch."""
+        views = EpochSampler(len(self.rows[name]), shuffle=False)
+        if name in self.frozen:
+            return views, self._frozen_loader_of(name, views)
+        return views, self.image_loader(name, views)
+
     def order(self, name: str, *, shuffle: bool, first_epoch: int) -> EpochSampler:
         """The order in which this rank sees a set."""
+        images, ranks = len(self.rows[name]), self.trainer.world_size if self.trainer else 1
         return EpochSampler(
-            len(self.rows[name]),
+            images,
             shuffle=shuffle,
             seed=self.seed,
             first_epoch=first_epoch,
             rank=self.trainer.global_rank if self.trainer else 0,
-            ranks=self.trainer.world_size if self.trainer else 1,
+            ranks=ranks,
             sampling=self.sampling if name == "train" else None,
+            passes=max(1, round(self.min_steps * self.batch_size * ranks / images)),
         )
 
     def _loader(self, name: str, *, shuffle: bool) -> DataLoader[Any]:
@@ -127,6 +141,9 @@ class ImageData(LightningDataModule):
             views.set_epoch(done.processed)  # type: ignore[attr-defined]  # declared without it
         if name not in self.frozen:
             return self.image_loader(name, views, persistent=shuffle)
+        return self._frozen_loader_of(name, views)
+
+    def _frozen_loader_of(self, name: str, views: EpochSampler) -> DataLoader[Any]:
         count = self.frozen_draws if name == "train" else 1
         return self.frozen_loader(FrozenImages(self.images(name), self.frozen[name], count), views)
 

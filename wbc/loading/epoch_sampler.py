@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+from torch import Generator, Tensor
 from torch.utils.data import Sampler
 
 from wbc.loading.balance import BalancedSampling
@@ -25,9 +26,10 @@ class Draw(NamedTuple):
 class EpochSampler(Sampler[Draw]):
     """The draws of one epoch for one of `ranks` processes, all of equal number so that none waits.
 
-    Shuffled orders depend on seed and epoch alone; epochs are counted from `first_epoch`.  With `sampling` a
-    shuffled epoch has some images more often than others.  Where the images do not divide by the processes,
-    the first ones are seen again: in training they count, in evaluation they are marked as not counted.
+    Shuffled orders depend on seed and epoch alone; epochs are counted from `first_epoch`.  A shuffled epoch
+    goes through the images `passes` times, each time in another order; with `sampling` it has some images
+    more often than others.  Where the draws do not divide by the processes, the first ones are seen again: in
+    training they count, in evaluation they are marked as not counted.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class EpochSampler(Sampler[Draw]):
         rank: int = 0,
         ranks: int = 1,
         sampling: BalancedSampling | None = None,
+        passes: int = 1,
     ) -> None:
         self.images = images
         self.shuffle = shuffle
@@ -48,6 +51,7 @@ class EpochSampler(Sampler[Draw]):
         self.rank = rank
         self.ranks = ranks
         self.sampling = sampling
+        self.passes = passes if shuffle else 1
         self.epoch = first_epoch
 
     def set_epoch(self, epoch: int) -> None:
@@ -55,21 +59,38 @@ class EpochSampler(Sampler[Draw]):
         self.epoch = self.first_epoch + epoch
 
     def __len__(self) -> int:
-        return math.ceil(self.images / self.ranks)
+        return math.ceil(self.passes * self.images / self.ranks)
 
     def __iter__(self) -> Iterator[Draw]:
-        order = torch.arange(self.images)
-        repeats = torch.zeros(self.images, dtype=torch.int64)
-        if self.shuffle:
-            generator = torch.Generator().manual_seed(mixed_seed(self.seed, self.epoch))
-            if self.sampling is not None:
-                order, repeats = self.sampling.sample(generator).unbind(dim=1)
-            else:
-                order = torch.randperm(self.images, generator=generator)
+        order, repeats = self._order().unbind(dim=1)
         for place in range(self.rank, len(self) * self.ranks, self.ranks):
-            real = place < self.images
-            image, repeat = int(order[place % self.images]), int(repeats[place % self.images])
+            real = place < len(order)
+            image, repeat = int(order[place % len(order)]), int(repeats[place % len(order)])
             yield Draw(image, self.epoch, counted=real or self.shuffle, repeat=repeat)
+
+    def _order(self) -> Tensor:
+        """(draws, 2) int64: image, and how often this epoch has taken it before."""
+        if not self.shuffle:
+            return torch.stack(
+                [torch.arange(self.images), torch.zeros(self.images, dtype=torch.int64)], dim=1
+            )
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, self.epoch))
+        taken = torch.zeros(self.images, dtype=torch.int64)
+        orders = []
+        for _ in range(self.passes):
+            order = self._pass(generator)
+            orders.append(torch.stack([order[:, 0], taken[order[:, 0]] + order[:, 1]], dim=1))
+            taken += torch.bincount(order[:, 0], minlength=self.images)
+        return torch.cat(orders)
+
+    def _pass(self, generator: Generator) -> Tensor:
+        if self.sampling is not None:
+            return self.sampling.sample(generator)
+        return _first_time(torch.randperm(self.images, generator=generator))
+
+
+def _first_time(order: Tensor) -> Tensor:
+    return torch.stack([order, torch.zeros_like(order)], dim=1)
 
 
 def mixed_seed(*parts: int) -> int:

@@ -13,6 +13,7 @@ from wbc.answers.predictor import Predictor
 from wbc.answers.rule import AnswerRule
 from wbc.pages.html import fragment
 from wbc.report.learnt_from import fitted_on, training_counts
+from wbc.report.training_caveats import training_caveats
 from wbc.utils.text_tables import percent, with_interval
 
 _FEW = 20  # images of a class: with all of them right, the exact interval of its recall still starts at 83 %
@@ -116,6 +117,7 @@ def caveats(
             f"promise that at most {100 * rule.max_error:g} % of its answers are wrong. Every image is held "
             "back."
         )
+    yield from training_caveats(provenance)
     for name, record in sets.items():
         if record["note"]:
             yield f"{name}: {record['note']}. Its figures flatter."

@@ -69,6 +69,7 @@ def run(command: Command[Any], words: list[str], program: str) -> None:
         sys.exit(str(error))
     words = kept_as_text(words, command.kind)
     typed = sys.argv
+    heed_signals()  # the job is imported for seconds, and may be asked to stop meanwhile
 
     def task(composed: DictConfig) -> Any:
         sys.argv = typed  # by which Lightning starts further processes
@@ -76,13 +77,17 @@ def run(command: Command[Any], words: list[str], program: str) -> None:
 
     sys.argv = [typed[0], *words]  # what Hydra reads
     main = hydra.main(version_base="1.3", config_path=str(conf_folder(command.verb)), config_name="config")
-    main(task)()
+    try:
+        main(task)()
+    except KeyboardInterrupt:
+        if is_first_process():
+            print("stopped before it began; give the same command again", file=sys.stderr)
+        sys.exit(exit_code())
 
 
 def _do(command: Command[Any], composed: DictConfig, program: str) -> Any:
     configure_console()
     keep_freed_memory()
-    heed_signals()
     log = logging.getLogger(command.verb)
     folder = HydraConfig.get().runtime.output_dir
     go_on = {"again": f"{program} {in_shell('resume_from', folder)}", "output": in_shell("output", folder)}

@@ -102,6 +102,14 @@ class TestTimeConfig:
 
 
 @dataclass(config=STRICT, kw_only=True)
+class RatesConfig:
+    """Learning rates that suit a network, which the phases take where none is typed for them."""
+
+    head: Rate
+    finetune: Rate
+
+
+@dataclass(config=STRICT, kw_only=True)
 class ModelConfig:
     """The network and the weights it starts from."""
 
@@ -110,6 +118,7 @@ class ModelConfig:
     weights: str  # one of WEIGHTS, or a file
     image_size_px: Annotated[int, Field(ge=64), expected("64 or more")]  # below, the last map is one pixel
     drop_path_rate: ShareOrNone
+    rates: RatesConfig | None = None  # None: of a run from before
     head_units: Annotated[list[Annotated[int, Field(ge=1)]], expected("1 or more in each layer")]
     dropout: ShareOrNone
     test_time: TestTimeConfig = field(default_factory=TestTimeConfig)
@@ -156,6 +165,7 @@ class FitConfig:
     lr: Rate
     max_epochs: Count
     monitor: Monitor
+    min_steps: CountOrNone = 0  # in an epoch, which goes through a small set several times
     patience: Count  # epochs without a better monitored value before the phase ends
     unfreeze_last: CountOrNone  # layers of the backbone, counted as Keras counts
     batch_norm: Literal["trainable", "frozen"]  # of the unfrozen layers

@@ -6,7 +6,7 @@ import itertools
 import logging
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from wbc.errors import ConfigError
 from wbc.images.prepare import Prepare
 from wbc.loading.augment import Augment
 from wbc.loading.datamodule import ImageData
-from wbc.network.network import Network
 from wbc.report.set_result import SetResult
 from wbc.settings import run_folder
 from wbc.settings.layout import (
@@ -40,8 +39,9 @@ from wbc.settings.layout import (
 )
 from wbc.settings.train import Config
 from wbc.training.final_model import FinalModel, final_model
+from wbc.training.kept_phase import RULE, kept_phase
 from wbc.training.manifest import run_manifest_of
-from wbc.training.measuring import logits_metrics, measured_outputs, write_logits
+from wbc.training.measuring import logits_metrics, measured_outputs, read_logits, write_logits
 from wbc.training.phases import phases_to_run, run_phase
 from wbc.training.precision import with_precision
 from wbc.training.results import (
@@ -82,7 +82,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         config.training.balance,
         config.training.max_repeats,
     )
-    if run_folder.is_first_rank():
+    if config.report and run_folder.is_first_rank():
         write_augmented_page(folder / FIGURES, data.images("train"))
     phases = phases_to_run(config)
     network = starting_network(config, folder, phases)
@@ -95,27 +95,32 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         else:
             outcome = run_phase(phase, config, network, data, folder, following)
             if run_folder.is_first_rank():
-                # The last phase is measured as the final model.
-                sets = {} if following is None else _measured_phase(folder, phase, network, data, config)
                 with replacing(phase_history(folder, phase)) as beside:
                     outcome.history.to_csv(beside, index=False)
-                write_json(result, outcome.summary | {"sets": sets})
+                write_json(result, outcome.summary)
         run_folder.wait_for(result)
     if not run_folder.is_first_rank():
         return {}
+    records = {phase: read_json(phase_result(folder, phase)) for phase in phases}
+    kept = kept_phase(records)
+    for phase in phases:
+        if phase != kept:
+            records[phase]["sets"] = _measured_phase(folder, phase, data, config)
+    if kept != phases[-1]:
+        network = load_network(best_checkpoint(folder, kept))
     final = final_model(config, network, augment, data)
-    save_model(final.predictor, folder / MODEL, _provenance(config, phases, manifest))
+    save_model(final.predictor, folder / MODEL, _provenance(config, records, kept, manifest))
     if not config.cache_keep:
         data.delete_caches()
         shutil.rmtree(folder / CACHE, ignore_errors=True)  # of an interrupted part
-    results = run_results(folder, phases, manifest, final)
-    metrics = _metrics(config, folder, phases, manifest, results, final)
+    results = run_results(folder, phases, kept, manifest, final)
+    metrics = _metrics(config, records, kept, manifest, results, final)
     write_json(folder / METRICS, metrics)
     write_predictions(folder / PREDICTIONS, results, config.data.classes)
-    write_training_curves(folder, phases)
     write_results_page(folder, metrics)
     if config.report:
-        write_run_report(folder, f"{config.name}, seed {config.seed}", phases, final.predictor, results)
+        write_training_curves(folder, phases)
+        write_run_report(folder, f"{config.name}, seed {config.seed}", kept, final.predictor, results)
     return metrics
 
 
@@ -136,38 +141,45 @@ def _augment(config: Config) -> Augment:
         raise ConfigError(f"augment.transforms cannot be built: {error}") from error
 
 
-def _measured_phase(
-    folder: Path, phase: str, network: Network, data: ImageData, config: Config
-) -> dict[str, dict[str, Any]]:
+def _measured_phase(folder: Path, phase: str, data: ImageData, config: Config) -> dict[str, dict[str, Any]]:
     """The metrics of each set by a phase's best epoch, whose logits are kept for the report."""
-    seen = measured_outputs(Predictor(network), data, config)
-    logits = {name: one.outputs.network_logits for name, one in seen.items()}
-    write_logits(phase_logits(folder, phase), logits)
-    return {name: logits_metrics(one, data.labels(name), data.classes) for name, one in logits.items()}
+    file = phase_logits(folder, phase)
+    if not file.exists():
+        seen = measured_outputs(Predictor(load_network(best_checkpoint(folder, phase))), data, config)
+        write_logits(file, {name: one.outputs.network_logits for name, one in seen.items()})
+    return {
+        name: logits_metrics(one, data.labels(name), data.classes) for name, one in read_logits(file).items()
+    }
 
 
-def _provenance(config: Config, phases: Sequence[str], manifest: pd.DataFrame) -> dict[str, Any]:
+def _provenance(
+    config: Config, records: Mapping[str, Mapping[str, Any]], kept: str, manifest: pd.DataFrame
+) -> dict[str, Any]:
     """How the model came about, as model.ckpt tells it."""
+    told = ("val_loss", "val_accuracy", "val_macro_f1", "epochs", "may_gain_more", "linear_classifier")
     return {
         "config": config.as_plain(),
         "versions": run_folder.versions(),
-        "phase": phases[-1],
-        "phases": list(phases),
+        "phase": kept,
+        "phases": list(records),
+        "validation": {
+            phase: {name: record[name] for name in told if name in record}
+            for phase, record in records.items()
+        },
         "images": image_counts(manifest),
     }
 
 
 def _metrics(
     config: Config,
-    folder: Path,
-    phases: Sequence[str],
+    records: dict[str, dict[str, Any]],
+    kept: str,
     manifest: pd.DataFrame,
     results: Sequence[SetResult],
     final: FinalModel,
 ) -> dict[str, Any]:
     """The content of metrics.json."""
-    records = {phase: read_json(phase_result(folder, phase)) for phase in phases}
-    answered = {result.name: result.metrics(PHASE_TITLES[phases[-1]]) for result in results}
+    answered = {result.name: result.metrics(PHASE_TITLES[kept]) for result in results}
     alone = answered
     if final.predictor.answered_by:
         alone = {
@@ -176,7 +188,7 @@ def _metrics(
             )
             for result in results
         }
-    records[phases[-1]]["sets"] = alone
+    records[kept]["sets"] = alone
     metrics = {
         "name": config.name,
         "seed": config.seed,
@@ -184,6 +196,7 @@ def _metrics(
         "macro_averages": "over the classes that occur in the set",
         "left_out": int((manifest["excluded"] != "").sum()),
         "phases": records,
+        "kept": {"phase": kept, "because": RULE},
     }
     if final.predictor.answered_by:
         metrics[FINAL_MODEL] = {"of": final.predictor.answered_by, "sets": answered}

@@ -30,6 +30,7 @@ from wbc.training.checkpoint_files import WholeFiles
 from wbc.training.classifier import Classifier
 from wbc.training.freeze import FreezeBackbone
 from wbc.training.history import History
+from wbc.training.linear_baseline import LinearBaseline
 from wbc.training.progress_bar import PhaseProgress
 from wbc.training.schedule import BestAndLast, EarlyStop, KerasPlateau
 from wbc.training.signals import StopWhenAsked
@@ -69,7 +70,8 @@ def run_phase(
     """
     fit: FitConfig = getattr(config.phase, phase)
     number = PHASES.index(phase)
-    data.start_phase(sum(getattr(config.phase, before).max_epochs for before in PHASES[:number]))
+    first_epoch = sum(getattr(config.phase, before).max_epochs for before in PHASES[:number])
+    data.start_phase(first_epoch, fit.min_steps)
     classifier = Classifier(
         network,
         lr=fit.lr,
@@ -91,6 +93,9 @@ def run_phase(
         None if then is None else _split(network, getattr(config.phase, then)),
     )
     callbacks = [StopWhenAsked(), *_callbacks(fit), caches, history, checkpoint]
+    linear = LinearBaseline(data) if phase == "head" else None
+    if linear is not None:
+        callbacks.append(linear)
     if config.trainer.get("enable_progress_bar", True):
         callbacks.append(PhaseProgress(phase))
     trainer = _trainer(config, fit, callbacks, _logger(config, folder, phase), folder)
@@ -120,17 +125,22 @@ def run_phase(
     except SystemExit:  # what Lightning makes of Ctrl-C, and of SIGTERM
         raise KeyboardInterrupt from None
     frame["is_best"] = frame["epoch"] == int(content["epoch"])
+    best_row = frame[frame["is_best"]].iloc[0]
     trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
     summary = {
         "parameters": sum(p.numel() for p in network.parameters()),
         "trainable_parameters": trainable,
         "epochs": len(frame),
         "best_epoch": int(content["epoch"]) + 1,
+        "may_gain_more": len(frame) == fit.max_epochs == int(content["epoch"]) + 1,  # the last was the best
+        **{name: float(best_row[name]) for name in ("val_loss", "val_accuracy", "val_macro_f1")},
         "seconds": round(caches.seconds + history.seconds, 3),  # what filling the caches took included
         "cache_seconds": round(caches.seconds, 3),
         "precision": str(trainer.precision),
         "devices": trainer.world_size,
     }
+    if linear is not None:
+        summary["linear_classifier"] = linear.metrics  # None in all processes but the first
     return PhaseOutcome(summary, frame)
 
 

@@ -29,14 +29,14 @@ _PAGE_IMAGES = 24
 
 
 def run_results(
-    folder: Path, phases: Sequence[str], manifest: pd.DataFrame, final: FinalModel
+    folder: Path, phases: Sequence[str], kept: str, manifest: pd.DataFrame, final: FinalModel
 ) -> list[SetResult]:
-    """Each measured set of the run by the final model, beside the phases before it."""
-    before = {phase: read_logits(phase_logits(folder, phase)) for phase in phases[:-1]}
+    """Each measured set of the run by the final model, which is of the phase `kept`, beside the others."""
+    others = {phase: read_logits(phase_logits(folder, phase)) for phase in phases if phase != kept}
     results = []
     for one in measured_sets(manifest):
         outputs, found, marks = final.seen[one.name]
-        plain = {phase: logits[one.name] for phase, logits in before.items()} | {phases[-1]: outputs.logits}
+        plain = {phase: outputs.logits if phase == kept else others[phase][one.name] for phase in phases}
         results.append(
             SetResult(
                 one,
@@ -57,9 +57,9 @@ def write_predictions(path: Path, results: Sequence[SetResult], classes: Sequenc
 
 
 def final_sets(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Metrics of each set by the final model; where the last phase is no other, of that."""
-    last = metrics.get(FINAL_MODEL) or list(metrics["phases"].values())[-1]
-    return last["sets"]
+    """Metrics of each set by the final model; where the phase that was kept is no other, of that."""
+    final = metrics.get(FINAL_MODEL) or metrics["phases"][metrics["kept"]["phase"]]
+    return final["sets"]
 
 
 def held_out_sets(phase_record: dict[str, Any]) -> dict[str, Any]:

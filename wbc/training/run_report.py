@@ -26,17 +26,18 @@ _TRAINING = {
 
 
 def write_run_report(
-    folder: Path, title: str, phases: Sequence[str], predictor: Predictor, results: Sequence[SetResult]
+    folder: Path, title: str, kept: str, predictor: Predictor, results: Sequence[SetResult]
 ) -> None:
     """report.html and evaluation.json of a run: its test sets, or validation where there is none.
 
-    results: each measured set by the final model, with the phases before beside it.
+    kept: the phase that the final model is of.  results: each measured set by it, beside the other phases.
     """
     shown = [result for result in results if result.of.split != "val"] or list(results)
     figures = folder / FIGURES
     for result in shown:
-        for phase in phases[:-1]:
-            title_of_phase = PHASE_TITLES[phase]
+        for phase, title_of_phase in PHASE_TITLES.items():
+            if phase == kept or title_of_phase not in result.plain:
+                continue
             write_set_figures(
                 figures,
                 f"{result.name}_{phase}",
@@ -46,7 +47,7 @@ def write_run_report(
                 result.classes,
                 (CONFUSION, ROC),
             )
-    record = evaluation_record(shown, PHASE_TITLES[phases[-1]])
+    record = evaluation_record(shown, PHASE_TITLES[kept])
     provenance = load_provenance(folder / MODEL)
     report = Report(
         title=title,
@@ -56,8 +57,8 @@ def write_run_report(
         checkpoint=folder / MODEL,
         provenance=provenance,
         seed=provenance["config"]["seed"],
-        files={result.name: f"{result.name}_{phases[-1]}" for result in shown},
-        remark=_remark(predictor, PHASE_TITLES[phases[-1]]),
+        files={result.name: f"{result.name}_{kept}" for result in shown},
+        remark=_remark(predictor, PHASE_TITLES[kept]),
         training={what: figures / file for what, file in _TRAINING.items()},
     )
     write_report(report, folder)
@@ -67,10 +68,10 @@ def write_run_report(
     log.info("report: %s; model, metrics and predictions lie beside it", folder / REPORT)
 
 
-def _remark(predictor: Predictor, last: str) -> str:
+def _remark(predictor: Predictor, title: str) -> str:
     if not predictor.answered_by:
         return ""
     return (
-        f"Results {last} are of the final model: {predictor.answered_by}. Those of the network alone stand "
+        f"Results {title} are of the final model: {predictor.answered_by}. Those of the network alone stand "
         "in metrics.json and results.md. Heat maps show the network alone, by the image as it is."
     )

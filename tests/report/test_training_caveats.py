@@ -1,0 +1,48 @@
+"""What a report says at its top of how training went."""
+
+import pytest
+
+from wbc.report.training_caveats import training_caveats
+
+
+def provenance(head, finetune, kept, linear=0.5, may_gain_more=False):
+    scores = {"head": head, "finetune": finetune}
+    phases = {
+        name: {"val_macro_f1": score, "epochs": 6, "may_gain_more": may_gain_more}
+        for name, score in scores.items()
+    }
+    phases["head"]["linear_classifier"] = {"accuracy": linear, "macro_f1": linear}
+    return {"phase": kept, "validation": phases}
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (provenance(0.77, 0.93, "finetune"), []),
+        (
+            provenance(0.77, 0.47, "head"),
+            [
+                "Fine-tuning did not help: macro F1 on the validation images was 77.0 % without it and "
+                "47.0 % with it. The model is the one without fine-tuning."
+            ],
+        ),
+        (
+            provenance(0.3, 0.37, "finetune", linear=0.83),
+            [
+                "Training did less than it could: on the validation images a linear classifier of the frozen "
+                "backbone's features reaches a macro F1 of 83.0 %, and the model 37.0 %."
+            ],
+        ),
+        (
+            provenance(0.77, 0.93, "finetune", may_gain_more=True),
+            [
+                "Training may have ended too early: it was still gaining in the last of 6 epochs. Try "
+                "phase.finetune.max_epochs=12."
+            ],
+        ),
+        ({"phase": "finetune"}, []),  # a file from before
+        ({}, []),
+    ],
+)
+def test_each_has_a_sentence(told, said):
+    assert list(training_caveats(told)) == said

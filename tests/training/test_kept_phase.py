@@ -1,0 +1,81 @@
+"""Which phase a run keeps, and what is said of one that did not help or learnt too little."""
+
+import html
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from tests.helpers.configs import composed
+from tests.helpers.small_runs import SMALL
+from wbc.answers.checkpoint import load_network, load_provenance
+from wbc.settings.run_folder import start
+from wbc.training.job import train
+from wbc.training.kept_phase import kept_phase
+
+
+def phases(head, finetune):
+    return {
+        name: {"val_macro_f1": score, "val_loss": loss}
+        for name, (score, loss) in {"head": head, "finetune": finetune}.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("head", "finetune", "kept"),
+    [
+        ((0.8, 0.5), (0.9, 0.6), "finetune"),
+        ((0.9, 0.6), (0.8, 0.5), "head"),
+        ((0.9, 0.5), (0.9, 0.6), "head"),
+        ((0.9, 0.6), (0.9, 0.5), "finetune"),
+        ((0.9, 0.5), (0.9, 0.5), "finetune"),
+    ],
+)
+def test_the_better_on_validation_is_kept(head, finetune, kept):
+    assert kept_phase(phases(head, finetune)) == kept
+    assert kept_phase({"finetune": phases(head, finetune)["finetune"]}) == "finetune"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Two classes that a linear classifier parts, a head that hardly learns, fine-tuning that ruins it."""
+    folder = tmp_path_factory.mktemp("cells")
+    rng = np.random.default_rng(0)
+    for label, colour in {"Basophil": (90, 40, 120), "Neutrophil": (200, 160, 190)}.items():
+        (folder / "cells" / label).mkdir(parents=True)
+        for number in range(24):
+            pixels = np.clip(rng.normal(colour, 12, (64, 64, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / "cells" / label / f"{number}.png")
+    config = composed(
+        *[word for word in SMALL if not word.startswith(("data=", "data.images_per_class", "report="))],
+        *("data=folder", f"data.root={folder / 'cells'}", f"data.checks_dir={folder}"),
+        *("data.classes=[Basophil,Neutrophil]", "phase.head.max_epochs=4", "phase.head.lr=1e-3"),
+        *("phase.finetune.lr=0.3", "cache_views=1"),
+    )
+    start(config, folder / "run")
+    return folder / "run", train(config, folder / "run")
+
+
+def test_a_phase_that_made_it_worse_is_not_kept(run):
+    folder, metrics = run
+    head, finetune = metrics["phases"]["head"], metrics["phases"]["finetune"]
+    assert head["val_macro_f1"] > finetune["val_macro_f1"]
+    assert metrics["kept"]["phase"] == load_provenance(folder / "model.ckpt")["phase"] == "head"
+    kept, best = (
+        load_network(folder / name).state_dict() for name in ("model.ckpt", "checkpoints/head/best.ckpt")
+    )
+    assert all(torch.equal(kept[key], best[key]) for key in best)
+    rows = pd.read_csv(folder / "predictions.csv")
+    test = rows[rows["data"] == "test"]
+    assert (test["label"] == test["prediction"]).mean() == head["sets"]["test"]["accuracy"]
+    assert head["sets"]["test"]["accuracy"] != finetune["sets"]["test"]["accuracy"]
+
+
+def test_it_is_said_at_the_top(run):
+    folder, metrics = run
+    opening = html.unescape((folder / "report.html").read_text().split("<h2")[1])
+    assert "Fine-tuning did not help: macro F1 on the validation images was" in opening
+    assert "The model is the one without fine-tuning." in opening
+    assert metrics["phases"]["head"]["linear_classifier"] == {"accuracy": 1.0, "macro_f1": 1.0}

@@ -1,0 +1,40 @@
+"""What to know of a model by how its training went: a phase that did not help, too little, too short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from wbc.settings.layout import PHASE_TITLES
+from wbc.utils.text_tables import percent
+
+
+def training_caveats(provenance: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence or two each; none where all went well, or where the file does not tell.
+
+    provenance: of model.ckpt, with `validation`: by phase the figures of its best epoch on validation images.
+    """
+    phases: Mapping[str, Mapping[str, Any]] = provenance.get("validation", {})
+    kept: str = provenance.get("phase", "")
+    if kept not in phases:
+        return
+    score, last = phases[kept]["val_macro_f1"], list(phases)[-1]
+    if kept != last:
+        yield (
+            "Fine-tuning did not help: macro F1 on the validation images was "
+            f"{percent(score)} without it and {percent(phases[last]['val_macro_f1'])} with it. The model is "
+            f"the one {PHASE_TITLES[kept]}."
+        )
+    linear = phases.get("head", {}).get("linear_classifier")
+    if linear is not None and linear["macro_f1"] > score:
+        yield (
+            "Training did less than it could: on the validation images a linear classifier of the frozen "
+            f"backbone's features reaches a macro F1 of {percent(linear['macro_f1'])}, and the model "
+            f"{percent(score)}."
+        )
+    if phases[kept].get("may_gain_more"):
+        epochs = phases[kept]["epochs"]
+        yield (
+            f"Training may have ended too early: it was still gaining in the last of {epochs} epochs. Try "
+            f"phase.{kept}.max_epochs={2 * epochs}."
+        )
