@@ -102,11 +102,13 @@ class TestTimeConfig:
 
 
 @dataclass(config=STRICT, kw_only=True)
-class RatesConfig:
-    """Learning rates that suit a network, which the phases take where none is typed for them."""
+class ScheduleConfig:
+    """Rates and epochs that suit a network, which the phases take where none are typed for them."""
 
-    head: Rate
-    finetune: Rate
+    head_lr: Rate
+    finetune_lr: Rate
+    finetune_epochs: Count
+    plateau_patience: Count
 
 
 @dataclass(config=STRICT, kw_only=True)
@@ -118,7 +120,7 @@ class ModelConfig:
     weights: str  # one of WEIGHTS, or a file
     image_size_px: Annotated[int, Field(ge=64), expected("64 or more")]  # below, the last map is one pixel
     drop_path_rate: ShareOrNone
-    rates: RatesConfig | None = None  # None: of a run from before
+    schedule: ScheduleConfig | None = None  # None: of a run from before
     head_units: Annotated[list[Annotated[int, Field(ge=1)]], expected("1 or more in each layer")]
     dropout: ShareOrNone
     test_time: TestTimeConfig = field(default_factory=TestTimeConfig)
