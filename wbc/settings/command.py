@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,6 +64,9 @@ def run(command: Command[Any], words: list[str], program: str) -> None:
         pages = [group_help(command.verb, program, group) for group in groups]
         print("\n\n".join(pages) or command_help(command.verb, program, command.first_keys))
         return
+    # Threads that spin at every barrier crawl where another program holds a core, and gain nothing elsewhere
+    # (docs/results/speed.md).  Read when torch is imported; a user's own choice stays.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         check_words(words, command.verb, command.kind)
     except WbcError as error:
