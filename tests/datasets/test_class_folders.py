@@ -226,15 +226,18 @@ def test_of_folders_that_read_in_two_ways_those_meant_are_named_as_typed(tmp_pat
 # --- messages that led astray
 
 
-@pytest.mark.parametrize("preset", ["data=raabin", "experiment=pbc"])
-def test_class_folders_under_a_preset_of_splits_are_told_the_key(tmp_path, preset):
+@pytest.mark.parametrize(
+    ("preset", "key"), [("data=raabin", "data.group"), ("experiment=pbc", "data.split_folders")]
+)
+def test_class_folders_under_a_preset_of_another_set_are_told_the_key(tmp_path, preset, key):
     """`data.root=<plain class folders>` was answered with how to get Raabin-WBC and with data=folder."""
     write_classes(tmp_path / "cells", 10)
     given = [preset, f"data.root={tmp_path}/cells", f"data.checks_dir={tmp_path}"]
     with pytest.raises(DataError) as error:
         build_manifest(composed(*given).data, seed=0)
     assert "raabindata" not in str(error.value)
-    mend = printed_word(str(error.value), "data.split_folders")
+    mend = f"{key}=null"
+    assert mend in str(error.value)
     assert set(build_manifest(composed(*given, mend).data, seed=0)["split"]) == {"train", "val", "test"}
 
 

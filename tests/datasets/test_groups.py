@@ -4,6 +4,7 @@ import csv
 import logging
 import shlex
 
+import pandas as pd
 import pytest
 
 from tests.helpers.configs import composed
@@ -13,6 +14,7 @@ from tests.helpers.trees import data_config, picture, write_image
 from wbc.datasets.class_folders import scan_folder
 from wbc.datasets.groups import group_of, warn_of_copies
 from wbc.datasets.manifest import build_manifest
+from wbc.datasets.splits import make_splits
 from wbc.errors import ConfigError, DataError
 from wbc.labels import CLASSES, ClassNames
 
@@ -181,15 +183,65 @@ def test_other_names_are_not_taken_for_copies(names, caplog):
     assert caplog.text == ""
 
 
+# --- Raabin-WBC, whose files are named by slide
+
+
+def raabin(root, *words):
+    """The settings of `python train.py data=raabin data.root=<root>`."""
+    return composed("data=raabin", f"data.root={root}", f"data.checks_dir={root}/cache", *words).data
+
+
+def slides_of_raabin():
+    """Names of the kinds that the published set has, of four days and six slides."""
+    days = [f"Basophil/2019052{day}_16{minute}01_0.jpg" for day in range(6, 10) for minute in range(10, 14)]
+    slides = [
+        f"{label}/95-{slide}-1_{n}_1.jpg"
+        for label in CLASSES[1:]
+        for slide in ("5-10", "8-1", "8-12", "8-27", "9-4", "7-24")
+        for n in range(3)
+    ]
+    return days + slides
+
+
+@pytest.mark.parametrize(
+    ("folders", "splits"),
+    [
+        (["Train", "TestA", "TestB"], {"train", "val", "test_a", "test_b"}),
+        (["train", "Test-A", "TestB"], {"train", "val", "test_a", "test_b"}),
+        (["TRAIN", "test-a", "test_b"], {"train", "val", "test_a", "test_b"}),
+        (["Raabin-WBC Data/Train", "Raabin-WBC Data/Test A"], {"train", "val", "test_a"}),
+        (["Train"], {"train", "val", "test"}),
+    ],
+)
+def test_raabin_loads_however_its_folders_are_spelt(tmp_path, folders, splits):
+    """TestA and TestB had to be there, in these words."""
+    names = [name for name in slides_of_raabin() if name[-6] != "0" or "Bas" in name]
+    write_named(tmp_path, [f"{folder}/{name}" for folder in folders for name in names])
+    frame = build_manifest(raabin(tmp_path), seed=0)
+    assert set(frame["split"]) == splits
+    shared_out = frame[frame["path"].str.contains("train/", case=False)]
+    assert shared_out["group"].nunique() == 10
+    assert (shared_out.groupby("group")["split"].nunique() == 1).all()
+    assert set(frame["label"][frame["split"] == "val"]) == set(CLASSES)
+
+
 @pytest.mark.skipif(
     not (DATA / "raabin" / "train").is_dir(), reason=f"no real cells: {DATA}/raabin is absent"
 )
-def test_a_pattern_tells_the_slides_of_real_cells(caplog):
-    """Raabin-WBC names its files by slide; smears.csv has the slides as they were told independently."""
+@pytest.mark.parametrize("seed", range(5))
+def test_validation_of_raabin_is_of_other_slides(seed, caplog):
+    """smears.csv has the slides as they were told independently; every basophil is of one of four."""
     with (DATA / "raabin" / "smears.csv").open() as lines:
         slides = {str(DATA / "raabin" / row["path"]): row["group"] for row in csv.DictReader(lines)}
-    found = scan_folder(str(DATA / "raabin" / "train"), NAMES, None, "^([^_]+)_")
+    data = raabin(DATA / "raabin")
+    found = scan_folder(data.root, NAMES, data.split_folders, data.group)
     assert {image.path: image.group for image in found} == slides
-    caplog.clear()
+    assert "tells no group" not in caplog.text
+    frame = pd.DataFrame(found).assign(excluded="")
+    splits = make_splits(frame, frame["path"], val_fraction=0.15, test_fraction=0.15, seed=seed)
+    assert (splits.groupby(frame["group"]).nunique() == 1).all()
+    shares = pd.crosstab(frame["label"], splits, normalize="index")
+    assert shares.loc["Basophil", ["test", "val"]].tolist() == pytest.approx([0.1, 0.23], abs=0.02)
+    assert shares.drop("Basophil")[["test", "val"]].to_numpy() == pytest.approx(0.15, abs=0.03)
     warn_of_copies(list(slides))
-    assert caplog.text == ""
+    assert "begin as others do" not in caplog.text

@@ -116,11 +116,13 @@ def only(folder: Path, pattern: str) -> Path:
     return found
 
 
-def draw_cells(folder: Path, each: int, lab: str = "lab_a", classes=CLASSES) -> list[Path]:
-    """`folder`/<class>/<number>.png, small drawn cells."""
+def draw_cells(
+    folder: Path, each: int, lab: str = "lab_a", classes=CLASSES, names: str = "{}.png"
+) -> list[Path]:
+    """`folder`/<class>/<number>.png, or as `names` has the number, small drawn cells."""
     rng = np.random.default_rng([each, len(folder.name), *folder.name.encode()])
     return [
-        write_image(folder / name / f"{number}.png", draw_cell(name, LABS[lab], rng, 64)[0])
+        write_image(folder / name / names.format(number), draw_cell(name, LABS[lab], rng, 64)[0])
         for name in classes
         for number in range(each)
     ]
@@ -171,7 +173,7 @@ def test_the_walk_through_of_an_engineer(terminal):
 
 def test_the_walk_through_of_a_student(terminal):
     here = terminal.folder
-    draw_cells(here / "Raabin-WBC" / "Train", 8)
+    draw_cells(here / "Raabin-WBC" / "Train", 8, names="95-8-{}-1_12_1.png")  # eight slides
     draw_cells(here / "Raabin-WBC" / "TestA", 3, lab="lab_b")
     draw_cells(here / "Raabin-WBC" / "TestB", 3, lab="lab_c", classes=("Lymphocyte", "Neutrophil"))
     recipe, explain, to_the_letter = commands("A student with the paper")

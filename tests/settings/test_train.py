@@ -46,7 +46,7 @@ def test_every_other_preset_composes(group):
 def test_the_default_is_the_recipe():
     config = composed()
     assert (config.data.name, config.model.backbone) == ("raabin", "tf_efficientnetv2_l.in1k")
-    assert config.data.split_folders == {"Train": "train", "TestA": "test_a", "TestB": "test_b"}
+    assert (config.data.split_folders, config.data.group) == (None, r"^(\d{8}|\d+(?:-\d+){3})_")
     assert config.data.classes == ["Basophil", "Eosinophil", "Lymphocyte", "Monocyte", "Neutrophil"]
     assert (config.model.image_size_px, config.model.head_units, config.model.dropout) == (
         224,

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
-import warnings
-from fractions import Fraction
 
-import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+from sklearn.model_selection import train_test_split
 
+from wbc.datasets.whole_groups import take_groups, warn_of_uneven_shares
 from wbc.errors import ConfigError, DataError
 from wbc.images.boxes import photograph_of
 
 log = logging.getLogger(__name__)
-
-# Folds of StratifiedGroupKFold to share out by group: 20 is fine enough for 5 % steps.
-_MAX_FOLDS = 20
 
 
 def split_name(spelling: str) -> str | None:
@@ -58,6 +53,7 @@ def make_splits(
         split[used] = "train"
     pool = frame[used & (split == "train")]
     units = _units(pool["group"], hashes[pool.index], pool["path"].map(photograph_of))
+    before, made = pool, {}
     left = 1.0  # of what was shared out
     for name, fraction in (("test", test_fraction), ("val", val_fraction)):
         if any(other.startswith(name) for other in given):
@@ -65,11 +61,15 @@ def make_splits(
         if fraction == 0:
             log.warning("there is no test set, and data.test_fraction is 0: nothing will be tested")
             continue
-        taken = _take(pool, units, fraction / left, name, seed)
+        keep = 2 if name == "test" and "val" not in given else 1  # a class of two goes to train and val first
+        taken = _take(pool, units, fraction / left, keep, name, seed)
         log.info("%s: %d of %d training images taken (seed %d)", name, len(taken), len(pool), seed)
         split[taken] = name
+        made[name] = fraction
         pool = pool.drop(taken)
         left -= fraction
+    if (before["group"] != "").any():
+        warn_of_uneven_shares(before, units, split[before.index], made)
     return split
 
 
@@ -111,12 +111,12 @@ def _units(groups: pd.Series, hashes: pd.Series, photographs: pd.Series) -> pd.S
         units = wider
 
 
-def _take(pool: pd.DataFrame, units: pd.Series, fraction: float, name: str, seed: int) -> pd.Index:
-    """The rows of `pool` that make the split `name`."""
+def _take(pool: pd.DataFrame, units: pd.Series, fraction: float, keep: int, name: str, seed: int) -> pd.Index:
+    """The rows of `pool` that make the split `name`.  keep: units of each class that must be left."""
     units = units[pool.index]
     by_group = bool((pool["group"] != "").any())
     kind = "groups" if by_group else "distinct images"
-    taken = (_take_units if by_group else _take_images)(pool["label"], units, fraction, seed)
+    taken = (take_groups if by_group else _take_images)(pool["label"], units, fraction, keep, seed)
     if taken.empty:
         raise DataError(
             f"no {name} set can be taken out of {len(pool)} training images ({kind}: {units.nunique()}); "
@@ -132,41 +132,12 @@ def _take(pool: pd.DataFrame, units: pd.Series, fraction: float, name: str, seed
     return taken
 
 
-def _take_images(labels: pd.Series, units: pd.Series, fraction: float, seed: int) -> pd.Index:
+def _take_images(labels: pd.Series, units: pd.Series, fraction: float, keep: int, seed: int) -> pd.Index:
     """Stratified, a class at a time, so that a rare class is not rounded away."""
     taken: list[int] = []
     for label in sorted(labels.unique()):
         distinct = units[labels == label].unique()
-        if len(distinct) > 1:
-            share = min(max(1, round(fraction * len(distinct))), len(distinct) - 1)
+        if len(distinct) > keep:
+            share = min(max(1, round(fraction * len(distinct))), len(distinct) - keep)
             taken += list(train_test_split(distinct, test_size=share, random_state=seed)[1])
     return units.index[units.isin(taken)]
-
-
-def _take_units(labels: pd.Series, units: pd.Series, fraction: float, seed: int) -> pd.Index:
-    """Whole groups: of the runs of folds that make up about `fraction`, the one nearest to it per class."""
-    in_one_group = labels.groupby(labels).transform(lambda rows: units[rows.index].nunique()) < 2
-    movable = ~units.isin(units[in_one_group])  # else train could lose a class altogether
-    labels, units = labels[movable], units[movable]
-    groups = units.nunique()
-    if groups < 2:
-        return units.index[:0]
-    share = Fraction(fraction).limit_denominator(min(_MAX_FOLDS, groups))
-    if not share:
-        share = Fraction(1, min(round(1 / fraction), groups))
-    # scikit-learn refuses more folds than the largest class has images
-    count = min(share.denominator, int(labels.value_counts().max()))
-    folds = StratifiedGroupKFold(n_splits=max(count, 2), shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        # A class with fewer images than folds; `_take` says so where it matters.
-        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        held_out = [rows for _, rows in folds.split(labels, labels, units)]
-    wanted = labels.value_counts()
-    best, least = np.empty(0, dtype=int), np.inf
-    for start in range(len(held_out)):
-        rows = np.concatenate([held_out[(start + i) % len(held_out)] for i in range(share.numerator)])
-        got = labels.iloc[rows].value_counts().reindex(wanted.index, fill_value=0)
-        distance = float((got / wanted - fraction).abs().sum())
-        if distance < least:
-            best, least = rows, distance
-    return labels.index[np.sort(best)]
