@@ -16,7 +16,7 @@ from tests.helpers.commands import typed
 from tests.helpers.configs import composed_for
 from wbc.adapting.job import adapt
 from wbc.adapting.lab_cells import lab_cells, turned_copies
-from wbc.adapting.report import DID_NOT_HELP, HELPED
+from wbc.adapting.report import DID_NOT_HELP, HELPED, Comparison, write_comparison
 from wbc.answers.averaged_views import AveragedViews
 from wbc.answers.checkpoint import load_model, load_provenance, save_model
 from wbc.answers.outliers import OutlierScore
@@ -130,7 +130,9 @@ def test_only_the_head_is_another_and_the_model_says_what_it_came_from(run, plac
         assert torch.equal(before, after) != key.startswith("head."), key
     assert rule.images == 13
     assert rule.set_limit < 1
-    assert rule.threshold == float("inf")  # 13 cells promise no error of 10 %
+    promise = json.loads((run / "metrics.json").read_text())["promise"]
+    assert promise == {"max_error": None, "asked_error": 0.1, "images": 13}
+    assert rule.threshold == float("inf")  # 13 cells, some of them wrong, promise nothing
     text = (run / "report.md").read_text()
     assert "13 cells cannot promise that at most 10 % of answers are wrong, for it takes 36" in text
     assert "cells are too few for sets" not in text
@@ -139,6 +141,20 @@ def test_only_the_head_is_another_and_the_model_says_what_it_came_from(run, plac
     assert origin["adapted"]["from"] == str(place / "model.ckpt")
     assert origin["adapted"]["cells"]["path"] == pd.read_csv(run / "out_of_fold.csv")["path"].tolist()
     assert origin["a"] == 1  # of the model it comes from
+
+
+def test_a_larger_error_that_is_promised_stands_in_the_report(run, place, tmp_path):
+    rule = load_model(run / "model.ckpt").rule
+    rule = replace(rule, threshold=0.5, max_error=0.2, images=20)
+    labels = torch.tensor([0, 1, 2, 0])
+    comparison = Comparison(torch.eye(3)[labels], torch.eye(3)[labels], labels, ["a", "b", "c"])
+    write_comparison(given(place), tmp_path, comparison, rule, True, None)
+    said = (
+        "at most 20 % of its answers are wrong, not the 10 % that was asked for (abstain.max_error): the 20 "
+    )
+    assert said + "cells" in (tmp_path / "report.md").read_text()
+    promise = json.loads((tmp_path / "metrics.json").read_text())["promise"]
+    assert promise == {"max_error": 0.2, "asked_error": 0.1, "images": 20}
 
 
 def test_the_same_settings_give_the_same_model(run, place, tmp_path):

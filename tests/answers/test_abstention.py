@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from wbc.answers.abstention import (
+    ERRORS,
+    Promise,
+    best_promise,
     confidence_threshold,
     error_upper_bound,
     fewest_images,
@@ -92,14 +95,72 @@ def test_why_nothing_is_answered_and_what_would_help() -> None:
     right = np.arange(41) < 29
     said = why_nothing_is_answered(confidences, right, 0.01)
     assert said.startswith(
-        "41 images, 12 of them wrong, are too few to promise at most 1 % of wrong answers: it takes 368"
+        "41 images, 12 of them wrong, are too few to promise at most 1 % of wrong answers (nor can they "
+        "promise 30 %): it takes 368"
     )
     mixed = np.arange(41) % 10 < 7
     said = why_nothing_is_answered(confidences, mixed, 0.1)
     assert said.startswith(
-        "12 of 41 images are wrong; no confidence keeps errors under 10 %: add images, or set "
+        "12 of 41 images are wrong; no confidence keeps errors under 10 % (nor can they promise 30 %): add "
+        "images, or set "
     )
     proposed = float(re.findall(r"abstain\.max_error=([\d.]+),", said)[0])
     assert confidence_threshold(confidences, mixed, proposed) < math.inf
     assert math.isinf(confidence_threshold(confidences, mixed, 0.1))
     assert "or set" not in why_nothing_is_answered(confidences, mixed & False, 0.1)
+
+
+def test_what_can_be_kept_is_promised_of_as_many_images_as_before() -> None:
+    rng = np.random.default_rng(1)
+    kept = 0
+    for size in (20, 60, 150, 400, 900):
+        for asked in (0.01, 0.05, 0.1, 0.4):
+            for wrong in (0.0, 0.02, 0.1):
+                confidences = rng.random(size)
+                right = rng.random(size) > 2 * wrong * (1 - confidences)
+                threshold = confidence_threshold(confidences, right, asked)
+                promise = best_promise(confidences, right, asked)
+                if math.isinf(threshold):
+                    assert math.isinf(promise.threshold) or promise.max_error > asked
+                else:
+                    assert promise == Promise(asked, threshold)
+                    kept += 1
+    assert kept > 10
+
+
+def test_an_error_that_cannot_be_kept_is_replaced_by_the_smallest_that_can() -> None:
+    """30 validation images and max_error=0.01: the model answered nothing."""
+    confidences = np.linspace(0.5, 1, 30)
+    promise = best_promise(confidences, np.ones(30, bool), 0.01)
+    assert promise.max_error == 0.125  # which takes 28 right answers: 1 - 0.025 ** (1 / 28) is 12.3 %
+    assert (confidences >= promise.threshold).sum() == 28
+    assert best_promise(confidences, np.zeros(30, bool), 0.01) == Promise(0.01, math.inf)
+    assert best_promise(np.empty(0), np.empty(0, bool), 0.01) == Promise(0.01, math.inf)
+    assert best_promise(confidences, np.ones(30, bool), 0.001).max_error == 0.125
+    assert max(ERRORS) <= 0.3
+
+
+@pytest.mark.parametrize("images", [40, 200, 600])
+@pytest.mark.parametrize("error", [0.0101, 0.0501, 0.1001, 0.2001])
+def test_the_promise_that_is_chosen_is_kept_in_19_of_20_draws(images: int, error: float) -> None:
+    """Where it is hardest: confidence tells nothing, and the error lies just above one of those tried."""
+    rng = np.random.default_rng(0)
+    broken = 0
+    for _ in range(400):
+        promise = best_promise(rng.random(images), rng.random(images) > error, 0.002)
+        broken += promise.threshold < math.inf and promise.max_error < error
+    assert broken / 400 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
+
+
+def test_the_promise_that_is_chosen_is_kept_where_errors_grow_as_confidence_falls() -> None:
+    rng = np.random.default_rng(0)
+    broken, larger = 0, 0
+    for _ in range(600):
+        confidences = rng.random(150)
+        right = rng.random(150) < 1 - 0.3 * (1 - confidences) ** 2
+        promise = best_promise(confidences, right, 0.01)
+        if promise.threshold < math.inf:
+            larger += promise.max_error > 0.01
+            broken += 0.1 * (1 - promise.threshold) ** 2 > promise.max_error
+    assert larger > 500
+    assert broken / 600 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 600)

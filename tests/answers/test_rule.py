@@ -72,10 +72,30 @@ def test_statuses_by_probability(rule: AnswerRule) -> None:
 
 def test_too_few_images_promise_nothing_and_say_so(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        rule = fit_rule(*outputs(30, 0), SETTINGS)
+        rule = fit_rule(*outputs(10, 0), SETTINGS)
     assert math.isinf(rule.threshold)
-    assert "30 images, 2 of them wrong" in caplog.text
+    assert rule.promise() == {"max_error": None, "asked_error": 0.05, "images": 10}
+    assert "10 images, 0 of them wrong, are too few to promise at most 5 %" in caplog.text
     assert ANSWERED not in rule.answer(*outputs(50, 1)[:2], CLASSES).status
+
+
+def test_few_images_promise_what_they_can_and_say_what_they_cannot(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        rule = fit_rule(*outputs(30, 0), SETTINGS)
+    assert rule.promise() == {"max_error": 0.2, "asked_error": 0.05, "images": 30}
+    assert (
+        "promises that at most 20 % of its answers are wrong, not the 5 % that was asked for "
+        "(abstain.max_error): the 30 images cannot promise that, for it takes 72, all of them right."
+    ) in caplog.text
+    assert ANSWERED in rule.answer(*outputs(50, 1)[:2], CLASSES).status
+    assert "for too many of them are wrong." in replace(rule, images=72).shortfall("72 images")
+    assert replace(rule, max_error=0.05).shortfall("30 images") == ""
+
+
+def test_a_rule_from_before_promises_what_was_asked(rule: AnswerRule) -> None:
+    state = rule.state()
+    del state["asked_error"]
+    assert AnswerRule.from_state(state).asked_error == rule.max_error
 
 
 @pytest.mark.parametrize("method", METHODS)

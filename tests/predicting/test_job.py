@@ -49,7 +49,7 @@ def place(tmp_path_factory) -> Path:
     predictor = Predictor(network)
     noise = torch.from_numpy(rng.integers(0, 256, (40, 3, 64, 64), np.uint8))
     features, logits, _ = predictor.outputs(noise)
-    rule = fit_rule(features, logits, logits.argmax(dim=1), AbstainConfig(0.2, 0.9, "knn", 0.95))
+    rule = fit_rule(features, logits, logits.argmax(dim=1), AbstainConfig(0.05, 0.9, "knn", 0.95))
     save_model(Predictor(network, rule), folder / "model.ckpt", {})
     return folder
 
@@ -121,6 +121,7 @@ def test_the_differential_counts_each_slide(run):
     table = pd.read_csv(run / "predictions.csv")
     record = json.loads((run / "differential.json").read_text())
     assert list(record["groups"]) == ["slide_0", "slide_1"]
+    assert record["promise"] == {"max_error": 0.1, "asked_error": 0.05, "images": 40}
     for name, rows in table.groupby("group"):
         one = record["groups"][name]
         assert one["images"] == len(rows) + 1

@@ -1,5 +1,7 @@
 """The model card: nothing is said of a model that its file does not tell."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
@@ -45,6 +47,19 @@ def test_a_second_opinion_is_named(tmp_path, predictor):
     assert "a forest of 200 trees judges 27 measurements" in told
     assert "1.5 times" in told
     assert "forest" not in untold
+
+
+def test_a_larger_error_than_was_asked_for_is_told(tmp_path, predictor):
+    larger = replace(predictor.rule, max_error=0.2, asked_error=0.05)
+    told, untold = (
+        " ".join(
+            map(str, model_card(tmp_path / "m.ckpt", Predictor(predictor.network, rule), TRAINED, {}).parts)
+        )
+        for rule in (larger, predictor.rule)
+    )
+    assert "at most 20 % of answers are wrong" in told
+    assert "asked for: 5 %" in told
+    assert "asked for:" not in untold
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from tests.helpers.html_checks import NASTY, Elements
+from wbc.answers.outliers import OutlierScore
+from wbc.answers.rule import AnswerRule
 from wbc.metrics.with_intervals import measured_set
 from wbc.report.verdict import main_set, verdict
 
@@ -33,8 +35,10 @@ def record(labels=tuple(ALL_RIGHT), wrong=0, in_lab=True, note="", answered=90, 
     return measured_set(scores, true, CLASSES) | {"in_lab": in_lab, "note": note, "answers": answers}
 
 
-def rule(threshold=0.9):
-    return SimpleNamespace(threshold=threshold, max_error=0.05, images=60)
+def rule(threshold=0.9, asked_error=0.05):
+    asked = {"max_error": 0.05, "asked_error": asked_error, "set_coverage": 0.99, "acceptance": 0.95}
+    score = OutlierScore("knn", {})
+    return AnswerRule(1.0, threshold, 0.5, score, 1.0, images=60, **asked)
 
 
 @pytest.fixture
@@ -97,6 +101,13 @@ def test_the_main_set_is_the_first_of_the_own_lab_that_does_not_flatter(told):
     [
         ({"test": record()}, None, "It is not calibrated"),
         ({"test": record(answered=0)}, rule(math.inf), "It answers nothing: the 60 validation images"),
+        (
+            {"test": record()},
+            rule(asked_error=0.01),
+            "It promises that at most 5 % of its answers are wrong, not the 1 % that was asked for "
+            "(abstain.max_error): the 60 validation images of its own run cannot promise that, for it "
+            "takes 368",
+        ),
         ({"test": record(answered=0)}, rule(), "It answers none of the images of test."),
         (
             {"test": record(answered_wrong=20)},

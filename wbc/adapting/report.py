@@ -109,6 +109,7 @@ def write_comparison(
         "data": config.data,
         "verdict": verdict,
         "strength": config.strength if helps else None,
+        "promise": rule.promise(),
         "cells": cells,
         "cross_validation": comparison.record(),
         "rest": None if on_rest is None else on_rest.record(),
@@ -121,8 +122,8 @@ def write_comparison(
         log.info("%s\n", table)
     log.info("refitting the head %s", verdict)
     unkept = list(_not_promised(rule))
-    for sentence in unkept[math.isinf(rule.threshold) :]:  # of the threshold, fitting the rule has warned
-        log.warning("%s", sentence)
+    if rule.set_limit >= 1:  # of the threshold, fitting the rule has warned
+        log.warning("%s", unkept[-1])
     page = _page(config, verdict, helps, cells, tables, unkept)
     write_text(folder / "report.md", "\n\n".join(page) + "\n")
 
@@ -141,6 +142,8 @@ def _not_promised(rule: AnswerRule) -> Iterator[str]:
             f"wrong, for {why}: every answer will be {UNCERTAIN!r}. Add cells, or give a larger "
             "abstain.max_error."
         )
+    elif said := rule.shortfall(f"{rule.images} cells"):
+        yield said
     if rule.set_limit >= 1:
         yield (
             f"{rule.images} cells are too few for sets that hold the true class in "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import beta
@@ -10,8 +12,18 @@ from scipy.stats import beta
 LEVEL = 0.95  # probability, over validation sets drawn anew, with which the promise holds
 _STARTS = (0.9, 0.5)  # shares of the images that are answered first
 _START_LEVEL = 1 - (1 - LEVEL) / len(_STARTS)  # Bonferroni: either start may fail
-_LARGER = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)  # errors that are proposed where less cannot be promised
+# Promised instead of an error that cannot be: the smallest of these that can.  None is larger: of a model of
+# which three answers in ten may be wrong a person should look at every cell.
+ERRORS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3)
+_BEYOND = (0.4, 0.5)  # are proposed only
 _STEPS = 50  # coverages that are tried from each start
+
+
+class Promise(NamedTuple):
+    """At most `max_error` of the answers from a confidence of `threshold` on are wrong.  Infinite: none."""
+
+    max_error: float
+    threshold: float
 
 
 def error_upper_bound(errors: int, answered: int, level: float) -> float:
@@ -26,40 +38,81 @@ def fewest_images(max_error: float) -> int:
     return math.ceil(math.log(1 - _START_LEVEL) / math.log(1 - max_error))
 
 
+def best_promise(confidences: np.ndarray, right: np.ndarray, max_error: float) -> Promise:
+    """`max_error`, or where the images cannot promise it the smallest of `ERRORS` above it that they can.
+
+    Taking the best of many errors and thresholds would break the bound.  It holds with the probability
+    `LEVEL` for whatever is returned, because errors and coverages are tried in an order fixed beforehand, up
+    to the first that fails (fixed-sequence testing, Angelopoulos 2021): from the largest error down to
+    `max_error`, each at the strictest coverage; then, at `max_error`, from the strictest coverage on.  So
+    what was asked for is promised of as many images as `confidence_threshold` says, and no image is lost to
+    the errors that are tried before; a larger error is promised of the strictest coverage only.  There is
+    such a sequence from each start, at a level that lets either fail (Bonferroni); the smaller error counts.
+
+    confidences: (N,).  right: (N,) bool.  The threshold is infinite, and the error `max_error`, where not
+    even the largest can be promised.
+    """
+    ordered = _Ordered(confidences, right)
+    errors = [*(one for one in reversed(ERRORS) if one > max_error), max_error]
+    found = [_from_start(ordered, errors, start) for start in _STARTS]
+    kept = [one for one in found if one.threshold < math.inf]
+    return min(kept, key=lambda one: one.max_error, default=Promise(max_error, math.inf))
+
+
 def confidence_threshold(confidences: np.ndarray, right: np.ndarray, max_error: float) -> float:
     """The lowest confidence from which on the error rate's upper bound stays within `max_error`.
 
-    Taking the best of many thresholds would break the bound; it holds when coverages fixed beforehand are
-    tried from a strict one on, up to the first that fails (fixed-sequence testing, Angelopoulos 2021).  The
-    strictest answers nine tenths of the images; if that fails, half, or as many as a promise takes where
-    that is more.  Of fewer answers a promise allows fewer errors, and one confident error, a wrong label
-    perhaps, would decide.
+    Coverages fixed beforehand are tried from a strict one on, up to the first that fails.  The strictest
+    answers nine tenths of the images; if that fails, half, or as many as a promise takes where that is more.
+    Of fewer answers a promise allows fewer errors, and one confident error, a wrong label perhaps, would
+    decide.
 
     confidences: (N,).  right: (N,) bool.  Images of one confidence are answered together or not at all.
     Returns infinity where not even the first can be promised.
     """
-    if len(confidences) != len(right):
-        raise ValueError(f"{len(confidences)} confidences beside {len(right)} outcomes: expected as many")
-    total, fewest = len(right), fewest_images(max_error)
-    if total < fewest:
-        return math.inf
-    order = np.argsort(-confidences, kind="stable")
-    ordered, errors = confidences[order], np.cumsum(~right[order].astype(bool))
-    for start in _STARTS:
-        threshold = math.inf
-        for count in np.unique(np.linspace(max(fewest, start * total), total, _STEPS).astype(int)):
-            lowest = ordered[count - 1]
-            answered = int(np.searchsorted(-ordered, -lowest, side="right"))  # with those of equal confidence
-            if error_upper_bound(int(errors[answered - 1]), answered, _START_LEVEL) > max_error:
-                break
-            threshold = float(lowest)
-        if threshold < math.inf:
-            return threshold
-    return math.inf
+    ordered = _Ordered(confidences, right)
+    found = (_from_start(ordered, [max_error], start).threshold for start in _STARTS)
+    return next((threshold for threshold in found if threshold < math.inf), math.inf)
+
+
+class _Ordered:
+    """Confidences (N,), the highest first, and how many of those up to each are wrong."""
+
+    def __init__(self, confidences: np.ndarray, right: np.ndarray) -> None:
+        if len(confidences) != len(right):
+            raise ValueError(f"{len(confidences)} confidences beside {len(right)} outcomes: expected as many")
+        order = np.argsort(-confidences, kind="stable")
+        self.confidences = confidences[order]
+        self.wrong = np.cumsum(~right[order].astype(bool))
+
+    def confidence_of(self, count: int) -> float:
+        """The lowest of the `count` highest."""
+        return float(self.confidences[count - 1])
+
+    def keeps(self, count: int, max_error: float) -> bool:
+        """Whether answering the `count` most confident, with those of equal confidence, is within it."""
+        answered = int(np.searchsorted(-self.confidences, -self.confidence_of(count), side="right"))
+        return error_upper_bound(int(self.wrong[answered - 1]), answered, _START_LEVEL) <= max_error
+
+
+def _from_start(ordered: _Ordered, errors: Sequence[float], start: float) -> Promise:
+    """The last promise that is kept, of `errors` in their order, then of coverages for the last of them."""
+    total = len(ordered.confidences)
+    kept = Promise(errors[-1], math.inf)
+    for error in errors:
+        strictest = max(fewest_images(error), start * total)
+        if strictest > total or not ordered.keeps(int(strictest), error):
+            return kept
+        kept = Promise(error, ordered.confidence_of(int(strictest)))
+    for count in np.unique(np.linspace(strictest, total, _STEPS).astype(int)):
+        if not ordered.keeps(count, errors[-1]):
+            break
+        kept = Promise(errors[-1], ordered.confidence_of(count))
+    return kept
 
 
 def why_nothing_is_answered(confidences: np.ndarray, right: np.ndarray, max_error: float) -> str:
-    """Why `confidence_threshold` of the same is infinite, and what would help."""
+    """Why the threshold of `best_promise` of the same is infinite, and what would help."""
     total, wrong, fewest = len(right), int((~right.astype(bool)).sum()), fewest_images(max_error)
     error = f"{100 * max_error:g} %"
     if total < fewest:
@@ -70,7 +123,9 @@ def why_nothing_is_answered(confidences: np.ndarray, right: np.ndarray, max_erro
     else:
         reason = f"{wrong} of {total} images are wrong; no confidence keeps errors under {error}"
         more = "add images"
-    larger = (one for one in _LARGER if one > max_error)
+    larger = (one for one in _BEYOND if one > max_error)
     enough = next((one for one in larger if confidence_threshold(confidences, right, one) < math.inf), None)
+    if max_error < ERRORS[-1]:
+        reason += f" (nor can they promise {100 * ERRORS[-1]:g} %)"
     mend = "" if enough is None else f", or set abstain.max_error={enough:g}, which these images can promise"
     return f"{reason}: {more}{mend}"

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from wbc.answers import outliers
-from wbc.answers.abstention import confidence_threshold, why_nothing_is_answered
+from wbc.answers.abstention import best_promise, fewest_images, why_nothing_is_answered
 from wbc.answers.conformal import conformal_limit, prediction_sets
 from wbc.answers.outliers import OutlierScore, outlier_score_from_state
 from wbc.answers.temperature import fit_temperature
@@ -58,9 +58,32 @@ class AnswerRule:
     outlier_score: OutlierScore
     outlier_threshold: float
     max_error: float  # what `threshold` promises
+    asked_error: float  # what was asked for; `max_error` is larger where the images cannot promise that
     set_coverage: float  # what `set_limit` promises
     acceptance: float  # share of known cells that `outlier_threshold` lets pass
     images: int  # it was fitted on
+
+    def promise(self) -> dict[str, float | None]:
+        """What is promised of errors, for records; max_error None where nothing is answered."""
+        kept = None if math.isinf(self.threshold) else self.max_error
+        return {"max_error": kept, "asked_error": self.asked_error, "images": self.images}
+
+    def shortfall(self, images: str) -> str:
+        """That the error that was asked for cannot be promised, and what is instead; "" where it is.
+
+        images: what the rule was fitted on, in words.
+        """
+        if self.max_error <= self.asked_error:
+            return ""
+        fewest = fewest_images(self.asked_error)
+        why = (
+            f"it takes {fewest}, all of them right" if self.images < fewest else "too many of them are wrong"
+        )
+        return (
+            f"It promises that at most {100 * self.max_error:g} % of its answers are wrong, not the "
+            f"{100 * self.asked_error:g} % that was asked for (abstain.max_error): the {images} cannot "
+            f"promise that, for {why}."
+        )
 
     def state(self) -> dict[str, Any]:
         """Plain numbers, strings and tensors, as a checkpoint may hold them."""
@@ -69,13 +92,14 @@ class AnswerRule:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> AnswerRule:
         """The rule that `state` came from.  Raises KeyError, TypeError or ValueError for anything else."""
-        rule = cls(**state | {"outlier_score": outlier_score_from_state(state["outlier_score"])})
+        asked = {"asked_error": state["max_error"]}  # of rules of before it they were one
+        rule = cls(**asked | state | {"outlier_score": outlier_score_from_state(state["outlier_score"])})
         for name, value in vars(rule).items():
             if name != "outlier_score" and (type(value) not in (int, float) or math.isnan(value)):
                 raise ValueError(f"{name} {value!r}: expected a number")
         if not 0 < rule.temperature < math.inf:
             raise ValueError(f"temperature {rule.temperature}: expected a number above 0")
-        for name in ("max_error", "set_coverage", "acceptance"):
+        for name in ("max_error", "asked_error", "set_coverage", "acceptance"):
             if not 0 <= getattr(rule, name) <= 1:
                 raise ValueError(f"{name} {getattr(rule, name)}: expected a share, from 0 to 1")
         if not all(torch.isfinite(one).all() for one in rule.outlier_score.tensors.values()):
@@ -113,25 +137,30 @@ def fit_rule(features: Tensor, logits: Tensor, labels: Tensor, settings: Abstain
     temperature = fit_temperature(logits, labels)
     probabilities = (logits.double() / temperature).softmax(dim=1)
     confidences, best = probabilities.max(dim=1)
-    threshold = confidence_threshold(confidences.numpy(), (best == labels).numpy(), settings.max_error)
-    if math.isinf(threshold):
+    right = (best == labels).numpy()
+    promise = best_promise(confidences.numpy(), right, settings.max_error)
+    if math.isinf(promise.threshold):
         log.warning(
             "the model answers nothing, every image will be %r: %s",
             UNCERTAIN,
-            why_nothing_is_answered(confidences.numpy(), (best == labels).numpy(), settings.max_error),
+            why_nothing_is_answered(confidences.numpy(), right, settings.max_error),
         )
     held_out = outliers.held_out_scores(settings.outlier_score, features, logits, labels)
-    return AnswerRule(
+    rule = AnswerRule(
         temperature=temperature,
-        threshold=threshold,
+        threshold=promise.threshold,
         set_limit=conformal_limit(probabilities, labels, settings.set_coverage),
         outlier_score=outliers.fit(settings.outlier_score, features, logits, labels),
         outlier_threshold=outliers.acceptance_threshold(held_out, settings.acceptance),
-        max_error=settings.max_error,
+        max_error=promise.max_error,
+        asked_error=settings.max_error,
         set_coverage=settings.set_coverage,
         acceptance=settings.acceptance,
         images=len(labels),
     )
+    if said := rule.shortfall(f"{len(labels)} images"):
+        log.warning("%s", said)
+    return rule
 
 
 def uncalibrated(logits: Tensor, classes: Sequence[str]) -> Answers:

@@ -70,6 +70,7 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
         )
         log.warning("%s", remarks[0])
     provenance = load_provenance(checkpoint)
+    rule = models[reported].rule
     with table_writer(folder / PREDICTIONS, models[reported].classes) as table:
         for result in results:
             for row in result.prediction_rows():
@@ -79,6 +80,7 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
     _write_rows(folder / "left_out.csv", left_out[left_out["why"] != _UNREADABLE])
     record: dict[str, Any] = {"models": dict(zip(models, config.models, strict=True))}
     record |= evaluation_record(results, reported)
+    record["promise"] = None if rule is None else rule.promise()
     report = Report(
         title=f"Evaluation on {', '.join(result.name for result in results)}",
         record=record,
@@ -93,7 +95,7 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
     write_report(report, folder)
     write_json(folder / METRICS, record)
     log.info("results\n\n%s\n", markdown_table(*labs_table(record["sets"], record["means"])))
-    for caveat in caveats(record["sets"], models[reported].rule, provenance):
+    for caveat in caveats(record["sets"], rule, provenance):
         log.warning("%s", caveat)
     log.info("report: %s; metrics and predictions lie beside it", folder / REPORT)
     return len(unreadable)

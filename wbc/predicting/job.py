@@ -62,6 +62,8 @@ def _predicted(config: PredictConfig, folder: Path, fabric: Fabric) -> int:
             "calibrated and nothing is held back; model.ckpt of the run folder has one",
             config.checkpoint,
         )
+    elif said := predictor.rule.shortfall(f"{predictor.rule.images:,} images that it was fitted on"):
+        log.warning("%s", said)
     parts_folder = folder / "parts"
     listed = parts_folder / "images.jsonl"
     # Decided by the first process, before any other answers an image.
@@ -84,7 +86,7 @@ def _predicted(config: PredictConfig, folder: Path, fabric: Fabric) -> int:
     fabric.barrier()  # the list is read no more
     if not first:
         return 0  # the first process tells the outcome
-    unreadable = _join(parts, folder, predictor.classes, config)
+    unreadable = _join(parts, folder, predictor, config)
     shutil.rmtree(parts_folder)
     return unreadable
 
@@ -173,8 +175,9 @@ def _wait_for_all(parts: list[Path]) -> None:
             )
 
 
-def _join(parts: list[Path], folder: Path, classes: list[str], config: PredictConfig) -> int:
+def _join(parts: list[Path], folder: Path, predictor: Predictor, config: PredictConfig) -> int:
     """The tables and the differential of all parts; returns how many images could not be read."""
+    classes = predictor.classes
     total = Differential(classes)
     groups: dict[str, Differential] = defaultdict(lambda: Differential(classes))
     status = status_column(classes)
@@ -199,6 +202,7 @@ def _join(parts: list[Path], folder: Path, classes: list[str], config: PredictCo
     record: dict[str, Any] = {
         "model": config.checkpoint,
         "images": config.images,
+        "promise": None if predictor.rule is None else predictor.rule.promise(),
         "total": total.record(),
         "groups": {name: groups[name].record() for name in sorted(groups)},
     }

@@ -173,7 +173,8 @@ def _rule(rule: AnswerRule, provenance: Mapping[str, Any]) -> str:
             f"probability of {ANSWERED!r}",
             "none" if math.isinf(rule.threshold) else f"{rule.threshold:.4g}",
             f"from which at most {100 * rule.max_error:g} % of answers are wrong (Clopper-Pearson, 95 %); "
-            f"below, {UNCERTAIN!r}",
+            f"below, {UNCERTAIN!r}"
+            + (f"; asked for: {100 * rule.asked_error:g} %" if rule.asked_error < rule.max_error else ""),
         ],
         [
             "limit of sets",

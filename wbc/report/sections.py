@@ -182,6 +182,8 @@ def _abstention(report: Report, figures: Path) -> Iterator[str]:
             f"{rule.outlier_score.method} score at most {rule.outlier_threshold:.4g}. For cells like the "
             f"{fitted} it promises that {error}, {rest}"
         )
+        if said := rule.shortfall(fitted):
+            yield said
     yield answers_table(report.record["sets"])
     yield from _outliers(report)
     risk = figures / f"{RISK_COVERAGE}.png"

@@ -117,6 +117,8 @@ def caveats(
             f"promise that at most {100 * rule.max_error:g} % of its answers are wrong. Every image is held "
             "back."
         )
+    elif said := rule.shortfall(fitted_on(rule, provenance)):
+        yield said
     yield from training_caveats(provenance)
     for name, record in sets.items():
         if record["note"]:

@@ -62,6 +62,7 @@ def write_run_report(
         training={what: figures / file for what, file in _TRAINING.items()},
     )
     write_report(report, folder)
+    record["promise"] = None if predictor.rule is None else predictor.rule.promise()
     for caveat in caveats(record["sets"], predictor.rule, provenance):
         log.warning("%s", caveat)
     write_json(folder / EVALUATION, record)
