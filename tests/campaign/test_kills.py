@@ -41,7 +41,7 @@ def test_it_ends_as_if_it_had_not_been_disturbed(place, undisturbed, tmp_path, s
         words = again(verb, place, folder)
         if ended.returncode == 128 + signal.SIGTERM:
             assert not half_written(folder), ended
-            words = told(ended.stdout, verb, place, folder)
+            words = told(ended.stdout + ended.stderr, verb, place, folder)
         if ended.returncode != 0:
             resumed = typed(*words)
             finished = (

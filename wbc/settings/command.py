@@ -85,7 +85,7 @@ def run(command: Command[Any], words: list[str], program: str) -> None:
         main(task)()
     except KeyboardInterrupt:
         if is_first_process():
-            print("stopped before it began; give the same command again", file=sys.stderr)
+            print("stopped; give the same command again", file=sys.stderr)  # before or after the job
         sys.exit(exit_code())
 
 
