@@ -1,5 +1,7 @@
 import logging
 import os
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -9,6 +11,7 @@ from wbc.datasets.checks import examine_images
 from wbc.datasets.manifest import build_manifest
 from wbc.errors import DataError
 from wbc.images.decode import pixel_hash
+from wbc.images.thumbnail import thumbnail
 
 
 @pytest.fixture
@@ -82,6 +85,16 @@ def test_another_decoder_decodes_again(cells, tmp_path, decoded, monkeypatch):
     assert decoded == cells
 
 
+def test_a_cache_of_before_thumbnails_is_read_again(cells, tmp_path, decoded):
+    first = examine(cells, tmp_path)
+    with closing(sqlite3.connect(tmp_path / "cache" / "images.sqlite")) as store, store:
+        store.execute("DROP TABLE thumbnail")
+    decoded.clear()
+    assert examine(cells, tmp_path) == first
+    assert decoded == cells
+    assert first.thumbnails_of(cells[:1]) == {first.hashes[cells[0]]: thumbnail(picture(0))}
+
+
 def test_failures_are_not_remembered(tmp_path, decoded):
     (tmp_path / "bad.png").write_text("no image")
     for _ in range(2):
@@ -151,7 +164,8 @@ def test_what_was_checked_before_an_interruption_is_remembered(cells, tmp_path, 
     with pytest.raises(KeyboardInterrupt):
         examine(cells, tmp_path)
     stamps = {path: checks.stamp(path) for path in cells}
-    assert set(check_cache.recall(tmp_path / "cache" / "images.sqlite", stamps)) == set(cells[:2])
+    hashes, _ = check_cache.recall(tmp_path / "cache" / "images.sqlite", stamps)
+    assert set(hashes) == set(cells[:2])
 
 
 # --- data.on_unreadable

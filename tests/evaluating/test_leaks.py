@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.helpers.copies import cell, cropped, recompressed, resized
 from tests.helpers.trees import picture, write_image
 from wbc.answers.origins import origins
 from wbc.datasets.checks import examine_images
@@ -39,8 +40,8 @@ def write_run(place: Path, name: str, provenance: dict, **splits: str) -> str:
 def left_out(place: Path, models: list[str], named: str = "") -> dict[str, str]:
     """Number of the image -> why it is left out."""
     paths = [str(place / f"{number}.png") for number in range(10)]
-    hashes = examine_images(paths, str(place / "cache"), 0).hashes
-    reasons = TrainingImages(models, str(place / "cache"), 0).reasons(paths, hashes, named)
+    examined = examine_images(paths, str(place / "cache"), 0)
+    reasons = TrainingImages(models, str(place / "cache"), 0).reasons(paths, examined, named)
     return {Path(path).stem: why for path, why in zip(paths, reasons, strict=True) if why}
 
 
@@ -65,10 +66,10 @@ def test_another_box_of_a_photograph_that_trained(place):
     torch.save({"provenance": {}, "wbc": {"classes": CLASSES}}, place / "run/model.ckpt")
     seen = TrainingImages([str(place / "run/model.ckpt")], str(place / "cache"), 0)
     paths = [f"{field}#xywh=0,0,9,9", f"{field}#xywh=3,3,9,9", field, f"{place}/2.png#xywh=0,0,4,4"]
-    hashes = examine_images(paths, str(place / "cache"), 0).hashes
+    examined = examine_images(paths, str(place / "cache"), 0)
     there = f"in train of {place / 'run/model.ckpt'}"
     other = f"same photograph as {field}#xywh=0,0,9,9 {there}"
-    assert seen.reasons(paths, hashes, "") == [there, other, other, ""]
+    assert seen.reasons(paths, examined, "") == [there, other, other, ""]
 
 
 @pytest.mark.parametrize("how", ["adapted", "adapted twice", "init_from", "settings beside it", "both"])
@@ -114,3 +115,27 @@ def test_each_model_keeps_its_own_splits(place):
         "3": f"in train of {b}",
         "9": f"same pixels as {place / '0.png'} in train of {a}",
     }
+
+
+def test_a_near_copy_of_what_trained(tmp_path, caplog):
+    """A resized copy was measured as if the model had not seen it."""
+    seen, chosen, new = (write_image(tmp_path / f"{number}.png", cell(number)) for number in range(3))
+    copy = write_image(tmp_path / "copy.png", resized(cropped(cell(0)), 0.6))
+    vague = write_image(tmp_path / "vague.png", recompressed(resized(cell(0), 0.4)))
+    of_chosen = write_image(tmp_path / "of_chosen.png", resized(cell(1), 0.5))
+    rows = [{"path": str(seen), "split": "train"}, {"path": str(chosen), "split": "val"}]
+    frame = pd.DataFrame(rows, columns=COLUMNS, dtype=object).fillna("")
+    write_manifest(frame, tmp_path / "run/manifest.csv")
+    torch.save({"provenance": {}, "wbc": {"classes": CLASSES}}, tmp_path / "run/model.ckpt")
+    model = str(tmp_path / "run/model.ckpt")
+    paths = [str(path) for path in (copy, new, vague, of_chosen)]
+    training = TrainingImages([model], str(tmp_path / "cache"), 0)
+    reasons = training.reasons(paths, examine_images(paths, str(tmp_path / "cache"), 0), "val")
+    assert reasons[0].startswith("near-copy (likeness 0.9")
+    assert reasons[0].endswith(f"of {seen} in train of {model}")
+    assert reasons[1:] == ["", "", ""]
+    assert (
+        "1 of 4 images may be near-copies of training images (likeness 0.85 to 0.92) and are kept"
+        in caplog.text
+    )
+    assert f"{vague} of {seen}" in caplog.text

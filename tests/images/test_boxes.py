@@ -9,7 +9,8 @@ from PIL import Image
 from tests.helpers.trees import picture, write_image
 from wbc.datasets.check_cache import stamp
 from wbc.images.boxes import Box, crop_name, photograph_and_box, photograph_of
-from wbc.images.decode import ImageError, decode, examine, pixel_hash, upright_size
+from wbc.images.decode import ImageError, decode, pixel_hash, upright_size
+from wbc.images.examine import examine
 from wbc.images.masks import MaskError, mask_path, read_mask
 
 
@@ -32,7 +33,7 @@ def test_its_pixels_are_those_of_the_place(field):
     crop = decode(name)
     np.testing.assert_array_equal(crop, picture(1, 40)[5:11, 3:20])
     assert crop.base is None  # the photograph's pixels are not kept with it
-    assert examine(name) == (pixel_hash(crop), "")
+    assert examine(name)[:2] == (pixel_hash(crop), "")
     assert stamp(name) == stamp(field)
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from tests.helpers.trees import picture
 from wbc.errors import ImageError
-from wbc.images.decode import decode, examine, pixel_hash, resize
+from wbc.images.decode import decode, pixel_hash, resize
+from wbc.images.examine import examine
 
 RGB = picture(1, 12)[:, :9]  # 12 x 9, so that swapped sides show
 GREY = RGB[..., 0]
@@ -308,7 +309,7 @@ def test_bad_files_are_refused_with_path_and_reason(tmp_path, name):
         decode(tmp_path / name)
     assert str(caught.value).startswith(f"{tmp_path / name}: ")
     assert ";" in caught.value.reason  # what; the mend
-    assert examine(str(tmp_path / name)) == ("", caught.value.reason)
+    assert examine(str(tmp_path / name)) == ("", caught.value.reason, b"")
 
 
 def test_pages_are_not_counted(tmp_path):

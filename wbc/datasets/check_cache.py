@@ -12,13 +12,16 @@ from typing import NamedTuple
 
 from wbc.images.boxes import photograph_of
 from wbc.images.decode import DECODER
+from wbc.images.thumbnail import KIND
 
 log = logging.getLogger(__name__)
 
-_TABLE = (
+_TABLES = (
     "CREATE TABLE IF NOT EXISTS checked_image ("
     "path TEXT PRIMARY KEY, decoder TEXT, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER, "
-    "hash TEXT) WITHOUT ROWID"
+    "hash TEXT) WITHOUT ROWID",
+    # By pixel hash: many files may show one picture, and older releases kept no thumbnails.
+    "CREATE TABLE IF NOT EXISTS thumbnail (hash TEXT PRIMARY KEY, kind TEXT, grey BLOB)",
 )
 
 
@@ -35,6 +38,15 @@ class Stamp(NamedTuple):
     inode: int
 
 
+class Checked(NamedTuple):
+    """A file that decodes, and what it shows."""
+
+    path: str
+    stamp: Stamp
+    pixels: str
+    thumbnail: bytes
+
+
 def stamp(path: str) -> Stamp:
     """The stamp of a file, for a box its photograph's; one that no file has where it cannot be looked at."""
     try:
@@ -45,37 +57,44 @@ def stamp(path: str) -> Stamp:
     return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, inode)
 
 
-def recall(file: Path, stamps: Mapping[str, Stamp]) -> dict[str, str]:
-    """The pixel hashes known for files of absolute path and `stamps`; unknown and changed ones are absent.
+def recall(file: Path, stamps: Mapping[str, Stamp]) -> tuple[dict[str, str], dict[str, bytes]]:
+    """Path -> pixel hash, and pixel hash -> thumbnail, for files of absolute path and `stamps`.
 
-    A damaged cache is begun anew and one that cannot be opened is done without, each with a warning.
+    Unknown and changed ones are absent.  A damaged cache is begun anew and one that cannot be opened is done
+    without, each with a warning.
     """
     known: dict[str, str] = {}
+    thumbnails: dict[str, bytes] = {}
     with _mending(file), closing(_open(file)) as store:
         for path, stamp in stamps.items():
             row = store.execute(
-                "SELECT hash FROM checked_image WHERE path = ? AND decoder = ? "
-                "AND size = ? AND mtime_ns = ? AND ctime_ns = ? AND inode = ?",
-                (path, DECODER, *stamp),
+                "SELECT hash, grey FROM checked_image JOIN thumbnail USING (hash) WHERE path = ? "
+                "AND decoder = ? AND size = ? AND mtime_ns = ? AND ctime_ns = ? AND inode = ? AND kind = ?",
+                (path, DECODER, *stamp, KIND),
             ).fetchone()
             if row:
-                known[path] = row[0]
-    return known
+                known[path], thumbnails[row[0]] = row[0], row[1]
+    return known, thumbnails
 
 
-def remember(file: Path, found: Sequence[tuple[str, Stamp, str]]) -> None:
-    """Keeps (path, stamp, pixel hash) of files that decode; several runs may do so at once."""
+def remember(file: Path, found: Sequence[Checked]) -> None:
+    """Keeps what was found of files that decode; several runs may do so at once."""
     with _mending(file), closing(_open(file)) as store, store:
         store.executemany(
             "INSERT OR REPLACE INTO checked_image VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(path, DECODER, *stamp, pixels) for path, stamp, pixels in found],
+            [(one.path, DECODER, *one.stamp, one.pixels) for one in found],
+        )
+        store.executemany(
+            "INSERT OR REPLACE INTO thumbnail VALUES (?, ?, ?)",
+            [(one.pixels, KIND, one.thumbnail) for one in found],
         )
 
 
 def _open(file: Path) -> sqlite3.Connection:
     file.parent.mkdir(parents=True, exist_ok=True)
     store = sqlite3.connect(file, timeout=30)  # seconds to wait for another run that is writing
-    store.execute(_TABLE)
+    for table in _TABLES:
+        store.execute(table)
     return store
 
 

@@ -68,7 +68,7 @@ def joined(labs: Sequence[str], frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return whole
 
 
-def make_splits(frame: pd.DataFrame, hashes: pd.Series, config: DataConfig, seed: int) -> pd.Series:
+def make_splits(frame: pd.DataFrame, pictures: pd.Series, config: DataConfig, seed: int) -> pd.Series:
     """As `wbc.datasets.splits.make_splits`, for one lab or several.
 
     All images of `config.leave_out` are the set test_<lab>, whatever split they had. Labs of `data.labs` are
@@ -89,7 +89,7 @@ def make_splits(frame: pd.DataFrame, hashes: pd.Series, config: DataConfig, seed
         splits.make_splits, val_fraction=config.val_fraction, test_fraction=config.test_fraction, seed=seed
     )
     if config.source != "labs":
-        split[here] = with_missing(frame[here], hashes)
+        split[here] = with_missing(frame[here], pictures)
         if config.leave_out is not None:
             named = used & (split == lab_test_set(config.leave_out))
             _refuse_joined(frame["source"][named], split[named])
@@ -99,7 +99,7 @@ def make_splits(frame: pd.DataFrame, hashes: pd.Series, config: DataConfig, seed
         given = set(made[rows["excluded"] == ""])
         if not given or not all(name.startswith("test") for name in given):
             try:
-                made = with_missing(rows, hashes)
+                made = with_missing(rows, pictures)
             except DataError as error:
                 raise DataError(f"data.labs.{lab}: {error}") from error
         is_test = made.str.startswith("test")

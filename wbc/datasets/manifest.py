@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from wbc.datasets import exclusions, labs
 from wbc.datasets.checks import examine_images
 from wbc.datasets.class_folders import scan_folder
+from wbc.datasets.near_copies import near_copies
+from wbc.datasets.near_copy_rows import near_copies_left_out, near_copy_table, pictures
 from wbc.datasets.split_folders import HOW_TO_GET_IMAGES
 from wbc.datasets.splits import split_name
 from wbc.datasets.table_paths import BOX_COLUMNS, TablePaths
@@ -33,11 +35,23 @@ _NAMED = 10  # lines in a message
 DRAWN = "drawn by wbc"  # source of the cells of `wbc.datasets.synthetic_extra`; no lab's name
 
 
+class Built(NamedTuple):
+    """rows: one an image with `COLUMNS`.  near_copies: one a pair, as `near_copy_table` has them."""
+
+    rows: pd.DataFrame
+    near_copies: pd.DataFrame
+
+
 def build_manifest(config: DataConfig, seed: int) -> pd.DataFrame:
+    """The rows of `build_with_near_copies`."""
+    return build_with_near_copies(config, seed).rows
+
+
+def build_with_near_copies(config: DataConfig, seed: int) -> Built:
     """Finds the images, decodes each, makes the splits that are missing and leaves out what would mislead.
 
-    Returns one row an image with `COLUMNS`; `path` is absolute. Synthetic smears are written to disk
-    beforehand and their CSV given as source=manifest.
+    `path` is absolute. Synthetic smears are written to disk beforehand and their CSV given as
+    source=manifest.
     Raises DataError and ConfigError, each with the mend, for everything that cannot be trained on.
     """
     names = ClassNames(config.classes, config.aliases, ignored=config.ignore)
@@ -51,14 +65,17 @@ def build_manifest(config: DataConfig, seed: int) -> pd.DataFrame:
     _leave_out(frame, exclusions.contradictory(frame, hashes))
     if used_rows(frame).empty:
         raise DataError(f"all {len(frame)} images of {config.root} are left out: {frame['excluded'].iloc[0]}")
-    frame["split"] = labs.make_splits(frame, hashes, config, seed)
+    pairs = near_copies(examined.thumbnails_of(used_rows(frame)["path"]))
+    frame["split"] = labs.make_splits(frame, pictures(hashes, pairs), config, seed)
     _leave_out(frame, exclusions.copies(frame, hashes))
+    _leave_out(frame, near_copies_left_out(frame, hashes, pairs))
+    told = near_copy_table(frame, hashes, pairs)
     exclusions.refuse_parted_photographs(frame)
     exclusions.warn_of_straddling_groups(frame)
     exclusions.require_training_images(frame, names.classes)
     exclusions.require_images_in_splits(frame)
     _log_counts(frame, names.classes)
-    return frame[COLUMNS]
+    return Built(frame[COLUMNS], told)
 
 
 def _read(config: DataConfig, names: ClassNames, key: str = "data.root") -> pd.DataFrame:

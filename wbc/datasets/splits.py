@@ -32,14 +32,14 @@ def split_name(spelling: str) -> str | None:
 
 
 def make_splits(
-    frame: pd.DataFrame, hashes: pd.Series, *, val_fraction: float, test_fraction: float, seed: int
+    frame: pd.DataFrame, pictures: pd.Series, *, val_fraction: float, test_fraction: float, seed: int
 ) -> pd.Series:
     """The split of every row, with a missing val or test set taken out of train; left-out rows keep theirs.
 
-    hashes: pixel hash of each row that is not left out; identical images are never parted by a split
-    made here, nor are the images of a group and the boxes of a photograph. Fractions are of the images that
-    are shared out, and about kept where whole groups must move. Without groups every class gives its share,
-    at least one image.
+    pictures: of each row that is not left out, a name that its copies share; copies are never parted by a
+    split made here, nor are the images of a group and the boxes of a photograph. Fractions are of the images
+    that are shared out, and about kept where whole groups must move. Without groups every class gives its
+    share, at least one image.
     Raises DataError where only some rows have a split, where train is missing, and where nothing can be
     taken out; ConfigError for fractions that leave less than half to train, and for a missing val set
     with a fraction of 0 (early stopping watches val).
@@ -52,7 +52,7 @@ def make_splits(
     if not given:
         split[used] = "train"
     pool = frame[used & (split == "train")]
-    units = _units(pool["group"], hashes[pool.index], pool["path"].map(photograph_of))
+    units = _units(pool["group"], pictures[pool.index], pool["path"].map(photograph_of))
     before, made = pool, {}
     left = 1.0  # of what was shared out
     for name, fraction in (("test", test_fraction), ("val", val_fraction)):
@@ -97,14 +97,14 @@ def _refuse_fractions(val_fraction: float, test_fraction: float, *, val_is_given
         )
 
 
-def _units(groups: pd.Series, hashes: pd.Series, photographs: pd.Series) -> pd.Series:
-    """A number a row: equal where rows share group, photograph or pixels, also by way of other rows."""
-    # An image without a group stands for itself; the letters keep hashes and groups' names apart.
-    owners = ("g" + groups).where(groups != "", "h" + hashes)
-    units = pd.Series(pd.factorize(hashes)[0], index=hashes.index)
+def _units(groups: pd.Series, pictures: pd.Series, photographs: pd.Series) -> pd.Series:
+    """A number a row: equal where rows share group, photograph or picture, also by way of other rows."""
+    # An image without a group stands for itself; the letters keep pictures and groups' names apart.
+    owners = ("g" + groups).where(groups != "", "p" + pictures)
+    units = pd.Series(pd.factorize(pictures)[0], index=pictures.index)
     while True:  # the smallest number spreads over groups, copies and boxes until nothing changes
         wider = units
-        for shared in (owners, hashes, photographs):
+        for shared in (owners, pictures, photographs):
             wider = wider.groupby(shared).transform("min")
         if wider.equals(units):
             return units

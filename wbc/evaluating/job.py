@@ -112,7 +112,7 @@ def _left_out(sets: Sequence[LabelledSet], config: EvaluateConfig) -> pd.DataFra
     rows = []
     for one in sets:
         listed = one.rows["path"].tolist()
-        leaks = training.reasons(listed, examined.hashes, one.split)
+        leaks = training.reasons(listed, examined, one.split)
         found = [
             (one.name, path, _UNREADABLE if path in examined.reasons else _TRAINED_ON, reason)
             for path, leak in zip(listed, leaks, strict=True)

@@ -159,14 +159,6 @@ def pixel_hash(rgb: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def examine(path: str) -> tuple[str, str]:
-    """Decodes one file; returns its pixel hash and "", or "" and why it cannot be used."""
-    try:
-        return pixel_hash(decode(path)), ""
-    except ImageError as problem:
-        return "", problem.reason
-
-
 def _deep_grey(image: Image.Image, path: str | Path) -> Image.Image:
     """16-bit grey as 8-bit grey; any other image as it is."""
     if not image.mode.startswith("I"):  # "I;16", "I;16B", and in older Pillow "I" for a 16-bit grey PNG

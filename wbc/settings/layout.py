@@ -17,6 +17,8 @@ FIGURES = "figures"
 SOURCES = "sources.json"  # of predict: of which model and which images its answers are, by content
 # Of train.
 PIXELS = "pixels.csv"  # what its images showed when it began
+NEAR_COPIES = "near_copies.csv"  # pairs of images that show one photograph, if there are any
+NEAR_COPIES_PAGE = "near_copies.png"  # in FIGURES: these pairs
 RESULTS = "results.md"
 EVALUATION = "evaluation.json"
 CACHE = "cache"

@@ -9,13 +9,14 @@ from pathlib import Path
 import pandas as pd
 
 from wbc.datasets.checks import examine_images
-from wbc.datasets.manifest import build_manifest, read_manifest, used_rows, write_manifest
+from wbc.datasets.manifest import build_with_near_copies, read_manifest, used_rows, write_manifest
 from wbc.datasets.synthetic_extra import drawn_cells, with_drawn_cells
 from wbc.errors import DataError
 from wbc.settings import run_folder
 from wbc.settings.layout import MANIFEST, PIXELS
 from wbc.settings.train import Config, DataConfig
 from wbc.synthetic.dataset import write_dataset
+from wbc.training.near_copy_page import write_near_copies
 from wbc.utils.files import replacing
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,9 @@ def run_manifest_of(config: Config, folder: Path) -> pd.DataFrame:
         if path.exists():
             _refuse_changed(read_manifest(path), config.data, folder)
         else:
-            manifest = build_manifest(_drawn(config.data, size_px), config.seed)
+            manifest, near_copies = build_with_near_copies(_drawn(config.data, size_px), config.seed)
+            if len(near_copies):
+                write_near_copies(near_copies, folder)
             if cells is not None:
                 manifest = with_drawn_cells(manifest, cells)
             _note_pixels(manifest, config.data, folder)

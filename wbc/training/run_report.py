@@ -14,7 +14,15 @@ from wbc.report.sections import Report
 from wbc.report.set_figures import CONFUSION, ROC, write_set_figures
 from wbc.report.set_result import SetResult
 from wbc.report.verdict import caveats
-from wbc.settings.layout import EVALUATION, FIGURES, MODEL, PHASE_TITLES, REPORT
+from wbc.settings.layout import (
+    EVALUATION,
+    FIGURES,
+    MODEL,
+    NEAR_COPIES,
+    NEAR_COPIES_PAGE,
+    PHASE_TITLES,
+    REPORT,
+)
 from wbc.utils.files import write_json
 
 log = logging.getLogger(__name__)
@@ -22,6 +30,7 @@ log = logging.getLogger(__name__)
 _TRAINING = {
     "loss, accuracy and learning rate by epoch": "training_curves.png",
     "training images after augmentation": "augmented_samples.png",
+    "near-copies among the images": NEAR_COPIES_PAGE,
 }
 
 
@@ -59,7 +68,11 @@ def write_run_report(
         seed=provenance["config"]["seed"],
         files={result.name: f"{result.name}_{kept}" for result in shown},
         remark=_remark(predictor, PHASE_TITLES[kept]),
-        training={what: figures / file for what, file in _TRAINING.items()},
+        training={
+            what: figures / file
+            for what, file in _TRAINING.items()
+            if file != NEAR_COPIES_PAGE or (folder / NEAR_COPIES).exists()
+        },
     )
     write_report(report, folder)
     record["promise"] = None if predictor.rule is None else predictor.rule.promise()
