@@ -53,10 +53,10 @@ def near_copies_left_out(frame: pd.DataFrame, hashes: pd.Series, pairs: Sequence
 
 
 def near_copy_table(frame: pd.DataFrame, hashes: pd.Series, pairs: Sequence[Pair]) -> pd.DataFrame:
-    """A row a pair with `COLUMNS`, what most needs a look first; warns of it.
+    """A row a pair with `COLUMNS`, what most needs a look first: two splits or labels, then the least alike.
 
     frame: with all that is left out.  Of files with the same pixels one stands for all.  Pairs of which a
-    picture is left out for another reason are not told.
+    picture is left out for another reason are not told.  Warns of pairs that need a look.
     """
     told = ~frame["excluded"].str.startswith("near-copy") & (frame["excluded"] != "")
     rows_of = _used_rows_of(frame.assign(excluded=frame["excluded"].where(told, "")), hashes)
@@ -72,9 +72,9 @@ def near_copy_table(frame: pd.DataFrame, hashes: pd.Series, pairs: Sequence[Pair
     table = pd.DataFrame(rows, columns=COLUMNS)
     across = table["split"] != table["copy_split"]
     contradict = table["label"] != table["copy_label"]
-    order = (across.astype(int) + contradict.astype(int)).sort_values(ascending=False, kind="stable").index
     _tell(table, across, contradict)
-    return table.loc[order].reset_index(drop=True)
+    table["concern"] = -(across.astype(int) + contradict.astype(int))
+    return table.sort_values(["concern", "likeness"], kind="stable", ignore_index=True)[COLUMNS]
 
 
 def _tell(table: pd.DataFrame, across: pd.Series, contradict: pd.Series) -> None:

@@ -26,11 +26,12 @@ def write_near_copies(table: pd.DataFrame, folder: Path) -> None:
         table.to_csv(beside, index=False)
     images, captions = [], []
     for row in table.head(_SHOWN).to_dict("records"):
-        done = "left out" if row["done"].startswith(LEFT_OUT) else row["done"]
-        for which, said in (("", f"likeness {row['likeness']:.2f}"), ("copy_", done)):
-            path = row["copy" if which else "path"]
+        for of, path in (("", row["path"]), ("copy_", row["copy"])):
             images.append(decode(path))
-            captions.append(f"{row[which + 'split']}, {row[which + 'label']}, {Path(path).name}: {said}")
+            is_gone = row["done"].startswith(LEFT_OUT) and path in row["done"]
+            said = f"{row[of + 'split']}, {row[of + 'label']}, {Path(path).name}"
+            captions.append(f"{said}: left out" if is_gone else said)
+        captions[-1] += f" (likeness {row['likeness']:.2f})"
     shown = "" if len(table) <= _SHOWN else f", {_SHOWN} of {len(table)} pairs"
     figure = image_page_figure(
         images, captions, f"Near-copies, side by side{shown}", columns=2 * _PAIRS_A_ROW
