@@ -62,6 +62,7 @@ class AnswerRule:
     set_coverage: float  # what `set_limit` promises
     acceptance: float  # share of known cells that `outlier_threshold` lets pass
     images: int  # it was fitted on
+    folds: int = 0  # of the models that had not seen these images; 0: they are validation images
 
     def promise(self) -> dict[str, float | None]:
         """What is promised of errors, for records; max_error None where nothing is answered."""
@@ -127,17 +128,33 @@ class AnswerRule:
         )
 
 
-def fit_rule(features: Tensor, logits: Tensor, labels: Tensor, settings: AbstainConfig) -> AnswerRule:
+class OutOfFold(NamedTuple):
+    """Logits (N, C) and labels (N,) of images by `folds` networks of one recipe, each without its own."""
+
+    logits: Tensor
+    labels: Tensor
+    folds: int
+
+
+def fit_rule(
+    features: Tensor,
+    logits: Tensor,
+    labels: Tensor,
+    settings: AbstainConfig,
+    out_of_fold: OutOfFold | None = None,
+) -> AnswerRule:
     """The rule for a network by its outputs on validation images, which must not have trained it.
 
-    features (N, D), logits (N, C), labels (N,).  The outlier threshold comes from scores of images that the
-    score was not fitted on; see `outliers.held_out_scores`.
+    features (N, D), logits (N, C), labels (N,).  out_of_fold: what all but the outlier score is fitted on,
+    where there is a cross-validation; `wbc.training.folds` says why that may be.  The outlier threshold comes
+    from scores of images that the score was not fitted on; see `outliers.held_out_scores`.
     """
     assert settings.outlier_score is not None
-    temperature = fit_temperature(logits, labels)
-    probabilities = (logits.double() / temperature).softmax(dim=1)
+    answered = OutOfFold(logits, labels, 0) if out_of_fold is None else out_of_fold
+    temperature = fit_temperature(answered.logits, answered.labels)
+    probabilities = (answered.logits.double() / temperature).softmax(dim=1)
     confidences, best = probabilities.max(dim=1)
-    right = (best == labels).numpy()
+    right = (best == answered.labels).numpy()
     promise = best_promise(confidences.numpy(), right, settings.max_error)
     if math.isinf(promise.threshold):
         log.warning(
@@ -149,16 +166,17 @@ def fit_rule(features: Tensor, logits: Tensor, labels: Tensor, settings: Abstain
     rule = AnswerRule(
         temperature=temperature,
         threshold=promise.threshold,
-        set_limit=conformal_limit(probabilities, labels, settings.set_coverage),
+        set_limit=conformal_limit(probabilities, answered.labels, settings.set_coverage),
         outlier_score=outliers.fit(settings.outlier_score, features, logits, labels),
         outlier_threshold=outliers.acceptance_threshold(held_out, settings.acceptance),
         max_error=promise.max_error,
         asked_error=settings.max_error,
         set_coverage=settings.set_coverage,
         acceptance=settings.acceptance,
-        images=len(labels),
+        images=len(answered.labels),
+        folds=answered.folds,
     )
-    if said := rule.shortfall(f"{len(labels)} images"):
+    if said := rule.shortfall(f"{rule.images} images"):
         log.warning("%s", said)
     return rule
 

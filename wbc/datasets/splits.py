@@ -52,7 +52,7 @@ def make_splits(
     if not given:
         split[used] = "train"
     pool = frame[used & (split == "train")]
-    units = _units(pool["group"], pictures[pool.index], pool["path"].map(photograph_of))
+    units = units_of(pool["group"], pictures[pool.index], pool["path"])
     before, made = pool, {}
     left = 1.0  # of what was shared out
     for name, fraction in (("test", test_fraction), ("val", val_fraction)):
@@ -97,8 +97,9 @@ def _refuse_fractions(val_fraction: float, test_fraction: float, *, val_is_given
         )
 
 
-def _units(groups: pd.Series, pictures: pd.Series, photographs: pd.Series) -> pd.Series:
+def units_of(groups: pd.Series, pictures: pd.Series, paths: pd.Series) -> pd.Series:
     """A number a row: equal where rows share group, photograph or picture, also by way of other rows."""
+    photographs = paths.map(photograph_of)
     # An image without a group stands for itself; the letters keep pictures and groups' names apart.
     owners = ("g" + groups).where(groups != "", "p" + pictures)
     units = pd.Series(pd.factorize(pictures)[0], index=pictures.index)

@@ -26,4 +26,6 @@ def fitted_on(rule: AnswerRule, provenance: Mapping[str, Any]) -> str:
     """The images that the rule of answers was fitted on, in words."""
     if "adapted" in provenance:
         return f"{rule.images:,} cells of the lab that it was adapted to"
+    if rule.folds:
+        return f"{rule.images:,} training and validation images of its own run ({rule.folds} folds)"
     return f"{rule.images:,} validation images of its own run"

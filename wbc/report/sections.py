@@ -13,6 +13,7 @@ from markupsafe import Markup
 from wbc.answers.predictor import Predictor
 from wbc.pages.html import Section, heading, picture, side_by_side, table
 from wbc.report.cell_cards import CellCards
+from wbc.report.folds_table import folds_table, what_folds_are
 from wbc.report.lab_table import labs_table
 from wbc.report.learnt_from import fitted_on
 from wbc.report.model_card import model_card
@@ -47,6 +48,7 @@ class Report:
     files: Mapping[str, str]
     training: Mapping[str, Path] = field(default_factory=dict)
     remark: str = ""
+    cross_validation: Mapping[str, Any] | None = None  # as in metrics.json of the run
 
 
 def report_sections(report: Report, figures: Path, cards: CellCards) -> list[Section]:
@@ -59,6 +61,8 @@ def report_sections(report: Report, figures: Path, cards: CellCards) -> list[Sec
         Section("Comparison of models", _comparison(report)),
         Section("ROC and precision-recall", _shown(report, figures, ROC, PRECISION_RECALL)),
     ]
+    if report.cross_validation is not None:
+        sections.insert(2, Section("Cross-validation", _cross_validation(report.cross_validation)))
     if report.predictor.rule is None:
         sections.append(Section("Calibration and abstention", [_NO_RULE]))
     else:
@@ -125,6 +129,11 @@ def _results(report: Report) -> Iterator[str]:
         others = record["compared"][name]
         of_one = per_class_table(name if not others else f"{name}, {reported}", one)
         yield side_by_side([metrics_table(name, {**others, reported: one}), of_one])
+
+
+def _cross_validation(record: Mapping[str, Any]) -> Iterator[str]:
+    yield what_folds_are(record)
+    yield table(*folds_table(record), "Cross-validation")
 
 
 def _comparison(report: Report) -> Iterator[str]:

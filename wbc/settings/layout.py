@@ -22,9 +22,13 @@ NEAR_COPIES_PAGE = "near_copies.png"  # in FIGURES: these pairs
 RESULTS = "results.md"
 EVALUATION = "evaluation.json"
 CACHE = "cache"
+FOLDS = "folds"  # the runs of a cross-validation, 0, 1, ...
+OUT_OF_FOLD = "out_of_fold.csv"  # of train with folds and adapt: each image by a model without it
+DOUBTFUL_LABELS = "doubtful_labels.html"  # of train with folds; the same as a table beside it
 PHASE_TITLES = {"head": "without fine-tuning", "finetune": "with fine-tuning"}
 # Beside the phases in metrics.json, where answers are of more than the network and the image.
 FINAL_MODEL = "final_model"
+CROSS_VALIDATION = "cross_validation"  # in metrics.json, with data.folds
 
 
 def log_folder(folder: Path, phase: str) -> Path:
@@ -45,6 +49,16 @@ def phase_result(folder: Path, phase: str) -> Path:
 def phase_logits(folder: Path, phase: str) -> Path:
     """The logits of a phase's network for each measured set."""
     return log_folder(folder, phase) / "logits.npz"
+
+
+def final_logits(folder: Path) -> Path:
+    """The logits of the final model for each measured set."""
+    return folder / "logs" / "logits.npz"
+
+
+def fold_folder(folder: Path, fold: int) -> Path:
+    """The run folder of one fold of a cross-validation, counted from 0."""
+    return folder / FOLDS / str(fold)
 
 
 def best_checkpoint(folder: Path, phase: str) -> Path:

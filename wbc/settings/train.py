@@ -60,6 +60,8 @@ class DataConfig:
     group: Group = None  # how class folders or file names tell the patient or slide; None: not at all
     val_fraction: float = 0.15
     test_fraction: float = 0.15
+    # Of a cross-validation of the whole recipe; see `wbc.training.folds`.
+    folds: Annotated[Literal[0] | Annotated[int, Field(ge=2)], expected("0 (none), or 2 or more")] = 0
     on_unreadable: Literal["error", "skip"] = "error"
     checks_dir: str  # what the image checks found is remembered here
     workers: Workers = None  # processes that check and load images; None: by the number of cores

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from wbc.answers.averaged_views import AveragedViews
 from wbc.answers.picture_check import fit_picture_check
 from wbc.answers.predictor import Predictor
-from wbc.answers.rule import fit_rule
+from wbc.answers.rule import OutOfFold, fit_rule
 from wbc.loading.augment import Augment
 from wbc.loading.datamodule import ImageData
 from wbc.network.network import Network
@@ -27,8 +27,13 @@ class FinalModel(NamedTuple):
     seen: dict[str, SetOutputs]
 
 
-def final_model(config: Config, network: Network, augment: Augment, data: ImageData) -> FinalModel:
-    """The second opinion is fitted on training cells, the rule by the outputs for validation images."""
+def final_model(
+    config: Config, network: Network, augment: Augment, data: ImageData, out_of_fold: OutOfFold | None = None
+) -> FinalModel:
+    """The second opinion is fitted on training cells, the rule by the outputs for validation images.
+
+    out_of_fold: of a cross-validation, see `fit_rule`.
+    """
     model = config.model
     draws = model.test_time.draws
     opinion = None
@@ -38,7 +43,7 @@ def final_model(config: Config, network: Network, augment: Augment, data: ImageD
     predictor = Predictor(network, views=views, second_opinion=opinion)
     seen = measured_outputs(predictor, data, config)
     val = seen["val"].outputs
-    rule = fit_rule(val.features, val.logits, data.labels("val"), config.abstain)
+    rule = fit_rule(val.features, val.logits, data.labels("val"), config.abstain, out_of_fold)
     predictor.rule = rule
     predictor.pictures = fit_picture_check(seen["val"].marks, predictor.prepare)
     if math.isfinite(rule.threshold):  # else a warning has said that and why nothing is answered

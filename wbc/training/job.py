@@ -26,6 +26,7 @@ from wbc.report.set_result import SetResult
 from wbc.settings import run_folder
 from wbc.settings.layout import (
     CACHE,
+    CROSS_VALIDATION,
     FIGURES,
     FINAL_MODEL,
     METRICS,
@@ -33,12 +34,14 @@ from wbc.settings.layout import (
     PHASE_TITLES,
     PREDICTIONS,
     best_checkpoint,
+    final_logits,
     phase_history,
     phase_logits,
     phase_result,
 )
 from wbc.settings.train import Config
 from wbc.training.final_model import FinalModel, final_model
+from wbc.training.folds import cross_validated, write_out_of_fold
 from wbc.training.kept_phase import RULE, kept_phase
 from wbc.training.manifest import run_manifest_of
 from wbc.training.measuring import logits_metrics, measured_outputs, read_logits, write_logits
@@ -71,6 +74,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     seed_everything(config.seed, workers=True, verbose=False)
     augment = _augment(config)
     manifest = run_manifest_of(config, folder)
+    folds = cross_validated(config, folder, manifest, train)
     data = ImageData(
         manifest,
         config.data.classes,
@@ -108,19 +112,24 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
             records[phase]["sets"] = _measured_phase(folder, phase, data, config)
     if kept != phases[-1]:
         network = load_network(best_checkpoint(folder, kept))
-    final = final_model(config, network, augment, data)
+    final = final_model(config, network, augment, data, None if folds is None else folds.outputs)
+    write_logits(final_logits(folder), {name: one.outputs.logits for name, one in final.seen.items()})
     save_model(final.predictor, folder / MODEL, _provenance(config, records, kept, manifest))
     if not config.cache_keep:
         data.delete_caches()
         shutil.rmtree(folder / CACHE, ignore_errors=True)  # of an interrupted part
     results = run_results(folder, phases, kept, manifest, final)
     metrics = _metrics(config, records, kept, manifest, results, final)
+    if folds is not None:
+        metrics[CROSS_VALIDATION] = folds.record
+        write_out_of_fold(folder, folds, final.predictor, config.data.classes)
     write_json(folder / METRICS, metrics)
     write_predictions(folder / PREDICTIONS, results, config.data.classes)
     write_results_page(folder, metrics)
     if config.report:
         write_training_curves(folder, phases)
-        write_run_report(folder, f"{config.name}, seed {config.seed}", kept, final.predictor, results)
+        title = f"{config.name}, seed {config.seed}"
+        write_run_report(folder, title, kept, final.predictor, results, metrics.get(CROSS_VALIDATION))
     return metrics
 
 

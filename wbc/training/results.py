@@ -14,9 +14,18 @@ from wbc.loading.epoch_sampler import Draw
 from wbc.loading.labelled_images import LabelledImages
 from wbc.pages.figure_style import save_figure
 from wbc.pages.image_page import image_page_figure
+from wbc.report.folds_table import folds_table, what_folds_are
 from wbc.report.labelled_sets import measured_sets
 from wbc.report.set_result import SetResult
-from wbc.settings.layout import FIGURES, FINAL_MODEL, PHASE_TITLES, RESULTS, phase_history, phase_logits
+from wbc.settings.layout import (
+    CROSS_VALIDATION,
+    FIGURES,
+    FINAL_MODEL,
+    PHASE_TITLES,
+    RESULTS,
+    phase_history,
+    phase_logits,
+)
 from wbc.training.final_model import FinalModel
 from wbc.training.measuring import read_logits
 from wbc.training.training_figure import training_curves_figure
@@ -86,6 +95,8 @@ def write_training_curves(folder: Path, phases: Sequence[str]) -> None:
 def write_results_page(folder: Path, metrics: Mapping[str, Any]) -> None:
     """results.md: the tables as text; report.html has the figures."""
     table = results_table(metrics)
+    if folds := metrics.get(CROSS_VALIDATION):
+        table += f"\n\n**Cross-validation**: {what_folds_are(folds)}\n\n{markdown_table(*folds_table(folds))}"
     write_text(folder / RESULTS, f"# {metrics['name']}, seed {metrics['seed']}\n\n{table}\n")
     log.info("results\n\n%s\n", table)
     log.info("tables: %s; model, metrics and predictions lie beside it", folder / RESULTS)

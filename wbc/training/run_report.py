@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from wbc.answers.checkpoint import load_provenance
 from wbc.answers.predictor import Predictor
@@ -35,11 +36,17 @@ _TRAINING = {
 
 
 def write_run_report(
-    folder: Path, title: str, kept: str, predictor: Predictor, results: Sequence[SetResult]
+    folder: Path,
+    title: str,
+    kept: str,
+    predictor: Predictor,
+    results: Sequence[SetResult],
+    cross_validation: Mapping[str, Any] | None = None,
 ) -> None:
     """report.html and evaluation.json of a run: its test sets, or validation where there is none.
 
     kept: the phase that the final model is of.  results: each measured set by it, beside the other phases.
+    cross_validation: as in metrics.json, where there is one.
     """
     shown = [result for result in results if result.of.split != "val"] or list(results)
     figures = folder / FIGURES
@@ -68,6 +75,7 @@ def write_run_report(
         seed=provenance["config"]["seed"],
         files={result.name: f"{result.name}_{kept}" for result in shown},
         remark=_remark(predictor, PHASE_TITLES[kept]),
+        cross_validation=cross_validation,
         training={
             what: figures / file
             for what, file in _TRAINING.items()
