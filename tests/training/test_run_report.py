@@ -56,8 +56,8 @@ def test_page_answers_and_metrics_are_of_one_pass_over_the_images(tmp_path, monk
     final = final_model(config, network, augment, data)
     assert sum(seen) == 12  # validation and test images, once each
     save_model(final.predictor, tmp_path / "model.ckpt", {"config": {"seed": 3}})
-    results = run_results(tmp_path, ["head", "finetune"], manifest, final)
-    write_run_report(tmp_path, "run", ["head", "finetune"], final.predictor, results, {"folds": 5})
+    results = run_results(tmp_path, ["head", "finetune"], "finetune", manifest, final)
+    write_run_report(tmp_path, "run", "finetune", final.predictor, results, {"folds": 5})
     assert sum(seen) == 12
     (report,) = reports
     assert [result.name for result in report.results] == ["test"]
