@@ -15,12 +15,13 @@ from tests.helpers.trees import write_splits
 from wbc.answers.abstention import best_promise
 from wbc.answers.checkpoint import load_model
 from wbc.answers.temperature import fit_temperature
-from wbc.datasets.manifest import read_manifest, used_rows
+from wbc.datasets.manifest import COLUMNS, DRAWN, read_manifest, used_rows
 from wbc.errors import ConfigError
 from wbc.report.learnt_from import fitted_on
 from wbc.settings.run_folder import saved_config, start
 from wbc.settings.train import Config
 from wbc.training.classifier import Classifier
+from wbc.training.folds import cross_validated
 from wbc.training.job import train
 
 RUN = [
@@ -136,3 +137,30 @@ def test_labels_that_look_wrong_are_listed_with_a_page(place):
     assert doubtful["label_probability"].is_monotonic_increasing
     assert (place / "run" / "doubtful_labels.html").read_text().count("<article") == len(wrong)
     assert not (place / "plain" / "doubtful_labels.csv").exists()
+
+
+def test_drawn_cells_train_in_every_fold_and_each_lab_gives_its_share(tmp_path):
+    """No model may be measured on drawn cells, nor a lab be missing where it is to be learnt."""
+    config = composed(*RUN, "data.root=x", f"data.checks_dir={tmp_path}", "data.folds=3")
+    rows = [(f"{lab}{number}.png", "Monocyte", lab) for lab in ("a", "b") for number in range(12)]
+    rows += [(f"drawn{number}.png", "Monocyte", DRAWN) for number in range(4)]
+    manifest = pd.DataFrame(rows, columns=["path", "label", "source"]).reindex(columns=COLUMNS, fill_value="")
+    manifest["split"] = (["val"] * 3 + ["train"] * 9) * 2 + ["train"] * 4
+    manifest.loc[len(manifest)] = ["t.png", "Monocyte", "test", "", "a", "", ""]
+    pixels = pd.DataFrame({"path": manifest["path"], "pixels": manifest["path"]})
+    pixels.to_csv(tmp_path / "pixels.csv", index=False)
+    asked = []
+
+    def stop(of_fold, place):
+        asked.append(of_fold)
+        raise RuntimeError(place.name)
+
+    with pytest.raises(RuntimeError, match="0"):
+        cross_validated(config, tmp_path, manifest, stop)
+    assert (asked[0].data.folds, asked[0].report) == (0, False)
+    for fold in range(3):
+        frame = read_manifest(tmp_path / "folds" / str(fold) / "manifest.csv")
+        counts = pd.crosstab(frame["source"], frame["split"]).to_dict("index")
+        assert counts["a"] == counts["b"] == {"test": 4, "train": 6, "val": 2}
+        assert counts[DRAWN] == {"test": 0, "train": 4, "val": 0}
+        assert "t.png" not in set(frame["path"])
