@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from wbc.errors import DataError
 from wbc.images.boxes import photograph_of
+from wbc.settings.quoting import plain_or_quoted
 
 log = logging.getLogger(__name__)
 
@@ -126,9 +128,12 @@ def require_training_images(frame: pd.DataFrame, classes: Sequence[str]) -> None
     absent = [name for name in classes if name not in set(train["label"])]
     if absent:
         left_out = ((frame["excluded"] != "") & frame["label"].isin(absent)).sum()
+        there = [plain_or_quoted(name) for name in classes if name not in absent]
+        without = shlex.quote(f"data.classes=[{','.join(there)}]")
         raise DataError(
             f"no training image of {', '.join(absent)} ({left_out} images of that label left out); add some, "
-            f"map another folder to it with data.aliases, or take it out of data.classes"
+            "map another folder to it with data.aliases, or take it out of data.classes"
+            + (f", as in {without}" if len(there) > 1 else "")
         )
 
 

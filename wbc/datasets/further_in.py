@@ -31,10 +31,15 @@ def holders(top: Path, names: ClassNames) -> list[Path]:
 
 
 def wrapped_names(folders: list[Path]) -> list[str]:
-    """The folders inside `folders`, where all hold the same ones and no image; else none."""
-    inside = [[path.name for path in subfolders(folder)] for folder in folders]
+    """The folders inside `folders`, where all hold the same ones and no image; of folds in a folder, those
+    inside the folds; else none.
+    """
+    inside = [subfolders(folder) for folder in folders]
+    names = [[path.name for path in paths] for paths in inside]
     has_images = any(is_image(path.name) for folder in folders for path in folder.iterdir())
-    return inside[0] if not has_images and all(names == inside[0] for names in inside) else []
+    if has_images or not names[0] or any(one != names[0] for one in names):
+        return []
+    return wrapped_names([path for paths in inside for path in paths]) or names[0]
 
 
 def _holds(folder: Path, names: ClassNames) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shlex
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
+from wbc.datasets.boxes_in_xml import complaint_of_xml
 from wbc.datasets.further_in import MAX_DEPTH, holders, subfolders, wrapped_names
 from wbc.datasets.splits import split_name
 from wbc.datasets.walk import NO_IMAGE, PassedOver, images_below, is_image, unwanted
@@ -26,6 +28,8 @@ HOW_TO_GET_IMAGES = (
     "with data=raabin. For your own cells take data=folder. To try without any download: data=synthetic"
 )
 _SHOWN = 6  # folders of an example
+# "Ground Truth Segmentation" is LISC's (Rezatofighi 2011).
+_MASKS = re.compile("mask|ground[ _-]*truth|segmentation", re.IGNORECASE)
 
 
 class FolderTree:
@@ -59,11 +63,22 @@ class FolderTree:
         folders = self._pass_over_ignored(subfolders(folder))
         unknown = [path for path in folders if self._names.find(path.name) is None]
         if unknown:
-            wrapped = [] if len(unknown) < len(folders) else wrapped_names(folders)
-            if wrapped:
-                raise self._names.unknown(wrapped, f"folders under {folder}/{_listed(folders)}")
-            raise self._names.unknown([path.name for path in unknown], f"folders under {folder}")
+            if complaint := complaint_of_xml(folder):
+                raise DataError(complaint)
+            if len(unknown) < len(folders):
+                raise self._names.unknown([path.name for path in unknown], f"folders under {folder}")
+            raise self._all_unknown(folder, folders)
         return folders
+
+    def _all_unknown(self, folder: Path, folders: list[Path]) -> DataError:
+        wrapped = wrapped_names(folders)
+        where = f"{folder}/{_listed(folders)}" if wrapped else str(folder)
+        names = sorted(set(wrapped or (path.name for path in folders)))
+        error = self._names.unknown(names, f"folders under {where}")
+        if self._names.of_model or len(names) < 2:
+            return error
+        typed = shlex.quote(f"data.classes=[{','.join(map(plain_or_quoted, names))}]")
+        return DataError(f"{error}. To train on these and no other classes, give {typed}")
 
     def complaint(self) -> str:
         """What is said where no image was found."""
@@ -259,7 +274,7 @@ def _chosen(top: Path, given: Mapping[str, str]) -> dict[str, Path | None]:
 
 def _without_masks(folders: list[Path]) -> list[Path]:
     """Those whose names do not say that they hold masks, unless all do."""
-    return [path for path in folders if "mask" not in path.name.casefold()] or folders
+    return [path for path in folders if not _MASKS.search(path.name)] or folders
 
 
 def _has_files(folder: Path) -> bool:
