@@ -33,6 +33,7 @@ def test_it_can_be_stopped_before_the_job_begins(handlers, monkeypatch, capsys, 
     with pytest.raises(SystemExit) as ended:
         command.run(COMMANDS["explain"], words, "python explain.py")
     assert ended.value.code == code
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL  # while Python ends
     assert "stopped; give the same command again" in capsys.readouterr().err
 
 

@@ -28,7 +28,7 @@ from wbc.utils.console import configure_console
 from wbc.utils.files import system_error
 from wbc.utils.memory import keep_freed_memory
 from wbc.utils.progress import is_first_process
-from wbc.utils.stopping import exit_code, heed_signals
+from wbc.utils.stopping import exit_code, heed_signals, leave_signals
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,8 @@ def run(command: Command[Any], words: list[str], program: str) -> None:
         if is_first_process():
             print("stopped; give the same command again", file=sys.stderr)  # before or after the job
         sys.exit(exit_code())
+    finally:
+        leave_signals()
 
 
 def _do(command: Command[Any], composed: DictConfig, program: str) -> Any:

@@ -18,6 +18,12 @@ def heed_signals() -> None:
         signal.signal(number, _stop)
 
 
+def leave_signals() -> None:
+    """Python's own handlers again, where nothing is left to stop: there an exception would come to nobody."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def is_asked_to_stop() -> bool:
     """Whether one has come.  Python drops what is raised while it collects garbage, so long work asks."""
     return _asked is not None
