@@ -132,7 +132,8 @@ def _write_folds(config: Config, of_fold: Config, folder: Path, manifest: pd.Dat
     used = used[used["split"].isin(["train", "val"])]
     real = used[used["source"] != DRAWN]
     examined = examine_images(real["path"].tolist(), config.data.checks_dir, config.data.workers)
-    shown = pictures(real["path"].map(examined.hashes), near_copies(examined.thumbnails_of(real["path"])))
+    hashes: pd.Series = real["path"].map(dict(pixels.itertuples(index=False)))
+    shown = pictures(hashes, near_copies(examined.thumbnails_of(real["path"])))
     folds = fold_numbers(real, shown, config.data.folds, config.seed)
     val_share = float((real["split"] == "val").mean())
     for fold in range(config.data.folds):

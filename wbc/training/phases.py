@@ -33,7 +33,7 @@ from wbc.training.history import History
 from wbc.training.linear_baseline import LinearBaseline
 from wbc.training.progress_bar import PhaseProgress
 from wbc.training.schedule import BestAndLast, EarlyStop, KerasPlateau
-from wbc.training.signals import StopWhenAsked
+from wbc.training.signals import StopWhenAsked, raise_if_asked
 
 log = logging.getLogger(__name__)
 logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(
@@ -114,6 +114,7 @@ def run_phase(
     classifier.train()  # Lightning leaves modes as it finds them, and a loaded network comes for inference
     try:
         trainer.fit(classifier, datamodule=data, ckpt_path=resumed, weights_only=True)
+        raise_if_asked()  # after the last batch
         frame = history.frame
         if not frame[fit.monitor].map(math.isfinite).all():
             raise ConfigError(

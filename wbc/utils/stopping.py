@@ -18,6 +18,16 @@ def heed_signals() -> None:
         signal.signal(number, _stop)
 
 
+def note_signals() -> None:
+    """From now on, the first is noted for work that asks `is_asked_to_stop` often, and a second one raises.
+
+    For work beside threads of a library: an exception between two of its lines can leave a lock closed that
+    the way out then waits for.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _note)
+
+
 def leave_signals() -> None:
     """Python's own handlers again, where nothing is left to stop: there an exception would come to nobody."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -25,7 +35,7 @@ def leave_signals() -> None:
 
 
 def is_asked_to_stop() -> bool:
-    """Whether one has come.  Python drops what is raised while it collects garbage, so long work asks."""
+    """Whether one has come."""
     return _asked is not None
 
 
@@ -38,3 +48,10 @@ def _stop(number: int, frame: FrameType | None) -> Any:
     global _asked  # noqa: PLW0603  # a signal comes to the process, not to an object
     _asked = number
     raise KeyboardInterrupt
+
+
+def _note(number: int, frame: FrameType | None) -> Any:
+    global _asked  # noqa: PLW0603  # likewise
+    if _asked is not None:
+        raise KeyboardInterrupt
+    _asked = number
