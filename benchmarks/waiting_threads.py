@@ -104,11 +104,11 @@ def main() -> None:
             ms = {name: median(one[name][what] for one in rounds) for name in POLICIES}
             rows.append([what, beside, *(f"{one:.1f}" for one in ms.values())])
         records.append({"beside": beside, "rounds": rounds})
-    print(markdown_table(["ms an image", "beside", *POLICIES], rows))
-    write_json(
-        Path("outputs/benchmarks/waiting_threads.json"),
-        {"machine": machine(), "versions": versions(), "measured": records},
-    )
+        print(markdown_table(["ms an image", "beside", *POLICIES], rows), flush=True)
+        write_json(
+            Path("outputs/benchmarks/waiting_threads.json"),
+            {"machine": machine(), "versions": versions(), "measured": records},
+        )
 
 
 if __name__ == "__main__":
