@@ -1,6 +1,7 @@
 """Which phase a run keeps, and what is said of one that did not help or learnt too little."""
 
 import html
+import json
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from tests.helpers.small_runs import SMALL
 from wbc.answers.checkpoint import load_network, load_provenance
 from wbc.settings.run_folder import start
 from wbc.training.job import train
-from wbc.training.kept_phase import kept_phase
+from wbc.training.kept_phase import best_epoch, kept_phase
 
 
 def phases(head, finetune):
@@ -79,3 +80,12 @@ def test_it_is_said_at_the_top(run):
     assert "Fine-tuning did not help: macro F1 on the validation images was" in opening
     assert "The model is the one without fine-tuning." in opening
     assert metrics["phases"]["head"]["linear_classifier"] == {"accuracy": 1.0, "macro_f1": 1.0}
+
+
+def test_a_run_from_before_is_judged_by_its_histories(run):
+    """Its results name no figures of validation."""
+    folder, metrics = run
+    for phase, record in metrics["phases"].items():
+        assert "val_macro_f1" not in json.loads((folder / "logs" / phase / "result.json").read_text())
+        found = best_epoch(pd.read_csv(folder / "logs" / phase / "history.csv"))
+        assert found == {name: record[name] for name in ("val_loss", "val_accuracy", "val_macro_f1")}

@@ -42,7 +42,7 @@ from wbc.settings.layout import (
 from wbc.settings.train import Config
 from wbc.training.final_model import FinalModel, final_model
 from wbc.training.folds import cross_validated, write_out_of_fold
-from wbc.training.kept_phase import RULE, kept_phase
+from wbc.training.kept_phase import RULE, best_epoch, kept_phase
 from wbc.training.manifest import run_manifest_of
 from wbc.training.measuring import logits_metrics, measured_outputs, read_logits, write_logits
 from wbc.training.phases import phases_to_run, run_phase
@@ -105,7 +105,10 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         run_folder.wait_for(result)
     if not run_folder.is_first_rank():
         return {}
-    records = {phase: read_json(phase_result(folder, phase)) for phase in phases}
+    records = {
+        phase: read_json(phase_result(folder, phase)) | best_epoch(pd.read_csv(phase_history(folder, phase)))
+        for phase in phases
+    }
     kept = kept_phase(records)
     for phase in phases:
         if phase != kept:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 RULE = "the higher macro F1 on the validation images, of equal ones the lower loss"
 
 
@@ -18,3 +20,9 @@ def kept_phase(summaries: Mapping[str, Mapping[str, Any]]) -> str:
         return summaries[phase]["val_macro_f1"], -summaries[phase]["val_loss"]
 
     return max(reversed(list(summaries)), key=goodness)
+
+
+def best_epoch(history: pd.DataFrame) -> dict[str, float]:
+    """val_loss, val_accuracy and val_macro_f1 of a phase's best epoch; older runs tell them here alone."""
+    best = history[history["is_best"]].iloc[0]
+    return {name: float(best[name]) for name in ("val_loss", "val_accuracy", "val_macro_f1")}

@@ -19,6 +19,7 @@ from wbc.loading.datamodule import ImageData
 from wbc.loading.labelled_images import FrozenBatch
 from wbc.metrics.classification import classification_metrics
 from wbc.network.network import Network
+from wbc.training.signals import raise_if_asked
 from wbc.utils.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class LinearBaseline(Callback):
             for draw in range(draws):
                 order.set_epoch(draw)
                 for batch in loader:
+                    raise_if_asked()
                     values = batch[0].to(trainer.strategy.root_device)
                     with trainer.precision_plugin.forward_context():
                         if not isinstance(batch, FrozenBatch):

@@ -126,7 +126,6 @@ def run_phase(
     except SystemExit:  # what Lightning makes of Ctrl-C, and of SIGTERM
         raise KeyboardInterrupt from None
     frame["is_best"] = frame["epoch"] == int(content["epoch"])
-    best_row = frame[frame["is_best"]].iloc[0]
     trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
     summary = {
         "parameters": sum(p.numel() for p in network.parameters()),
@@ -134,7 +133,6 @@ def run_phase(
         "epochs": len(frame),
         "best_epoch": int(content["epoch"]) + 1,
         "may_gain_more": len(frame) == fit.max_epochs == int(content["epoch"]) + 1,  # the last was the best
-        **{name: float(best_row[name]) for name in ("val_loss", "val_accuracy", "val_macro_f1")},
         "seconds": round(caches.seconds + history.seconds, 3),  # what filling the caches took included
         "cache_seconds": round(caches.seconds, 3),
         "precision": str(trainer.precision),
