@@ -188,7 +188,7 @@ def test_what_has_to_be_given_is_named_with_what_to_give(verb):
         ("train", ["+trainer.gradient_clip_val=1", "trainer.enable_progress_bar=false"]),
         ("train", ["data=labs", "data.labs={a: x}", "data.aliases={seg: Neutrophil}"]),
         ("train", ["experiment=demo", "--cfg", "job"]),
-        ("train", ["experiment=null", "~logger", "hydra/job_logging=none", "hydra.run.dir=x"]),
+        ("train", ["experiment=demo", "~logger", "hydra/job_logging=none", "hydra.run.dir=x"]),
         ("explain", ["resume_from=outputs/explain/x"]),
         ("explain", ["--hydra-help"]),
         ("explain", ["checkpoint=a", "images=cells/*.png", "methods=lime", "target=true"]),
@@ -204,6 +204,8 @@ def test_what_is_right_passes(verb, words):
     [
         ("data=rabin", "is data=raabin meant?"),
         ("trainer=tpu", "auto, cpu, ddp, gpu"),
+        ("experiment=null", "leave experiment= out"),
+        ("model=50", "give model=timm model.backbone=50"),
         ("phase.head.max_epoch=1", "phase.head.max_epochs"),
         ("cache_viewz=1", "the nearest that exists is cache_views"),
         ("qqq=1", "wbc train --help"),

@@ -51,6 +51,8 @@ def check_words(words: list[str], verb: str, kind: type) -> None:
             raise ConfigError(_unknown(verb, kind, key, value))
         if override.is_sweep_override() and not flags.multirun:
             raise ConfigError(_several(kind, key, value))
+        if key in groups and isinstance(override.value(), int | float | None) and not override.is_delete():
+            _check_choice(key, value, groups[key])  # null or a number, which names no preset of anybody's
         if key in groups and isinstance(override.value(), str) and not own_presets:
             _check_choice(key, str(override.value()), groups[key])
     if not (flags.cfg or flags.info or flags.hydra_help or flags.shell_completion):
@@ -150,6 +152,8 @@ def _check_choice(group: str, choice: str, presets: list[str]) -> None:
         "data": f"for your own images give data=folder {in_shell('data.root', choice)}",
         "model": f"for any network of timm give model=timm {in_shell('model.backbone', choice)}",
     }.get(group)
+    if choice == "null":
+        own = f"to choose none, leave {group}= out"
     mend = f"is {group}={like[0]} meant?" if like else own or f"for all settings see --help {group}"
     raise ConfigError(f"{group}={choice} is none of {', '.join(presets)}; {mend}")
 
