@@ -31,11 +31,13 @@ def test_the_temperature_that_was_applied_is_found(temperature: float) -> None:
     assert after <= before + 1e-3
 
 
-def test_all_right_gives_a_temperature_that_still_gives_numbers() -> None:
-    logits = 10 * torch.eye(5)
-    found = fit_temperature(logits, torch.arange(5))
-    assert 0.05 <= found < 0.5
-    assert (logits / found).softmax(dim=1).isfinite().all()
+@pytest.mark.parametrize("images", [5, 30, 1000])
+def test_where_all_are_right_the_probability_is_that_of_the_next_one(images: int) -> None:
+    labels = torch.arange(images) % 5
+    logits = 10.0 * torch.eye(5)[labels]
+    found = fit_temperature(logits, labels)
+    probabilities = (logits / found).softmax(dim=1).max(dim=1).values
+    assert probabilities.mean().item() == pytest.approx((images + 1) / (images + 2), abs=1e-4)
 
 
 @pytest.mark.parametrize(

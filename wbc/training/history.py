@@ -17,6 +17,8 @@ from wbc.utils.files import replacing
 
 log = logging.getLogger(__name__)
 
+_GAIN = 0.005  # of macro F1, which another seed may bring as well (docs/results/raabin.md)
+
 
 class History(Callback):
     """Collects each epoch's metrics, learning rate and seconds, and writes them to a CSV file.
@@ -77,3 +79,14 @@ class History(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on after the restored rows."""
         self.rows = [dict(row) for row in state_dict["rows"]]
+
+
+def ended_while_gaining(history: pd.DataFrame, max_epochs: int) -> bool:
+    """Whether more epochs might have helped: all were used, and the last brought half a point of macro F1.
+
+    history: of a phase, with val_macro_f1 and is_best.
+    """
+    score = history["val_macro_f1"]
+    if len(history) < max_epochs or not history["is_best"].iloc[-1]:
+        return False
+    return len(history) == 1 or bool(score.iloc[-1] - score.iloc[:-1].max() > _GAIN)

@@ -29,7 +29,7 @@ from wbc.training.caching import FillCaches
 from wbc.training.checkpoint_files import WholeFiles
 from wbc.training.classifier import Classifier
 from wbc.training.freeze import FreezeBackbone
-from wbc.training.history import History
+from wbc.training.history import History, ended_while_gaining
 from wbc.training.linear_baseline import LinearBaseline
 from wbc.training.progress_bar import PhaseProgress
 from wbc.training.schedule import BestAndLast, EarlyStop, KerasPlateau
@@ -132,7 +132,7 @@ def run_phase(
         "trainable_parameters": trainable,
         "epochs": len(frame),
         "best_epoch": int(content["epoch"]) + 1,
-        "may_gain_more": len(frame) == fit.max_epochs == int(content["epoch"]) + 1,  # the last was the best
+        "may_gain_more": ended_while_gaining(frame, fit.max_epochs),
         "seconds": round(caches.seconds + history.seconds, 3),  # what filling the caches took included
         "cache_seconds": round(caches.seconds, 3),
         "precision": str(trainer.precision),
