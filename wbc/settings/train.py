@@ -103,14 +103,26 @@ class TestTimeConfig:
     draws: CountOrNone = 0
 
 
+@dataclass(config=STRICT)
+class AverageConfig:
+    """Whose weights a phase keeps; see `wbc.training.average`."""
+
+    # Of an exponential average, a step; None: the plain mean.
+    decay: Annotated[
+        float | None, Field(gt=0, lt=1), expected("0 < decay < 1, or null for the plain mean")
+    ] = None
+    from_epoch: CountOrNone = 0  # counted from 0
+
+
 @dataclass(config=STRICT, kw_only=True)
 class ScheduleConfig:
-    """Rates and epochs that suit a network, which the phases take where none are typed for them."""
+    """Rates, epochs and average that suit a network, which the phases take where none are typed for them."""
 
     head_lr: Rate
     finetune_lr: Rate
     finetune_epochs: Count
     plateau_patience: Count
+    finetune_average: AverageConfig | None = None  # None, too, for a run from before
 
 
 @dataclass(config=STRICT, kw_only=True)
@@ -149,17 +161,6 @@ class PlateauConfig:
     patience: Count
     min_delta: float
     min_lr: float
-
-
-@dataclass(config=STRICT)
-class AverageConfig:
-    """Whose weights a phase keeps; see `wbc.training.average`."""
-
-    # Of an exponential average, a step; None: the plain mean.
-    decay: Annotated[
-        float | None, Field(gt=0, lt=1), expected("0 < decay < 1, or null for the plain mean")
-    ] = None
-    from_epoch: CountOrNone = 0  # counted from 0
 
 
 @dataclass(config=STRICT, kw_only=True)
