@@ -6,7 +6,7 @@ import torch
 from wbc.loading.activations import ActivationStore, content_key
 from wbc.loading.decoded import DecodedImages
 from wbc.network.backbone import Backbone
-from wbc.training.caching import weights_key
+from wbc.network.weights_key import weights_key
 
 
 def built(path, values: torch.Tensor, key: str) -> None:

@@ -134,3 +134,17 @@ def test_the_second_phase_finds_what_the_first_computed_on_its_way(root, tmp_pat
         train(settings(root, *ONE_EPOCH), tmp_path)
     found = [record.args[0] for record in caplog.records if "found in" in record.msg]
     assert sorted(found) == ["train", "val"]
+
+
+def test_draws_that_openvino_cached_train_as_those_of_torch(root, tmp_path, monkeypatch):
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("WBC_CACHE", str(tmp_path / "kept"))
+    history = {}
+    for runtime in ("torch", "openvino"):
+        train(settings(root, *ONE_EPOCH, f"runtime={runtime}", "report=false"), tmp_path / runtime)
+        log = [
+            pd.read_csv(tmp_path / runtime / "logs" / phase / "history.csv") for phase in ("head", "finetune")
+        ]
+        history[runtime] = pd.concat(log)[["train_loss", "val_loss"]].to_numpy()
+    assert list((tmp_path / "kept" / "runtime").iterdir())
+    assert history["torch"] == pytest.approx(history["openvino"], abs=1e-3)

@@ -38,7 +38,7 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
 
     The model is written to `folder` last.  Raises WbcError for settings and cells that cannot be used.
     """
-    predictor = load_model(config.checkpoint).to(chosen_device(config.device))
+    predictor = load_model(config.checkpoint).to(chosen_device(config.device)).by(config.runtime)
     if config.abstain.outlier_score is None:
         method = "knn" if predictor.rule is None else predictor.rule.outlier_score.method
         config = replace(config, abstain=replace(config.abstain, outlier_score=method))

@@ -30,6 +30,7 @@ from wbc.loading.file_batches import (
     loader_processes,
 )
 from wbc.network.network import Network
+from wbc.runtime.runtime import Runtime
 from wbc.utils.progress import Progress
 
 
@@ -71,6 +72,7 @@ class Predictor:
         pictures: PictureCheck | None = None,
     ) -> None:
         self.network = network.eval()
+        self.runtime = Runtime(network)
         self.rule = rule
         self.views = views or AveragedViews()
         self.second_opinion = second_opinion
@@ -105,6 +107,16 @@ class Predictor:
         """The same predictor, its network moved to `device`."""
         self.network.to(device)
         return self
+
+    def by(self, runtime: str) -> Predictor:
+        """The same predictor, whose network is computed by `runtime`: auto, torch or openvino."""
+        self.runtime = Runtime(self.network, runtime)
+        return self
+
+    def network_logits(self, images: Tensor) -> Tensor:
+        """(N, 3, S, S) of 0..255 to what the network alone says of them, (N, C), both on the CPU."""
+        with torch.inference_mode():
+            return self.network.classify(self.runtime.values(images.to(self.device))).cpu()
 
     def predict(
         self,
@@ -154,9 +166,11 @@ class Predictor:
         self, batches: Batches, numbers: Iterable[int] | None = None, workers: int | None = None
     ) -> Iterator[Answered]:
         """Batch by batch, those of `numbers` or all: files are decoded ahead, in threads or `workers`."""
+        order = list(range(len(batches)) if numbers is None else numbers)
+        self.runtime.expect(len(order) * batches.batch_size * self.views.count)
         loader = batch_loader(
             FileBatches(batches, self.prepare),
-            range(len(batches)) if numbers is None else numbers,
+            order,
             loader_processes(workers, self.device),
         )
         for files in loader:
@@ -170,7 +184,7 @@ class Predictor:
             return Outputs(torch.empty(0, self.network.backbone.features), nothing, nothing)
         with torch.inference_mode():
             views = self.views.of(pixels.to(self.device))
-            features = torch.stack([self.network.features(view) for view in views])
+            features = torch.stack([self.runtime.values(view) for view in views])
             # Features and not logits or probabilities are averaged: what is fitted on features, outlier
             # scores and a head for another lab, then knows those that it will meet.
             mean = features.mean(dim=0)

@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 _SHOWN_SETTINGS = 3  # of more, no name is made
 
 
-def load_models(paths: Sequence[str], device: torch.device) -> dict[str, Predictor]:
+def load_models(paths: Sequence[str], device: torch.device, runtime: str) -> dict[str, Predictor]:
     """Name -> model, in the order of `paths`; the name has the settings in which few differ.
 
     Raises CheckpointError for files that are none, ConfigError for models of different classes.
     """
     models: dict[str, Predictor] = {}
-    loaded = [load_model(path).to(device) for path in paths]
+    loaded = [load_model(path).to(device).by(runtime) for path in paths]
     names = model_names(list(map(Path, paths)))
     for name, settings, model in zip(names, _differing_settings(paths), loaded, strict=True):
         models[f"{name} ({settings})" if settings else name] = model

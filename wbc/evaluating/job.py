@@ -45,7 +45,7 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
 
     Raises WbcError for settings, models and images that cannot be used, before anything is measured.
     """
-    models = load_models(config.models, chosen_device(config.device))
+    models = load_models(config.models, chosen_device(config.device), config.runtime)
     reported = next(reversed(models))
     checkpoint = Path(config.models[-1])
     names = names_of_model(models[reported].classes, load_provenance(checkpoint))

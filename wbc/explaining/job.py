@@ -50,7 +50,7 @@ def explain(config: ExplainConfig, folder: Path) -> int:
     if results.exists() and not parts_folder.exists():
         log.info("%s: finished before", folder)
         return _unreadable(_read_rows(results))
-    predictor = load_model(config.checkpoint).to(chosen_device(config.device))
+    predictor = load_model(config.checkpoint).to(chosen_device(config.device)).by(config.runtime)
     network = predictor.network
     if config.target not in (*TARGETS, *network.classes):
         raise ConfigError(
@@ -58,7 +58,7 @@ def explain(config: ExplainConfig, folder: Path) -> int:
             f"{', '.join(network.classes)}"
         )
     lime = Lime(
-        lambda images: network(images.to(network.device)).cpu(),
+        predictor.network_logits,
         config.lime_samples,
         batch_size=config.batch_size,
         seed=config.seed,

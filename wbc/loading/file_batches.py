@@ -32,6 +32,8 @@ Picture: TypeAlias = "Listed | bytes | Image.Image | np.ndarray"
 class Batches(Protocol):
     """A list of images in batches, as `wbc.datasets.image_list.ImageList` is."""
 
+    batch_size: int
+
     def __len__(self) -> int:
         """Number of batches."""
 

@@ -55,7 +55,7 @@ def predict(config: PredictConfig, folder: Path) -> int:
 
 def _predicted(config: PredictConfig, folder: Path, fabric: Fabric) -> int:
     first = fabric.global_rank == 0
-    predictor = load_model(config.checkpoint).to(fabric.device)
+    predictor = load_model(config.checkpoint).to(fabric.device).by(config.runtime)
     if predictor.rule is None:
         log.warning(
             "%s has no rule of answers, as checkpoints of a training have none: probabilities are not "

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from wbc.settings.abstain import AbstainConfig
 from wbc.settings.paths import absolute
-from wbc.settings.values import STRICT, Checkpoint, Count, PerClass, Seed, Workers, expected
+from wbc.settings.values import STRICT, Checkpoint, Count, PerClass, Runtime, Seed, Workers, expected
 
 
 @dataclass(config=STRICT, kw_only=True)
@@ -29,6 +29,7 @@ class AdaptConfig:
     workers: Workers = None
     checks_dir: str
     device: str
+    runtime: Runtime = "auto"
     seed: Seed
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from wbc.settings.paths import absolute
-from wbc.settings.values import STRICT, Count, DistinctWords, Seed, Words, Workers
+from wbc.settings.values import STRICT, Count, DistinctWords, Runtime, Seed, Words, Workers
 
 
 @dataclass(config=STRICT, kw_only=True)
@@ -25,6 +25,7 @@ class EvaluateConfig:
     batch_size: Count
     workers: Workers = None
     device: str
+    runtime: Runtime = "auto"
     checks_dir: str
     seed: Seed
 

@@ -16,6 +16,7 @@ from wbc.settings.values import (
     CountOrNone,
     DistinctWords,
     PerClass,
+    Runtime,
     Seed,
     expected,
 )
@@ -48,6 +49,7 @@ class ExplainConfig:
     save_maps: bool
     batch_size: Count
     device: str
+    runtime: Runtime = "auto"
     seed: Seed
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from wbc.settings.paths import absolute
-from wbc.settings.values import STRICT, Checkpoint, Count, Workers, broken_rule
+from wbc.settings.values import STRICT, Checkpoint, Count, Runtime, Workers, broken_rule
 
 TABLES = (".csv", ".parquet")
 
@@ -33,6 +33,7 @@ class PredictConfig:
     batch_size: Count
     workers: Workers = None
     accelerator: str
+    runtime: Runtime = "auto"
     devices: Count
     num_nodes: Count
 

@@ -26,6 +26,7 @@ from wbc.settings.values import (
     DistinctWords,
     Group,
     Rate,
+    Runtime,
     Seed,
     ShareOrNone,
     Spellings,
@@ -232,6 +233,7 @@ class Config:
     cache_dir: str | None = None  # None: in the run folder
     cache_limit_gb: Amount
     cache_keep: bool  # whether the caches stay for the next run
+    runtime: Runtime = "auto"  # of the measured sets
     report: bool = True  # whether report.html ends the run
     data: DataConfig
     model: ModelConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, WrapValidator
 from pydantic_core import PydanticCustomError
@@ -96,5 +96,9 @@ AsList = BeforeValidator(_as_list)
 # In YAML null stands for none of them: Hydra adds no key to a {} that is there.
 Spellings = Annotated[dict[str, str], BeforeValidator(lambda given: {} if given is None else given)]
 Group = Annotated[str | None, AfterValidator(_group)]
+
+Runtime = Annotated[
+    Literal["auto", "torch", "openvino"], expected("auto, torch or openvino")
+]  # see `wbc.runtime`
 
 Checkpoint = Annotated[str, Field(examples=["<run>/model.ckpt"])]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 import uuid
@@ -22,9 +21,10 @@ from wbc.loading.activations import ActivationStore, content_key
 from wbc.loading.datamodule import ImageData
 from wbc.loading.decoded import DecodedImages
 from wbc.loading.epoch_sampler import EpochSampler
-from wbc.loading.labelled_images import Batch, FrozenImages
-from wbc.network.backbone import Backbone
+from wbc.loading.labelled_images import FrozenImages
 from wbc.network.network import Network
+from wbc.network.weights_key import weights_key
+from wbc.runtime.runtime import TORCH, Runtime, settled
 from wbc.utils.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ class FillCaches(Callback):
     no room within `limit_gb` is computed anew each time, and the log says so.  `augmentation` is the plain
     description of what `data` does to training images.
 
+    `runtime` computes the draws of training images; validation images get what an epoch would compute.
     `next_split` is where the backbone will be divided in the next phase.  The values there lie on the way to
     those of this phase: they are kept for it, and the layers before them are not computed a second time.
     """
@@ -50,6 +51,7 @@ class FillCaches(Callback):
         limit_gb: float,
         augmentation: list[Any],
         next_split: int | None = None,
+        runtime: str = TORCH,
     ) -> None:
         self.data = data
         self.folder = folder
@@ -57,6 +59,7 @@ class FillCaches(Callback):
         self.limit_gb = limit_gb
         self.augmentation = augmentation
         self.next_split = next_split
+        self.runtime = runtime
         self.seconds = 0.0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -113,6 +116,10 @@ class FillCaches(Callback):
         `source` holds the values before unit `units[0]`; None where they come from the images.
         """
         draws = self.draws if name == "train" else 1
+        wish = TORCH
+        # Lower precisions are torch's: a converted network computes in float32.
+        if name == "train" and str(trainer.precision) == "32-true" and network.device.type == "cpu":
+            wish = settled(self.runtime, draws * len(self.data.rows[name]))
         key = content_key(
             weights=weights,
             preprocessing=[network.mean.flatten().tolist(), network.std.flatten().tolist()],
@@ -123,6 +130,7 @@ class FillCaches(Callback):
             # What a batch computes depends a little on its size, and evaluation is to be exact.
             batch=[self.data.batch_size, trainer.world_size],
             augmented=[self.augmentation, self.data.seed, draws] if name == "train" else None,
+            runtime=wish,
         )
         path = self.folder / f"frozen-{key}.values"
         found = ActivationStore.opened(path, key)
@@ -136,7 +144,8 @@ class FillCaches(Callback):
             loader = self.data.frozen_loader(FrozenImages(self.data.images(name), source, draws), order)
         # Runs that share a cache_dir may build the same values at once, each in a file of its own.
         part = path.with_suffix(f".{trainer.strategy.broadcast(uuid.uuid4().hex)}.part")
-        store = self._fill(part, name, draws, order, loader, units, trainer, network)
+        runtime = Runtime(network, wish, *units)
+        store = self._fill(part, name, draws, order, loader, runtime, trainer)
         if store is None:
             return None
         store.flush()
@@ -154,22 +163,20 @@ class FillCaches(Callback):
         draws: int,
         order: EpochSampler,
         loader: DataLoader[Any],
-        units: tuple[int, int],
+        runtime: Runtime,
         trainer: Trainer,
-        network: Network,
     ) -> ActivationStore | None:
         """Compute every draw of this rank's images and write it to `part`; None where it finds no room."""
         store: ActivationStore | None = None
         title = f"frozen values of {name}"
+        runtime.expect(draws * order.images)
         bar = Progress(title, "batch", draws * len(loader), shown=trainer.is_global_zero)
         with bar, torch.no_grad(), trainer.precision_plugin.forward_context():
             for draw in range(draws):
                 order.set_epoch(draw)
                 for batch in loader:
                     values = batch[0].to(trainer.strategy.root_device)  # images, or values of earlier units
-                    if isinstance(batch, Batch):
-                        values = network.preprocess(values)
-                    values = network.backbone.run_units(values, *units).cpu()
+                    values = runtime.values(values).cpu()
                     if store is None:
                         rows, shape = draws * order.images, values.shape[1:]
                         size = ActivationStore.size_bytes(rows, shape, values.dtype)
@@ -202,12 +209,3 @@ class FillCaches(Callback):
         problem = trainer.strategy.broadcast(problem)
         self._room -= 0 if problem else size
         return problem is None
-
-
-def weights_key(backbone: Backbone, stop: int) -> str:
-    """A name for what the units before number `stop` compute: the bytes of their weights and statistics."""
-    digest = hashlib.sha256(f"{backbone.name} {stop}".encode())
-    for name, value in sorted(backbone.unit_state(stop).items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:32]

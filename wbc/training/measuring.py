@@ -32,7 +32,8 @@ class SetOutputs(NamedTuple):
 def measured_outputs(predictor: Predictor, data: ImageData, config: Config) -> dict[str, SetOutputs]:
     """Set -> outputs, in float32 on the device that training used, as evaluate.py computes them."""
     accelerator = config.trainer.get("accelerator", "auto")
-    predictor.to(chosen_device("cpu" if accelerator == "cpu" else "auto"))
+    predictor.to(chosen_device("cpu" if accelerator == "cpu" else "auto")).by(config.runtime)
+    predictor.runtime.expect(sum(len(data.rows[name]) for name in data.evaluated) * predictor.views.count)
     seen = {}
     for name in data.evaluated:
         paths = data.rows[name]["path"].tolist()

@@ -91,6 +91,7 @@ def run_phase(
         config.cache_limit_gb,
         config.as_plain()["augment"]["transforms"],
         None if then is None else _split(network, getattr(config.phase, then)),
+        config.runtime,
     )
     callbacks = [StopWhenAsked(), *_callbacks(fit), caches, history, checkpoint]
     linear = LinearBaseline(data) if phase == "head" else None

@@ -1,0 +1,64 @@
+"""A part of a network by OpenVINO: converted once, compiled for this processor, in float32."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wbc.utils.files import replacing
+
+NAME = "openvino"
+
+
+def convert(part: nn.Module, example: Tensor, path: Path) -> None:
+    """Write `path` (.xml), and the weights beside it (.bin): what `part` computes of batches of any size.
+
+    example: one batch.
+    """
+    import openvino
+
+    modes = {module: module.training for module in part.modules()}
+    try:
+        with (
+            warnings.catch_warnings()
+        ):  # of tracing: sizes become constants, as they are, but for the batch's
+            warnings.simplefilter("ignore")
+            # Two: of a batch of one, some networks trace a fixed one.
+            model = openvino.convert_model(part, example_input=example[:1].repeat(2, 1, 1, 1))
+    finally:
+        for module, training in modes.items():
+            module.training = (
+                training  # OpenVINO leaves all in inference mode, and dropout would not act again
+            )
+    model.reshape([-1, *example.shape[1:]])
+    with replacing(path.with_suffix(".bin")) as weights, replacing(path) as graph:
+        openvino.serialize(model, str(graph), str(weights))
+
+
+class OpenVinoEngine:
+    """A converted part on this machine's processor.
+
+    Raises RuntimeError for files that OpenVINO cannot read.
+    """
+
+    name = NAME
+
+    def __init__(self, path: Path, threads: int) -> None:
+        import openvino
+
+        self.version: str = openvino.__version__.partition("-")[0]
+        settings: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": "f32",  # where bf16 is fast OpenVINO would choose it
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch; others decode the next meanwhile
+        }
+        self._compiled = openvino.Core().compile_model(path, "CPU", settings)
+
+    def values(self, batch: Tensor) -> Tensor:
+        """What the part makes of a batch on the CPU, float32."""
+        array = batch.to(torch.float32).contiguous().numpy()
+        return torch.from_numpy(self._compiled(array)[0].copy())
