@@ -1,12 +1,13 @@
 """What predict.py costs: its rate beside the bare network's, and memory over many files.
 
-    python benchmarks/predict.py [<folder of images>]
+    python benchmarks/predict.py [<folder of images>] [--model <model.ckpt>]
 
-EfficientNet-lite0 at 224 px on the CPU in float32.  The rate is that of whole jobs, from listing the files to
-the tables, on JPEG files of 360 px (drawn, or the images of the folder, repeated); the network's is that of
-forward passes on batches that lie in memory.  They take turns.  Memory is the most that the process had
-resident, on files of 8 px and a network at 64 px, in a process of its own for each number of files.  Prints
-Markdown tables, writes outputs/benchmarks/predict.json.
+EfficientNet-lite0 at 224 px, or the model of the file, on the CPU in float32, by torch and by OpenVINO.  The
+rate is that of whole jobs, from listing the files to the tables, on JPEG files of 360 px (drawn, or the
+images of the folder, repeated); the network's is that of passes of batches that lie in memory, as many as
+the model has views of an image.  They take turns; OpenVINO's conversion is made before.  Memory is the most
+that the process had resident, on files of 8 px and a network at 64 px, in a process of its own for each
+number of files.  Prints Markdown tables, writes outputs/benchmarks/predict.json.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ import numpy as np
 import torch
 from PIL import Image
 from tqdm import tqdm
+from train_step import machine
 
-from wbc.answers.checkpoint import save_model
+from wbc.answers.checkpoint import load_model, save_model
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.datasets.class_folders import image_files
@@ -35,6 +37,7 @@ from wbc.labels import CLASSES
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
 from wbc.predicting.job import predict
+from wbc.runtime.runtime import Runtime
 from wbc.settings.abstain import AbstainConfig
 from wbc.settings.predict import PredictConfig
 from wbc.settings.run_folder import versions
@@ -44,6 +47,7 @@ from wbc.utils.text_tables import markdown_table
 
 OUTPUT = Path("outputs/benchmarks/predict.json")
 BATCH_SIZE = 32
+ENGINES = ("torch", "openvino")
 VALIDATION_IMAGES = 900  # as many as the answers' rule has on the pbc data
 
 
@@ -88,7 +92,7 @@ def copied(folder: Path, images: list[str]) -> list[Path]:
     return files
 
 
-def settings(model: Path, images: Path, output: Path) -> PredictConfig:
+def settings(model: Path, images: Path, output: Path, runtime: str = "torch") -> PredictConfig:
     return PredictConfig(
         checkpoint=str(model),
         images=str(images),
@@ -96,35 +100,46 @@ def settings(model: Path, images: Path, output: Path) -> PredictConfig:
         table="predictions.csv",
         batch_size=BATCH_SIZE,
         accelerator="cpu",
+        runtime=runtime,
         devices=1,
         num_nodes=1,
     )
 
 
-def rates(sources: str | None, count: int, rounds: int) -> dict[str, list[float]]:
-    """Images a second of the bare network and of the job."""
-    found: dict[str, list[float]] = {"forward passes": [], "predict.py": []}
+def rates(sources: str | None, model: Path | None, count: int, rounds: int) -> dict[str, list[float]]:
+    """Images a second of the bare network and of the job, by each engine."""
+    found: dict[str, list[float]] = {
+        f"{what}, {engine}": [] for engine in ENGINES for what in ("passes", "predict.py")
+    }
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
-        predictor = save_untrained(place / "model.ckpt", 224)
+        if model is None:
+            model = place / "model.ckpt"
+            save_untrained(model, 224)
+        predictor = load_model(model)
+        side, views = predictor.network.image_size_px, predictor.views.count
         files = (
             drawn(place, 360, ".jpg")
             if sources is None
             else copied(place, image_files(Path(sources))[:count])
         )
         link_images(place / "images", files, count)
-        batch = torch.randint(0, 256, (BATCH_SIZE, 3, 224, 224), dtype=torch.uint8)
-        for number in tqdm(range(rounds), "rounds"):
-            with torch.inference_mode():
-                predictor.network(batch)
-                started = time.perf_counter()
-                for _ in range(-(-count // BATCH_SIZE)):
-                    predictor.network(batch)
-            found["forward passes"].append(count / (time.perf_counter() - started))
-            output = place / f"run_{number}"
+        batch = torch.randint(0, 256, (BATCH_SIZE, 3, side, side), dtype=torch.uint8)
+        runtimes = {engine: Runtime(predictor.network, engine) for engine in ENGINES}
+        for runtime in runtimes.values():
+            runtime.expect(BATCH_SIZE)
+            runtime.values(batch)  # converts
+        for number, engine in tqdm(
+            itertools.product(range(rounds), ENGINES), "rounds", rounds * len(ENGINES)
+        ):
             started = time.perf_counter()
-            predict(settings(place / "model.ckpt", place / "images", output), output)
-            found["predict.py"].append(count / (time.perf_counter() - started))
+            for _ in range(views * -(-count // BATCH_SIZE)):
+                runtimes[engine].values(batch)
+            found[f"passes, {engine}"].append(count / (time.perf_counter() - started))
+            output = place / f"run_{number}_{engine}"
+            started = time.perf_counter()
+            predict(settings(model, place / "images", output, engine), output)
+            found[f"predict.py, {engine}"].append(count / (time.perf_counter() - started))
     return found
 
 
@@ -150,6 +165,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("images", nargs="?")
+    parser.add_argument("--model", type=Path)
     parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--files", type=int, nargs="*", default=[1000, 100_000])
@@ -159,14 +175,21 @@ def main() -> None:
     if options.memory_child is not None:
         memory_child(options.memory_child)
         return
-    found = rates(options.images, options.count, options.rounds)
-    base = median(found["forward passes"])
-    rows = [[name, f"{median(r):.1f}", f"{median(r) / base:.2f}"] for name, r in found.items()]
-    print("\n" + markdown_table([f"{options.count} images", "images/s", "of the passes"], rows) + "\n")
+    found = rates(options.images, options.model, options.count, options.rounds)
+    rows = []
+    for name, rate in found.items():
+        engine = name.partition(", ")[2]
+        base, by_torch = (median(found[key]) for key in (f"passes, {engine}", name.replace(engine, "torch")))
+        own = median(rate)
+        rows.append([name, f"{own:.1f}", f"{own / base:.2f}", f"{own / by_torch:.2f}"])
+    header = [f"{options.count} images", "images/s", "of the passes", "times torch"]
+    print("\n" + markdown_table(header, rows) + "\n")
     memory = {count: peak_mib(count) for count in options.files}
     rows = [[f"{count:,}", f"{mib:.0f}"] for count, mib in memory.items()]
     print("\n" + markdown_table(["files", "most resident, MiB"], rows))
-    write_json(OUTPUT, {"versions": versions(), "images_per_s": found, "peak_mib": memory})
+    write_json(
+        OUTPUT, {"machine": machine(), "versions": versions(), "images_per_s": found, "peak_mib": memory}
+    )
 
 
 if __name__ == "__main__":
