@@ -8,7 +8,7 @@ from wbc.report.training_caveats import training_caveats
 def provenance(head, finetune, kept, linear=0.5, may_gain_more=False):
     scores = {"head": head, "finetune": finetune}
     phases = {
-        name: {"val_macro_f1": score, "epochs": 6, "may_gain_more": may_gain_more}
+        name: {"val_macro_f1": score, "val_loss": 1 - score, "epochs": 6, "may_gain_more": may_gain_more}
         for name, score in scores.items()
     }
     phases["head"]["linear_classifier"] = {"accuracy": linear, "macro_f1": linear}
@@ -22,8 +22,8 @@ def provenance(head, finetune, kept, linear=0.5, may_gain_more=False):
         (
             provenance(0.77, 0.47, "head"),
             [
-                "Fine-tuning did not help: macro F1 on the validation images was 77.0 % without it and "
-                "47.0 % with it. The model is the one without fine-tuning."
+                "Fine-tuning did not help: on the validation images the loss was 0.23 without it and 0.53 "
+                "with it, macro F1 77.0 % and 47.0 %. The model is the one without fine-tuning."
             ],
         ),
         (

@@ -27,10 +27,8 @@ def phases(head, finetune):
 @pytest.mark.parametrize(
     ("head", "finetune", "kept"),
     [
-        ((0.8, 0.5), (0.9, 0.6), "finetune"),
-        ((0.9, 0.6), (0.8, 0.5), "head"),
-        ((0.9, 0.5), (0.9, 0.6), "head"),
-        ((0.9, 0.6), (0.9, 0.5), "finetune"),
+        ((0.9, 0.67), (0.89, 0.63), "finetune"),  # of 30 images; on a thousand it was 83 and 93 %
+        ((0.77, 0.7), (0.47, 1.3), "head"),
         ((0.9, 0.5), (0.9, 0.5), "finetune"),
     ],
 )
@@ -62,7 +60,7 @@ def run(tmp_path_factory):
 def test_a_phase_that_made_it_worse_is_not_kept(run):
     folder, metrics = run
     head, finetune = metrics["phases"]["head"], metrics["phases"]["finetune"]
-    assert head["val_macro_f1"] > finetune["val_macro_f1"]
+    assert head["val_loss"] < finetune["val_loss"]
     assert metrics["kept"]["phase"] == load_provenance(folder / "model.ckpt")["phase"] == "head"
     kept, best = (
         load_network(folder / name).state_dict() for name in ("model.ckpt", "checkpoints/head/best.ckpt")
@@ -77,7 +75,7 @@ def test_a_phase_that_made_it_worse_is_not_kept(run):
 def test_it_is_said_at_the_top(run):
     folder, metrics = run
     opening = html.unescape((folder / "report.html").read_text().split("<h2")[1])
-    assert "Fine-tuning did not help: macro F1 on the validation images was" in opening
+    assert "Fine-tuning did not help: on the validation images the loss was" in opening
     assert "The model is the one without fine-tuning." in opening
     assert metrics["phases"]["head"]["linear_classifier"] == {"accuracy": 1.0, "macro_f1": 1.0}
 

@@ -20,9 +20,12 @@ def training_caveats(provenance: Mapping[str, Any]) -> Iterator[str]:
         return
     score, last = phases[kept]["val_macro_f1"], list(phases)[-1]
     if kept != last:
+        losses, scores = (
+            [phases[phase][name] for phase in (kept, last)] for name in ("val_loss", "val_macro_f1")
+        )
         yield (
-            "Fine-tuning did not help: macro F1 on the validation images was "
-            f"{percent(score)} without it and {percent(phases[last]['val_macro_f1'])} with it. The model is "
+            f"Fine-tuning did not help: on the validation images the loss was {losses[0]:.2f} without it and "
+            f"{losses[1]:.2f} with it, macro F1 {percent(scores[0])} and {percent(scores[1])}. The model is "
             f"the one {PHASE_TITLES[kept]}."
         )
     linear = phases.get("head", {}).get("linear_classifier")
