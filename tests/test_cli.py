@@ -45,7 +45,10 @@ def whole(cells, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.slow), (signal.SIGTERM, 143)],
+)
 def test_a_run_that_was_killed_ends_as_if_it_had_not_been(cells, whole, tmp_path, sent, code):
     killed = tmp_path / "killed"
     started = Started("train.py", *LONG, *cells, f"hydra.run.dir={killed}")

@@ -234,7 +234,7 @@ def test_models_are_named_by_folder_and_by_the_settings_that_differ(place, tmp_p
         config = {"seed": 1, "phase": {"head": {"lr": lr}}}
         paths[-1].parent.mkdir()
         save_model(wbc.load(place / "run" / "model.ckpt"), paths[-1], {"config": config})
-    names = list(load_models(list(map(str, paths)), torch.device("cpu")))
+    names = list(load_models(list(map(str, paths)), torch.device("cpu"), "torch"))
     assert names == ["0/model.ckpt (phase.head.lr=0.001)", "1/model.ckpt (phase.head.lr=0.0001)"]
 
 

@@ -92,6 +92,7 @@ def sweep(tmp_path_factory):
         "phase=head",
         "phase.head.lr=1e-3",
         "phase.head.max_epochs=4",
+        "phase.head.min_steps=48",
         "phase.head.patience=4",
         "report=false",
         "phase.head.average={decay: 0.9}",

@@ -25,8 +25,8 @@ THREE_EPOCHS = ["phase=head", "phase.head.max_epochs=3", "+trainer.enable_progre
     "loading",
     [
         ["data.workers=1", "cache_views=0"],  # loader processes that stay, views augmented anew
-        ["data.workers=2", "cache_views=2"],
-        ["data.workers=0", "cache_views=0", "cache_limit_gb=0"],
+        pytest.param(["data.workers=2", "cache_views=2"], marks=pytest.mark.slow),
+        pytest.param(["data.workers=0", "cache_views=0", "cache_limit_gb=0"], marks=pytest.mark.slow),
     ],
 )
 def test_orders_views_and_weights_are_those_of_an_uninterrupted_run(tmp_path, monkeypatch, loading):

@@ -166,11 +166,11 @@ class Predictor:
         self, batches: Batches, numbers: Iterable[int] | None = None, workers: int | None = None
     ) -> Iterator[Answered]:
         """Batch by batch, those of `numbers` or all: files are decoded ahead, in threads or `workers`."""
-        order = list(range(len(batches)) if numbers is None else numbers)
-        self.runtime.expect(len(order) * batches.batch_size * self.views.count)
+        # Of the whole list, for what is left of an interrupted job is answered as the rest was.
+        self.runtime.expect(len(batches) * batches.batch_size * self.views.count)
         loader = batch_loader(
             FileBatches(batches, self.prepare),
-            order,
+            range(len(batches)) if numbers is None else numbers,
             loader_processes(workers, self.device),
         )
         for files in loader:

@@ -66,6 +66,8 @@ def explain(config: ExplainConfig, folder: Path) -> int:
     )
     methods = [build_method(name, network, lime) for name in config.methods]
     images = _images(config, folder, network)
+    if any(method.name == "lime" for method in methods):
+        predictor.runtime.expect(len(images) * config.lime_samples)
     for method in methods:
         if method.layers:  # lime looks at pictures alone
             log.info("%s: layer %s", method.name, ", ".join(method.layers))
