@@ -27,6 +27,7 @@ TWO_EPOCHS = [
     "phase.finetune.max_epochs=2",
     "phase.finetune.lr=1e-3",
     "phase.finetune.average=null",  # of so few steps the average is still the head
+    "phase.finetune.batch_norm=trainable",  # as with many images
     "cache_views=2",
     "+trainer.enable_progress_bar=false",
 ]

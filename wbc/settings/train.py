@@ -40,6 +40,7 @@ WEIGHTS = ("timm", "none", "package")  # any other word is a file
 Source = Literal["folder", "manifest", "labs", "synthetic"]
 Standard = Literal["size", "field", "stain"]
 Phase = Literal["head", "finetune"]
+BatchNorm = Literal["trainable", "frozen", "auto"]
 Monitor = Literal["val_loss", "val_accuracy", "val_macro_f1"]
 
 PHASES: tuple[Phase, ...] = get_args(Phase)
@@ -124,6 +125,7 @@ class ScheduleConfig:
     finetune_epochs: Count
     plateau_patience: Count
     finetune_average: AverageConfig | None = None  # None, too, for a run from before
+    finetune_batch_norm: BatchNorm = "trainable"
 
 
 @dataclass(config=STRICT, kw_only=True)
@@ -174,7 +176,7 @@ class FitConfig:
     min_steps: CountOrNone = 0  # in an epoch, which goes through a small set several times
     patience: Count  # epochs without a better monitored value before the phase ends
     unfreeze_last: CountOrNone  # layers of the backbone, counted as Keras counts
-    batch_norm: Literal["trainable", "frozen"]  # of the unfrozen layers
+    batch_norm: BatchNorm  # of the unfrozen layers
     plateau: PlateauConfig | None = None
     average: AverageConfig | None = None
 

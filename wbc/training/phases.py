@@ -40,6 +40,10 @@ logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(
     logging.WARNING
 )  # tips and advertisements
 warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # the frozen ones, as meant
+
+# Training images, from which on batch-norms train where that is left open: with 170 frozen ones were better,
+# with 2,491 worse (docs/results/few_cells.md, docs/results/raabin.md).
+_ENOUGH_FOR_STATISTICS = 1_000
 warnings.filterwarnings(
     "ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated"
 )  # Lightning's own
@@ -90,10 +94,10 @@ def run_phase(
         config.cache_views,
         config.cache_limit_gb,
         config.as_plain()["augment"]["transforms"],
-        None if then is None else _split(network, getattr(config.phase, then)),
+        None if then is None else _split(network, getattr(config.phase, then), data),
         config.runtime,
     )
-    callbacks = [StopWhenAsked(), *_callbacks(fit), caches, history, checkpoint]
+    callbacks = [StopWhenAsked(), *_callbacks(fit, data), caches, history, checkpoint]
     linear = LinearBaseline(data) if phase == "head" else None
     if linear is not None:
         callbacks.append(linear)
@@ -144,13 +148,19 @@ def run_phase(
     return PhaseOutcome(summary, frame)
 
 
-def _split(network: Network, fit: FitConfig) -> int:
-    return network.backbone.split_after(fit.unfreeze_last, fit.batch_norm == "trainable")
+def _trains_batch_norm(fit: FitConfig, data: ImageData) -> bool:
+    if fit.batch_norm != "auto":
+        return fit.batch_norm == "trainable"
+    return len(data.rows["train"]) >= _ENOUGH_FOR_STATISTICS
 
 
-def _callbacks(fit: FitConfig) -> list[Callback]:
+def _split(network: Network, fit: FitConfig, data: ImageData) -> int:
+    return network.backbone.split_after(fit.unfreeze_last, _trains_batch_norm(fit, data))
+
+
+def _callbacks(fit: FitConfig, data: ImageData) -> list[Callback]:
     callbacks: list[Callback] = [
-        FreezeBackbone(fit.unfreeze_last, fit.batch_norm == "trainable"),
+        FreezeBackbone(fit.unfreeze_last, _trains_batch_norm(fit, data)),
         EarlyStop(fit.monitor, mode=fit.mode, patience=fit.patience, min_delta=0.0),
         LearningRateMonitor(logging_interval="epoch"),
     ]
