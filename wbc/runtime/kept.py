@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import os
 import shutil
 from collections.abc import Sequence
@@ -22,7 +23,8 @@ def kept_file(network: Network, units: tuple[int, int], shape: Sequence[int], en
     kept_in = Path(os.environ.get("WBC_CACHE", "~/.cache/wbc")).expanduser()  # as checks_dir in conf/
     scaling = [values.flatten().tolist() for values in (network.mean, network.std)]
     weights = weights_key(network.backbone, units[1])
-    decisive = (_LAYOUT, engine, torch.__version__, weights, scaling, units, tuple(shape))
+    releases = torch.__version__, importlib.metadata.version(engine)
+    decisive = (_LAYOUT, engine, releases, weights, scaling, units, tuple(shape))
     return kept_in / "runtime" / hashlib.sha256(repr(decisive).encode()).hexdigest()[:32] / "part.xml"
 
 

@@ -23,17 +23,14 @@ def convert(part: nn.Module, example: Tensor, path: Path) -> None:
 
     modes = {module: module.training for module in part.modules()}
     try:
-        with (
-            warnings.catch_warnings()
-        ):  # of tracing: sizes become constants, as they are, but for the batch's
+        with warnings.catch_warnings():  # of tracing: all sizes but the batch's become constants, as they are
             warnings.simplefilter("ignore")
             # Two: of a batch of one, some networks trace a fixed one.
             model = openvino.convert_model(part, example_input=example[:1].repeat(2, 1, 1, 1))
     finally:
+        # OpenVINO leaves all in inference mode, where dropout does nothing.
         for module, training in modes.items():
-            module.training = (
-                training  # OpenVINO leaves all in inference mode, and dropout would not act again
-            )
+            module.training = training
     model.reshape([-1, *example.shape[1:]])
     with replacing(path.with_suffix(".bin")) as weights, replacing(path) as graph:
         openvino.serialize(model, str(graph), str(weights))
