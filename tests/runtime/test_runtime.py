@@ -217,3 +217,16 @@ def test_answers_are_the_same_by_either(kept):
     torch.testing.assert_close(
         torch.as_tensor(found.probabilities), torch.as_tensor(by_torch.probabilities), rtol=0, atol=1e-4
     )
+
+
+@needs_openvino
+def test_a_conversion_tells_nobody(empty, monkeypatch):
+    def told(*arguments, **options):
+        raise AssertionError("OpenVINO's telemetry was called")
+
+    for name in ("__init__", "send_event", "start_session", "end_session"):
+        monkeypatch.setattr(f"openvino_telemetry.Telemetry.{name}", told)
+    runtime = Runtime(network(), "openvino")
+    runtime.expect(1)
+    runtime.values(pixels(2))
+    assert runtime.name == "openvino"

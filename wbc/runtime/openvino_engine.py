@@ -20,13 +20,18 @@ def convert(part: nn.Module, example: Tensor, path: Path) -> None:
     example: one batch.
     """
     import openvino
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
+    # Not openvino.convert_model: it reports each conversion to its makers, from a process that it forks.
+    frontend = FrontEndManager().load_by_framework("pytorch")
     modes = {module: module.training for module in part.modules()}
     try:
         with warnings.catch_warnings():  # of tracing: all sizes but the batch's become constants, as they are
             warnings.simplefilter("ignore")
             # Two: of a batch of one, some networks trace a fixed one.
-            model = openvino.convert_model(part, example_input=example[:1].repeat(2, 1, 1, 1))
+            decoder = TorchScriptPythonDecoder(part, example_input=example[:1].repeat(2, 1, 1, 1))
+            model = frontend.convert(frontend.load(decoder))
     finally:
         # OpenVINO leaves all in inference mode, where dropout does nothing.
         for module, training in modes.items():
