@@ -4,11 +4,14 @@ import importlib.util
 import logging
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.helpers.places import ROOT
 from wbc.answers.predictor import Predictor
 from wbc.errors import ConfigError
 from wbc.labels import CLASSES
@@ -230,3 +233,17 @@ def test_a_conversion_tells_nobody(empty, monkeypatch):
     runtime.expect(1)
     runtime.values(pixels(2))
     assert runtime.name == "openvino"
+
+
+@needs_openvino
+def test_a_signal_after_several_networks_is_heeded(kept):
+    """Each of OpenVINO's cores has a stack for signals, and they were given back in the wrong order."""
+    (part,) = kept.glob("*/part.xml")
+    code = (
+        "import os, pathlib, signal, sys; from wbc.runtime.openvino_engine import OpenVinoEngine; "
+        "one, other = (OpenVinoEngine(pathlib.Path(sys.argv[1]), 1) for _ in range(2)); del one; del other; "
+        "signal.signal(signal.SIGTERM, lambda *of: print('heeded')); os.kill(os.getpid(), signal.SIGTERM)"
+    )
+    command = [sys.executable, "-X", "faulthandler", "-c", code, part]
+    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "heeded\n"), done.stderr

@@ -78,6 +78,7 @@ FINETUNE = [
     "phase.finetune.average={decay: 0.9}",
     "phase.finetune.max_epochs=3",
     "phase.finetune.lr=1e-3",
+    "phase.finetune.batch_norm=trainable",  # its statistics are averaged too
 ]
 
 

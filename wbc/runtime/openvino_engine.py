@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,22 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch; others decode the next meanwhile
         }
-        self._compiled = openvino.Core().compile_model(path, "CPU", settings)
+        self._compiled = _core().compile_model(path, "CPU", settings)
 
     def values(self, batch: Tensor) -> Tensor:
         """What the part makes of a batch on the CPU, float32."""
         array = batch.to(torch.float32).contiguous().numpy()
         return torch.from_numpy(self._compiled(array)[0].copy())
+
+
+@cache
+def _core() -> Any:
+    """One for the whole process.
+
+    Each has the process take signals on a stack of its own, and gives back the one before when it goes.  Of
+    two that go in the order in which they came, the second gives back one that is gone: the next Ctrl-C ends
+    the process with a segmentation fault.
+    """
+    import openvino
+
+    return openvino.Core()
