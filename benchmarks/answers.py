@@ -24,12 +24,13 @@ from tqdm import tqdm
 import wbc
 from wbc.answers.outliers import METHODS
 from wbc.answers.predictor import Predictor
-from wbc.answers.rule import ANSWERED, UNKNOWN, AnswerRule, fit_rule
+from wbc.answers.rule import AnswerRule, fit_rule
 from wbc.datasets.find_images import find_images
 from wbc.labels import ClassNames
 from wbc.metrics.calibration import expected_calibration_error
 from wbc.metrics.classification import classification_metrics
 from wbc.pages.figure_style import line_style, save_figure
+from wbc.plain.answers import ANSWERED, UNKNOWN
 from wbc.settings.abstain import AbstainConfig
 from wbc.settings.layout import MODEL
 from wbc.settings.run_folder import versions

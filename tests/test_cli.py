@@ -119,7 +119,11 @@ TWO_PROCESSES = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
 
 @pytest.mark.parametrize(
     ("sent", "processes", "code"),
-    [(signal.SIGINT, [], 130), (signal.SIGTERM, [], 143), (signal.SIGTERM, TWO_PROCESSES, 143)],
+    [
+        (signal.SIGINT, [], 130),
+        (signal.SIGTERM, [], 143),
+        pytest.param(signal.SIGTERM, TWO_PROCESSES, 143, marks=pytest.mark.slow),
+    ],
 )
 def test_a_stopped_training_says_how_to_go_on(cells, tmp_path, sent, processes, code):
     """SIGTERM ended it without a word; of several processes all were to wait for each other."""

@@ -1,5 +1,7 @@
 """One image and one model have one answer, whichever verb is asked: class and calibrated probability."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +57,40 @@ def test_predict(answers, tmp_path):
     folder, expected = answers
     run_verb("predict", folder, f"images={folder / 'test.csv'}", f"output={tmp_path}", "accelerator=cpu")
     assert_same(expected, pd.read_csv(tmp_path / "predictions.csv", keep_default_na=False))
+
+
+# What need not be there where an exported folder is used; torch comes with its own format alone.
+_WITHOUT_WBC = """
+import importlib.util, runpy, sys
+
+def is_gone(name):
+    return name.partition(".")[0] in ("wbc", "torch", "pandas", "timm")
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if is_gone(name):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Missing())
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if is_gone(name) else find(name, package)
+sys.argv = sys.argv[1:]
+sys.path.insert(0, ".")
+runpy.run_path("classify.py", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("kind", ["onnx", "openvino"])
+def test_export(answers, tmp_path, kind):
+    folder, expected = answers
+    run_verb("export", folder, f"images={folder / 'test.csv'}", f"format={kind}", folder=tmp_path)
+    listed, table = tmp_path / "listed.txt", tmp_path / "table.csv"
+    listed.write_text("".join(f"{path}\n" for path in expected.index))
+    words = ["classify.py", "--list", str(listed), "--table", str(table)]
+    subprocess.run(
+        [sys.executable, "-B", "-c", _WITHOUT_WBC, *words], cwd=tmp_path / "model", check=True, timeout=300
+    )
+    assert_same(expected, pd.read_csv(table, keep_default_na=False))
 
 
 def test_evaluate(answers, tmp_path):

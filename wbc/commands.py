@@ -1,4 +1,4 @@
-"""The five commands: what each is for, its settings, how its run folder is opened, and its job."""
+"""The six commands: what each is for, its settings, how its run folder is opened, and its job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from wbc.settings.adapt import AdaptConfig
 from wbc.settings.command import Command
 from wbc.settings.evaluate import EvaluateConfig
 from wbc.settings.explain import ExplainConfig
-from wbc.settings.layout import ERRORS, MANIFEST, METRICS, MODEL, SOURCES
+from wbc.settings.export import ExportConfig
+from wbc.settings.layout import ERRORS, EXPORTED, MANIFEST, METRICS, MODEL, SOURCES
 from wbc.settings.parse import parse_as
 from wbc.settings.predict import PredictConfig
 from wbc.settings.train import Config, parse
@@ -61,6 +62,12 @@ def _open_evaluation(composed: DictConfig) -> tuple[EvaluateConfig, Path]:
 def _open_adaptation(composed: DictConfig) -> tuple[AdaptConfig, Path]:
     config = parse_as(AdaptConfig, composed).with_absolute_paths()
     run_folder.start(config, _output_folder(), MODEL)
+    return config, _output_folder()
+
+
+def _open_export(composed: DictConfig) -> tuple[ExportConfig, Path]:
+    config = parse_as(ExportConfig, composed).with_absolute_paths()
+    run_folder.start(config, _output_folder(), EXPORTED)
     return config, _output_folder()
 
 
@@ -131,6 +138,12 @@ def _adapt() -> Callable[[AdaptConfig, Path], int]:
     return adapt
 
 
+def _export() -> Callable[[ExportConfig, Path], int]:
+    from wbc.exporting.job import export
+
+    return export
+
+
 _COMMANDS: list[Command[Any]] = [
     Command(
         verb="train",
@@ -186,6 +199,17 @@ _COMMANDS: list[Command[Any]] = [
         stopped="stopped, and no model written; give the same command again",
         failed="{error}, then give the same command again",
         unreadable=f"{{folder}}/{MANIFEST}",
+    ),
+    Command(
+        verb="export",
+        wish="make of a model a folder that answers alike without wbc: ONNX, OpenVINO or torch",
+        kind=ExportConfig,
+        open_run=_open_export,
+        job=_export,
+        first_keys=("checkpoint", "format", "images", "compared"),
+        stopped="stopped, and nothing exported; give the same command again",
+        failed="{error}, then give the same command again",
+        unreadable="{folder}/export.log",
     ),
 ]
 COMMANDS = {command.verb: command for command in _COMMANDS}

@@ -9,14 +9,13 @@ import pytest
 import torch
 
 from wbc.answers.outliers import METHODS
-from wbc.answers.rule import (
+from wbc.answers.rule import AnswerRule, fit_rule
+from wbc.plain.answers import (
     ANSWERED,
     NOT_CALIBRATED,
     UNCERTAIN,
     UNKNOWN,
-    AnswerRule,
     Answers,
-    fit_rule,
     joined,
     no_answers,
     uncalibrated,
@@ -116,7 +115,7 @@ def test_the_settings_know_the_methods() -> None:
 
 
 def test_without_a_rule_nothing_is_promised() -> None:
-    answers = uncalibrated(torch.tensor([[0.0, 2.0, 1.0]]), CLASSES)
+    answers = uncalibrated(np.array([[0.0, 2.0, 1.0]]), CLASSES)
     assert answers.labels == ["Lymphocyte"]
     assert answers.status == [NOT_CALIBRATED]
     assert np.isnan(answers.scores).all()

@@ -20,7 +20,7 @@ from tests.helpers.places import ROOT
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
-        *(f"wbc.{wing}.job" for wing in ("training", "explaining", "evaluating", "predicting", "adapting")),
+        *(f"wbc.{verb}ing.job" for verb in ("train", "explain", "evaluat", "predict", "adapt", "export")),
         "wbc.training.run_report",
         "wbc.__main__",
         "matplotlib.pyplot",

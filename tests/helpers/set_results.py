@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from wbc.answers.rule import Answers
+from wbc.plain.answers import Answers
 from wbc.report.labelled_sets import LabelledSet
 from wbc.report.set_result import SetResult
 

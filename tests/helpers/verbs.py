@@ -9,6 +9,7 @@ from tests.helpers.places import CONF
 from wbc.settings.adapt import AdaptConfig
 from wbc.settings.evaluate import EvaluateConfig
 from wbc.settings.explain import ExplainConfig
+from wbc.settings.export import ExportConfig
 from wbc.settings.parse import parse_as
 from wbc.settings.predict import PredictConfig
 
@@ -17,6 +18,7 @@ _VERBS = {
     "explain": ("wbc.explaining.job", ExplainConfig),
     "predict": ("wbc.predicting.job", PredictConfig),
     "adapt": ("wbc.adapting.job", AdaptConfig),
+    "export": ("wbc.exporting.job", ExportConfig),
 }
 
 

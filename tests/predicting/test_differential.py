@@ -2,7 +2,7 @@
 
 import pytest
 
-from wbc.answers.rule import ANSWERED, UNCERTAIN, UNKNOWN
+from wbc.plain.answers import ANSWERED, UNCERTAIN, UNKNOWN
 from wbc.predicting.differential import Differential, differential_table
 
 

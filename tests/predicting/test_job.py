@@ -18,10 +18,11 @@ import wbc
 from tests.helpers.commands import Started, typed
 from wbc.answers.checkpoint import save_model
 from wbc.answers.predictor import Predictor
-from wbc.answers.rule import ANSWERED, UNCERTAIN, UNKNOWN, fit_rule
+from wbc.answers.rule import fit_rule
 from wbc.errors import ConfigError
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
+from wbc.plain.answers import ANSWERED, UNCERTAIN, UNKNOWN
 from wbc.predicting.job import predict
 from wbc.settings.abstain import AbstainConfig
 from wbc.settings.parse import parse_as

@@ -6,8 +6,8 @@ import pytest
 from tests.helpers.html_checks import Elements, decoded
 from tests.helpers.set_results import CLASSES, result
 from tests.helpers.trees import picture, write_image
-from wbc.answers.rule import ANSWERED, UNCERTAIN
 from wbc.images.prepare import Prepare
+from wbc.plain.answers import ANSWERED, UNCERTAIN
 from wbc.report.cell_cards import CellCards
 from wbc.report.decisions import image_names
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.helpers.set_results import CLASSES, result
-from wbc.answers.rule import ANSWERED, NOT_CALIBRATED, UNCERTAIN
+from wbc.plain.answers import ANSWERED, NOT_CALIBRATED, UNCERTAIN
 from wbc.report.decisions import examples, image_names, right_decisions, wrong_decisions
 from wbc.report.set_result import SetResult
 

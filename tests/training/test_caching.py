@@ -34,7 +34,11 @@ def uncached(root, tmp_path_factory):
     return folder, metrics_of(settings(root, "cache_limit_gb=0"), folder)
 
 
-@pytest.mark.parametrize("trainer", [[], [*ONE_EPOCH, "trainer.precision=bf16-mixed"]])
+@pytest.mark.parametrize(
+    "trainer",
+    [[], pytest.param([*ONE_EPOCH, "trainer.precision=bf16-mixed"], marks=pytest.mark.slow)],
+    ids=["float32", "bf16"],
+)
 def test_cached_and_uncached_evaluation_are_identical(root, tmp_path, trainer):
     runs = {}
     for name, limit in (("cached", 5), ("uncached", 0)):
@@ -147,4 +151,6 @@ def test_draws_that_openvino_cached_train_as_those_of_torch(root, tmp_path, monk
         ]
         history[runtime] = pd.concat(log)[["train_loss", "val_loss"]].to_numpy()
     assert list((tmp_path / "kept" / "runtime").iterdir())
-    assert history["torch"] == pytest.approx(history["openvino"], abs=1e-3)
+    # The sixth digit of a cached value differs, and each step of a training makes more of it.
+    assert history["torch"] == pytest.approx(history["openvino"], rel=5e-3)
+    assert abs(history["torch"][0] - history["torch"][1]).min() > 0.1

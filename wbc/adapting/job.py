@@ -15,7 +15,6 @@ from wbc.adapting.cross_validation import LabCells, out_of_fold, refitted
 from wbc.adapting.lab_cells import REST, USED, cells_manifest, lab_cells, turned_copies
 from wbc.adapting.report import Comparison, write_comparison
 from wbc.answers.checkpoint import load_model, load_provenance, save_model
-from wbc.answers.picture_check import fit_picture_check
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.datasets.manifest import used_rows, write_manifest
@@ -25,6 +24,7 @@ from wbc.images.picture_marks import PictureMarks
 from wbc.labels import names_of_model
 from wbc.network.device import chosen_device, one_thread
 from wbc.network.network import Head
+from wbc.plain.picture_check import fit_picture_check
 from wbc.settings import layout, run_folder
 from wbc.settings.adapt import AdaptConfig
 from wbc.settings.parse import as_plain

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from wbc.adapting.cross_validation import cell_losses
 from wbc.answers.abstention import fewest_images
-from wbc.answers.rule import UNCERTAIN, AnswerRule
+from wbc.answers.rule import AnswerRule
 from wbc.metrics.classification import classification_metrics
 from wbc.metrics.intervals import Interval, bootstrap_interval
+from wbc.plain.answers import UNCERTAIN
 from wbc.settings import layout
 from wbc.settings.adapt import AdaptConfig
 from wbc.utils.files import write_json, write_text

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from wbc.answers.averaged_views import AveragedViews
-from wbc.answers.picture_check import PictureCheck
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import AnswerRule
 from wbc.answers.second_opinion import SecondOpinion
@@ -18,6 +17,7 @@ from wbc.images.standardised import VERSION
 from wbc.labels import names_of_model
 from wbc.network.network import DESCRIPTION_KEY, Network
 from wbc.network.pretrained import read_tensors, write_tensors
+from wbc.plain.picture_check import PictureCheck
 
 # In model.ckpt, beside the network; a training checkpoint has none of them.
 RULE_KEY = "answers"  # the AnswerRule's state

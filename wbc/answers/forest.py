@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wbc.plain.second_opinion import forest_shares
+
 
 @dataclass(frozen=True)
 class Forest:
@@ -57,17 +59,14 @@ class Forest:
             shares[row, : tree.node_count, present] = (value / value.sum(axis=1, keepdims=True)).T
         return cls(*map(torch.from_numpy, (feature, threshold, left, right, shares)))
 
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The tensors as numpy has them; nothing is copied."""
+        return {name: tensor.numpy() for name, tensor in vars(self).items()}
+
     def probabilities(self, samples: Tensor) -> Tensor:
         """(N, F) float32 to (N, C) float32."""
-        trees = torch.arange(len(self.feature))
-        node = torch.zeros(len(samples), len(trees), dtype=torch.int64)
-        while True:
-            asked = samples.gather(1, self.feature[trees, node])
-            left, right = self.left[trees, node], self.right[trees, node]
-            following = torch.where(asked <= self.threshold[trees, node], left, right)
-            if torch.equal(following, node):
-                return self.shares[trees, node].mean(dim=1)
-            node = following
+        return torch.from_numpy(forest_shares(self.arrays, samples.numpy()))
 
     def state(self) -> dict[str, Tensor]:
         """Tensors, as a checkpoint may hold them."""

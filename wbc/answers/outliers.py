@@ -1,7 +1,4 @@
-"""Outlier (out-of-distribution) scores of an image, fitted on validation images.
-
-Of every method, a higher score is more of an outlier.
-"""
+"""Outlier (out-of-distribution) scores, fitted on validation images."""
 
 from __future__ import annotations
 
@@ -16,43 +13,27 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.model_selection import KFold
 from torch import Tensor
 
-METHODS = ("energy", "mahalanobis", "knn", "vim")
+from wbc.plain.outlier_scores import METHODS, outlier_scores
 
-_NEIGHBOUR = 5  # the first is too often a chance; far ones of a rare class are of another
 _PRINCIPAL = 0.5  # share of the dimensions that ViM's residual leaves out, as 1000 of 2048 in the paper
 _FOLDS = 10
 
 
 @dataclass(frozen=True)
 class OutlierScore:
-    """A fitted method: its name and the tensors it needs.
-
-    energy: -logsumexp(logits) (Liu 2020).  mahalanobis: squared distance to the nearest class mean under
-    one covariance (Lee 2018), shrunk after Ledoit & Wolf 2004, for there are fewer images than features.
-    knn: distance to the fifth nearest validation image, features at unit length (Sun 2022).  vim: energy
-    plus the length of what the validation images' principal features leave over (Wang 2022), centred on
-    their mean, since behind several dense layers features have no point of zero logits.
-    """
+    """A fitted method, one of METHODS: its name and the tensors that `wbc.plain.outlier_scores` needs."""
 
     method: str
     tensors: dict[str, Tensor] = field(default_factory=dict)
 
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The tensors as numpy has them; nothing is copied."""
+        return {name: tensor.numpy() for name, tensor in self.tensors.items()}
+
     def score(self, features: Tensor, logits: Tensor) -> Tensor:
-        """Features (N, D), logits (N, C), on the CPU; returns (N,) float64."""
-        energy = -logits.double().logsumexp(dim=1)
-        if self.method == "energy":
-            return energy
-        if self.method == "knn":
-            distances = torch.cdist(F.normalize(features.float()), self.tensors["bank"])
-            rank = min(_NEIGHBOUR, distances.shape[1])
-            return distances.kthvalue(rank, dim=1).values.double()
-        if self.method == "mahalanobis":
-            # (N, classes seen, D), a class at a time: all at once would take gigabytes on large batches.
-            apart = [features.double() - mean for mean in self.tensors["means"].double()]
-            precision = self.tensors["precision"].double()
-            return torch.stack([((a @ precision) * a).sum(dim=1) for a in apart]).amin(dim=0)
-        left_over = (features.double() - self.tensors["centre"].double()) @ self.tensors["residual"].double()
-        return self.tensors["scale"].double() * left_over.norm(dim=1) + energy
+        """Features (N, D), logits (N, C), on the CPU; returns (N,) float64, higher for more of an outlier."""
+        return torch.from_numpy(outlier_scores(self.method, self.arrays, features.numpy(), logits.numpy()))
 
     def state(self) -> dict[str, Any]:
         """As a checkpoint may hold it."""

@@ -1,4 +1,4 @@
-"""predictions.csv, or predictions.parquet: one list of columns, whichever verb writes it."""
+"""predictions.csv, or predictions.parquet, whichever verb writes it."""
 
 from __future__ import annotations
 
@@ -11,52 +11,10 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from wbc.answers.rule import Answers
+from wbc.plain.prediction_rows import FRONT, columns
 from wbc.utils.files import replacing
 
-DATA, PATH, GROUP, LABEL, PREDICTION = range(5)  # the columns before those of the classes
-_FRONT = ("data", "path", "group", "label", "prediction")
-_BACK = ("set", "status", "score", "cell_found")
-SET_SEPARATOR = " | "
-_FOUND = {True: "yes", False: "no", None: ""}
 _ROW_GROUP = 8192  # rows of a row group of Parquet
-
-
-def columns(classes: Sequence[str]) -> list[str]:
-    """data: the set or split; path; group; label: the true class; prediction; the calibrated probability of
-    each class; set: the classes that it could be; status; outlier score; cell_found.
-
-    "" stands where nothing is known: no group, no label, a model that looks for no cell.
-    """
-    return [*_FRONT, *classes, *_BACK]
-
-
-def status_column(classes: Sequence[str]) -> int:
-    """Where the status stands; a class may have its name."""
-    return len(_FRONT) + len(classes) + _BACK.index("status")
-
-
-def prediction_rows(
-    answers: Answers,
-    paths: Sequence[str],
-    groups: Sequence[str] | None = None,
-    labels: Sequence[str] | None = None,
-    data: str = "",
-) -> Iterator[list[str]]:
-    """A row for each of N answers to the images at `paths`, as `columns` has them."""
-    for row, path in enumerate(paths):
-        yield [
-            data,
-            path,
-            "" if groups is None else groups[row],
-            "" if labels is None else labels[row],
-            answers.labels[row],
-            *(f"{value:.6g}" for value in answers.probabilities[row]),
-            SET_SEPARATOR.join(answers.sets[row]),
-            answers.status[row],
-            f"{answers.scores[row]:.6g}",
-            _FOUND[answers.cell_found[row]],
-        ]
 
 
 class RowWriter(Protocol):
@@ -76,7 +34,7 @@ def table_writer(path: Path, classes: Sequence[str]) -> Iterator[RowWriter]:
                 writer.writerow(columns(classes))
                 yield writer
             return
-        numbers = {*range(len(_FRONT), len(_FRONT) + len(classes)), columns(classes).index("score", -3)}
+        numbers = {*range(len(FRONT), len(FRONT) + len(classes)), columns(classes).index("score", -3)}
         schema = pa.schema(
             [
                 (name, pa.float32() if index in numbers else pa.string())

@@ -12,8 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from wbc.answers.averaged_views import AveragedViews
-from wbc.answers.picture_check import PictureCheck
-from wbc.answers.rule import AnswerRule, Answers, joined, no_answers, uncalibrated, with_unreadable
+from wbc.answers.rule import AnswerRule
 from wbc.answers.second_opinion import SecondOpinion
 from wbc.datasets.image_list import Listed
 from wbc.errors import DataError, ImageError
@@ -30,6 +29,8 @@ from wbc.loading.file_batches import (
     loader_processes,
 )
 from wbc.network.network import Network
+from wbc.plain.answers import Answers, joined, no_answers, uncalibrated, with_unreadable
+from wbc.plain.picture_check import PictureCheck
 from wbc.runtime.runtime import Runtime
 from wbc.utils.progress import Progress
 
@@ -201,7 +202,7 @@ class Predictor:
         found: what `prepare` says of each picture; marks: what else is seen of it.
         """
         if self.rule is None:
-            answers = uncalibrated(outputs.logits, self.classes)
+            answers = uncalibrated(outputs.logits.numpy(), self.classes)
         else:
             answers = self.rule.answer(outputs.features, outputs.logits, self.classes)
         if self.rule is not None and self.pictures is not None:

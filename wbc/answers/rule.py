@@ -1,7 +1,4 @@
-"""What is answered for an image: class, calibrated probability, prediction set, and how far to believe it.
-
-The rule behind the answers is fitted on validation images at the end of training and travels in model.ckpt.
-"""
+"""The rule behind the answers: fitted on validation images when training ends, it travels in model.ckpt."""
 
 from __future__ import annotations
 
@@ -11,36 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from wbc.answers import outliers
 from wbc.answers.abstention import best_promise, fewest_images, why_nothing_is_answered
-from wbc.answers.conformal import conformal_limit, prediction_sets
+from wbc.answers.conformal import conformal_limit
 from wbc.answers.outliers import OutlierScore, outlier_score_from_state
 from wbc.answers.temperature import fit_temperature
+from wbc.plain.answers import UNCERTAIN, Answers, FittedRule
 from wbc.settings.abstain import AbstainConfig
 
 log = logging.getLogger(__name__)
-
-ANSWERED, UNCERTAIN, UNKNOWN = "answered", "uncertain", "not a known cell"
-UNREADABLE = "unreadable"  # with the reason behind it
-NOT_CALIBRATED = "not calibrated"  # said by a network that has no rule, such as a training checkpoint
-
-
-class Answers(NamedTuple):
-    """N answers: labels; probabilities (N, C) float32; sets of classes; status, one of the above; scores
-    (N,) float64 of outliers, NaN where nothing was fitted; and cell_found, whether the picture was
-    brought to the standard view or, for want of a cell, taken as it is; None where the model has none.
-    """
-
-    labels: list[str]
-    probabilities: np.ndarray
-    sets: list[list[str]]
-    status: list[str]
-    scores: np.ndarray
-    cell_found: list[bool | None]
 
 
 @dataclass(frozen=True)
@@ -107,25 +86,20 @@ class AnswerRule:
             raise ValueError("outlier_score holds values that are not finite numbers")
         return rule
 
+    def fitted(self) -> FittedRule:
+        """Its numbers alone, which tell what to answer without torch."""
+        return FittedRule(
+            self.temperature,
+            self.threshold,
+            self.set_limit,
+            self.outlier_score.method,
+            self.outlier_score.arrays,
+            self.outlier_threshold,
+        )
+
     def answer(self, features: Tensor, logits: Tensor, classes: Sequence[str]) -> Answers:
         """Features (N, D), logits (N, C), on the CPU."""
-        probabilities = (logits.double() / self.temperature).softmax(dim=1)
-        confidences, best = probabilities.max(dim=1)
-        scores = self.outlier_score.score(features, logits).double()
-        outlying = scores > self.outlier_threshold
-        sure = confidences >= self.threshold
-        sets = prediction_sets(probabilities, self.set_limit)
-        return Answers(
-            [classes[index] for index in best.tolist()],
-            probabilities.float().numpy(),
-            [[name for name, inside in zip(classes, row, strict=True) if inside] for row in sets.tolist()],
-            [
-                UNKNOWN if odd else ANSWERED if certain else UNCERTAIN
-                for odd, certain in zip(outlying.tolist(), sure.tolist(), strict=True)
-            ],
-            scores.numpy(),
-            [None] * len(scores),
-        )
+        return self.fitted().answer(features.numpy(), logits.numpy(), classes)
 
 
 class OutOfFold(NamedTuple):
@@ -179,54 +153,3 @@ def fit_rule(
     if said := rule.shortfall(f"{rule.images} images"):
         log.warning("%s", said)
     return rule
-
-
-def uncalibrated(logits: Tensor, classes: Sequence[str]) -> Answers:
-    """What a network without a rule can say: the plain softmax of logits (N, C)."""
-    probabilities = logits.float().softmax(dim=1)
-    labels = [classes[index] for index in probabilities.argmax(dim=1).tolist()]
-    return Answers(
-        labels,
-        probabilities.numpy(),
-        [[label] for label in labels],
-        [NOT_CALIBRATED] * len(labels),
-        np.full(len(labels), math.nan),
-        [None] * len(labels),
-    )
-
-
-def no_answers(classes: int) -> Answers:
-    """The answers for no image at all."""
-    return Answers([], np.empty((0, classes), np.float32), [], [], np.empty(0), [])
-
-
-def joined(parts: Sequence[Answers]) -> Answers:
-    """Answers of several batches as one."""
-    return Answers(
-        [label for part in parts for label in part.labels],
-        np.concatenate([part.probabilities for part in parts]),
-        [classes for part in parts for classes in part.sets],
-        [status for part in parts for status in part.status],
-        np.concatenate([part.scores for part in parts]),
-        [found for part in parts for found in part.cell_found],
-    )
-
-
-def with_unreadable(answers: Answers, reasons: Sequence[str]) -> Answers:
-    """Answers for N images of which `answers` has those without a reason why they cannot be read."""
-    if not any(reasons):
-        return answers
-    of_read = iter(range(len(answers.labels)))
-    rows = [None if reason else next(of_read) for reason in reasons]
-    nothing = np.full(answers.probabilities.shape[1], math.nan, np.float32)
-    return Answers(
-        ["" if row is None else answers.labels[row] for row in rows],
-        np.stack([nothing if row is None else answers.probabilities[row] for row in rows]),
-        [[] if row is None else answers.sets[row] for row in rows],
-        [
-            f"{UNREADABLE}: {reason}" if row is None else answers.status[row]
-            for row, reason in zip(rows, reasons, strict=True)
-        ],
-        np.array([math.nan if row is None else answers.scores[row] for row in rows]),
-        [None if row is None else answers.cell_found[row] for row in rows],
-    )

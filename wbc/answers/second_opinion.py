@@ -12,14 +12,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from wbc.answers.forest import Forest
-from wbc.images.morphometry import NAMES, measure
-
-_SMOOTHING = 0.1  # share of the forest's opinion spread over all classes: it too may err
+from wbc.images.morphometry import NAMES
+from wbc.plain.second_opinion import opinion
 
 
 @dataclass(frozen=True)
@@ -30,20 +28,9 @@ class SecondOpinion:
     forest: Forest
 
     def logits(self, pixels: Tensor) -> Tensor:
-        """What is added to the network's logits, (N, C) on the CPU, of the (N, 3, S, S) of 0..255 it sees.
-
-        At most 0: a class that the forest expects too loses little.  Where no cell is found, all lose alike,
-        which leaves probabilities as they are and raises an outlier score of logits.
-        """
+        """What is added to the network's logits, (N, C) on the CPU, of the (N, 3, S, S) of 0..255 it sees."""
         images = pixels.round().to("cpu", torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
-        classes = self.forest.shares.shape[2]
-        opinion = torch.full((len(images), classes), 1 / classes)
-        measured = [measure(image) for image in images]
-        there = [index for index, values in enumerate(measured) if values is not None]
-        if there:
-            samples = torch.from_numpy(np.stack([values for values in measured if values is not None]))
-            opinion[there] = self.forest.probabilities(samples)
-        return self.weight * ((1 - _SMOOTHING) * opinion + _SMOOTHING / classes).log()
+        return torch.from_numpy(opinion(images, self.weight, self.forest.arrays))
 
     def state(self) -> dict[str, Any]:
         """Plain values and tensors, as a checkpoint may hold them."""

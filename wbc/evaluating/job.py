@@ -14,13 +14,13 @@ import pandas as pd
 from wbc.answers.checkpoint import load_provenance
 from wbc.answers.prediction_table import table_writer
 from wbc.answers.predictor import Predictor
-from wbc.answers.rule import Answers
 from wbc.datasets.checks import examine_images
 from wbc.errors import DataError
 from wbc.evaluating.compared_models import best_model, load_models
 from wbc.evaluating.leaks import TrainingImages
 from wbc.labels import names_of_model
 from wbc.network.device import chosen_device
+from wbc.plain.answers import Answers
 from wbc.report.lab_table import labs_table
 from wbc.report.labelled_sets import LabelledSet, find_sets
 from wbc.report.page import write_report

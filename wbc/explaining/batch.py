@@ -14,7 +14,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from wbc.answers.prediction_table import SET_SEPARATOR
 from wbc.answers.predictor import Answered, Predictor
 from wbc.explaining.summary import EDGES, RANDOM
 from wbc.heat.faithfulness import deletion_insertion, edge_map, random_map
@@ -26,6 +25,7 @@ from wbc.images.boxes import photograph_and_box
 from wbc.images.masks import MaskError, localisation, mask_path, read_mask
 from wbc.images.standardised import placed_mask
 from wbc.network.network import Network
+from wbc.plain.prediction_rows import SET_SEPARATOR
 from wbc.settings.explain import ExplainConfig
 from wbc.utils.files import replacing
 

@@ -8,9 +8,9 @@ from pathlib import Path, PurePath
 
 from markupsafe import Markup
 
-from wbc.answers.rule import NOT_CALIBRATED
 from wbc.heat.panels import Decision
 from wbc.pages.html import Section, picture, table, write_page
+from wbc.plain.answers import NOT_CALIBRATED
 from wbc.utils.short_names import short_names, shortened
 
 

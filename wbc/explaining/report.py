@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from wbc.answers.prediction_table import SET_SEPARATOR
 from wbc.explaining.figures import randomisation_figure, stability_figure
 from wbc.explaining.gallery import GalleryRow, write_gallery
 from wbc.explaining.summary import plain, summarise, summary_rows
@@ -25,6 +24,7 @@ from wbc.heat.thumbnails import Row, decision_of, explained_before, image_of
 from wbc.network.network import Network
 from wbc.pages.figure_style import save_figure
 from wbc.pages.html import picture, table
+from wbc.plain.prediction_rows import SET_SEPARATOR
 from wbc.settings.explain import ExplainConfig
 from wbc.settings.layout import FIGURES
 from wbc.utils.files import write_json

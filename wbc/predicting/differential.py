@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from wbc.answers.picture_check import SEVERAL_CELLS, SWAPPED
-from wbc.answers.rule import ANSWERED, UNCERTAIN, UNKNOWN
 from wbc.metrics.intervals import exact_interval
+from wbc.plain.answers import ANSWERED, UNCERTAIN, UNKNOWN
+from wbc.plain.picture_check import SEVERAL_CELLS, SWAPPED
 from wbc.utils.text_tables import markdown_table
 
 _PICTURES = (SEVERAL_CELLS, SWAPPED)  # told where there are any

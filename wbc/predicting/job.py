@@ -19,10 +19,11 @@ from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from wbc.answers.checkpoint import load_model
-from wbc.answers.prediction_table import PREDICTION, status_column, table_writer
+from wbc.answers.prediction_table import table_writer
 from wbc.answers.predictor import Predictor
 from wbc.datasets.image_list import ImageList, list_hash, write_list
 from wbc.errors import ConfigError
+from wbc.plain.prediction_rows import PREDICTION, status_column
 from wbc.predicting.differential import Differential, differential_table
 from wbc.predicting.parts import part_rows, read_part, write_part
 from wbc.settings import run_folder

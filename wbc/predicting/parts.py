@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from itertools import compress
 from pathlib import Path
 
-from wbc.answers.prediction_table import prediction_rows
 from wbc.answers.predictor import Answered
 from wbc.datasets.image_list import Listed
+from wbc.plain.prediction_rows import prediction_rows
 
 
 def part_rows(batch: Answered) -> Iterator[list[str]]:

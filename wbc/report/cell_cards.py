@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from wbc.answers.rule import NOT_CALIBRATED
 from wbc.heat.overlay import beside_heat
 from wbc.heat.thumbnails import HeatOf, Row, decision_of, small_picture
 from wbc.images.prepare import Prepare
 from wbc.pages.cards import Card, card_grid
 from wbc.pages.html import picture
+from wbc.plain.answers import NOT_CALIBRATED
 from wbc.report.decisions import examples, right_decisions, wrong_decisions
 from wbc.report.set_result import SetResult
 from wbc.utils.short_names import shortened

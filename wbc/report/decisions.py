@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 import pandas as pd
 
-from wbc.answers.rule import ANSWERED
+from wbc.plain.answers import ANSWERED
 from wbc.report.set_result import SetResult
 from wbc.utils.short_names import short_names
 

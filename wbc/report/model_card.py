@@ -11,9 +11,10 @@ from typing import Any
 from markupsafe import Markup
 
 from wbc.answers.predictor import Predictor
-from wbc.answers.rule import ANSWERED, UNCERTAIN, UNKNOWN, AnswerRule
+from wbc.answers.rule import AnswerRule
 from wbc.images.morphometry import NAMES
 from wbc.pages.html import Section, side_by_side, table
+from wbc.plain.answers import ANSWERED, UNCERTAIN, UNKNOWN
 from wbc.report.learnt_from import fitted_on, training_counts
 from wbc.report.recipe_rows import settings_rows, version_rows
 from wbc.utils.text_tables import with_interval

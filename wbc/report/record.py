@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from wbc.answers.picture_check import SEVERAL_CELLS, SWAPPED
-from wbc.answers.rule import ANSWERED, UNCERTAIN, UNKNOWN
 from wbc.metrics.mcnemar import mcnemar_test
 from wbc.metrics.with_intervals import drawn_units, measured_calibration, measured_set, share_limits
+from wbc.plain.answers import ANSWERED, UNCERTAIN, UNKNOWN
+from wbc.plain.picture_check import SEVERAL_CELLS, SWAPPED
 from wbc.report.lab_table import lab_means
 from wbc.report.set_result import SetResult
 

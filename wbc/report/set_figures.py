@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from wbc.answers.rule import ANSWERED
 from wbc.metrics.classification import classification_metrics
 from wbc.pages.figure_style import save_figure
+from wbc.plain.answers import ANSWERED
 from wbc.report.abstention_figure import Outcomes, risk_coverage_figure
 from wbc.report.calibration_figure import reliability_figure
 from wbc.report.confusion_figure import confusion_matrix_figure

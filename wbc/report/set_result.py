@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wbc.answers.prediction_table import prediction_rows
 from wbc.answers.predictor import Predictor
-from wbc.answers.rule import NOT_CALIBRATED, Answers
 from wbc.metrics.classification import classification_metrics
+from wbc.plain.answers import NOT_CALIBRATED, Answers
+from wbc.plain.prediction_rows import prediction_rows
 from wbc.report.labelled_sets import LabelledSet
 
 

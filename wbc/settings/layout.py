@@ -15,6 +15,7 @@ ERRORS = "errors.csv"  # of evaluate and predict: files that could not be read
 REPORT = "report.html"  # of train and evaluate
 FIGURES = "figures"
 SOURCES = "sources.json"  # of predict: of which model and which images its answers are, by content
+EXPORTED = "model"  # of export: the folder that leaves
 # Of train.
 PIXELS = "pixels.csv"  # what its images showed when it began
 NEAR_COPIES = "near_copies.csv"  # pairs of images that show one photograph, if there are any

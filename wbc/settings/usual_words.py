@@ -51,6 +51,10 @@ _SPECIAL = {
         **dict.fromkeys(_DEVICE, "device={device}"),
         **_RUN_FOLDER,
     },
+    "export": {
+        **dict.fromkeys(_IMAGES, "images={value}"),
+        **_RUN_FOLDER,
+    },
     "evaluate": _MEASURING,
     "adapt": _MEASURING,
 }

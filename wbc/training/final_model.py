@@ -7,12 +7,12 @@ import math
 from typing import NamedTuple
 
 from wbc.answers.averaged_views import AveragedViews
-from wbc.answers.picture_check import fit_picture_check
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import OutOfFold, fit_rule
 from wbc.loading.augment import Augment
 from wbc.loading.datamodule import ImageData
 from wbc.network.network import Network
+from wbc.plain.picture_check import fit_picture_check
 from wbc.settings.train import Config
 from wbc.training.fit_second_opinion import fit_second_opinion
 from wbc.training.measuring import SetOutputs, measured_outputs

@@ -7,7 +7,6 @@ import torch
 import wbc
 from tests.helpers.trees import write_image
 from wbc.answers.checkpoint import save_model
-from wbc.answers.picture_check import SEVERAL_CELLS, SWAPPED, PictureCheck, fit_picture_check
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.errors import CheckpointError
@@ -17,6 +16,7 @@ from wbc.images.prepare import Prepare
 from wbc.labels import CLASSES
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
+from wbc.plain.picture_check import SEVERAL_CELLS, SWAPPED, PictureCheck, fit_picture_check
 from wbc.settings.abstain import AbstainConfig
 from wbc.synthetic.draw import LABS, draw_cell
 

@@ -1,0 +1,102 @@
+"""export.py: what leaves answers as the model does, or nothing leaves."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.helpers.commands import typed
+from tests.helpers.verbs import run_verb
+from wbc.answers.checkpoint import save_model
+from wbc.answers.predictor import Predictor
+from wbc.answers.rule import fit_rule
+from wbc.errors import ConfigError
+from wbc.exporting import graph, job
+from wbc.labels import CLASSES
+from wbc.network.backbone import Backbone
+from wbc.network.network import Network
+from wbc.settings.abstain import AbstainConfig
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """model.ckpt, and pictures in cells/, one of which is damaged."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "cells").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(5):
+        picture = rng.integers(0, 256, (40 + number, 50, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(folder / "cells" / f"{number}.png")
+    (folder / "cells" / "damaged.png").write_bytes(b"?")
+    torch.manual_seed(0)
+    network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES).eval()
+    labels = torch.arange(40) % 5
+    logits = torch.randn(40, 5) + 2 * torch.eye(5)[labels]
+    rule = fit_rule(torch.randn(40, 1280), logits, labels, AbstainConfig(0.2, 0.9, "knn", 0.95))
+    save_model(Predictor(network, rule), folder / "model.ckpt", {})
+    return folder
+
+
+def export(place: Path, folder: Path, *words: str) -> int:
+    return run_verb("export", place, f"images={place / 'cells'}", *words, folder=folder)
+
+
+def test_torch_is_exported_too_and_an_unreadable_image_is_told(place, tmp_path):
+    assert export(place, tmp_path, "format=torch") == 1
+    compared = json.loads((tmp_path / "model" / "comparison.json").read_text())
+    assert compared["images"] == 5
+    assert 0 <= compared["probability_gap"] < 1e-5
+    page = (tmp_path / "model" / "README.md").read_text()
+    assert "5 pictures were answered" in page
+    assert "{" not in page
+    assert "torch==" in (tmp_path / "model" / "requirements.txt").read_text()
+    picture, damaged = (str(place / "cells" / name) for name in ("0.png", "damaged.png"))
+    done = subprocess.run(
+        [sys.executable, "classify.py", picture, damaged],
+        check=False,
+        cwd=tmp_path / "model",
+        capture_output=True,
+        text=True,
+    )
+    header, first, second = csv.reader(done.stdout.splitlines())
+    assert done.returncode == 1
+    assert first[header.index("prediction")] in CLASSES
+    assert second[header.index("status")].startswith("unreadable: no JPEG")
+    copied = "".join(file.read_text() for file in (tmp_path / "model").rglob("*.py"))
+    assert not re.search(r"^\s*(from|import) wbc", copied, re.MULTILINE)
+
+
+def test_one_that_answers_otherwise_is_refused_and_nothing_left(place, tmp_path, monkeypatch):
+    def off(network, kind, folder):
+        with torch.no_grad():
+            network.head.kernels[-1].bias[0] += 5
+        graph.write_graph(network, kind, folder)
+        with torch.no_grad():
+            network.head.kernels[-1].bias[0] -= 5
+
+    monkeypatch.setattr(job, "write_graph", off)
+    with pytest.raises(ConfigError, match=r"does not answer as this one does: of .*\.png it says Basophil"):
+        export(place, tmp_path, "format=torch")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_package_is_named_before_any_work(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(graph, "missing_modules", lambda names: [name for name in names if "onnx" in name])
+    with pytest.raises(ConfigError, match="pip install onnx onnxscript onnxruntime, or give"):
+        export(place, tmp_path)
+
+
+def test_the_command_names_what_is_wrong(place, tmp_path):
+    wrong = typed("export.py", f"checkpoint={place / 'model.ckpt'}", "format=tflite", cwd=tmp_path)
+    assert wrong.returncode == 1
+    assert "format='tflite': expected one of onnx, openvino, torch" in wrong.stdout
+    without = typed("export.py", f"checkpoint={place / 'model.ckpt'}", cwd=tmp_path)
+    assert without.returncode == 1
+    assert "images=val: no such file or folder, and no split of the model's run" in without.stdout

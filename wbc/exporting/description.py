@@ -1,0 +1,104 @@
+"""What an exported folder says of its model: settings and arrays for its code, and a page for its readers."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from torch import nn
+
+from wbc.answers.predictor import Predictor
+from wbc.exporting.standalone.classifier import ARRAYS, SETTINGS
+from wbc.report.learnt_from import fitted_on
+from wbc.settings.export import FORMATS
+
+# What the copied code imports beside the engine.
+_PACKAGES = ("numpy", "scipy", "pillow", "opencv-python-headless")
+
+
+def write_description(predictor: Predictor, folder: Path) -> None:
+    """Write what `Classifier` reads."""
+    network, rule, opinion = predictor.network, predictor.rule, predictor.second_opinion
+    told = {
+        "wbc": importlib.metadata.version("wbc"),
+        "backbone": network.backbone.name,
+        "classes": network.classes,
+        "prepare": {"size_px": network.image_size_px, "standardise": list(network.prepare.standardise)},
+        "rule": None,
+        "pictures": None if predictor.pictures is None else predictor.pictures.state(),
+        "second_opinion_weight": None if opinion is None else opinion.weight,
+        "views": predictor.views.state(),
+    }
+    arrays: dict[str, np.ndarray] = {}
+    if rule is not None:
+        fitted = dict(vars(rule.fitted()))
+        arrays |= {f"outlier.{name}": values for name, values in fitted.pop("outlier_arrays").items()}
+        told["rule"] = fitted | {"threshold": None if math.isinf(rule.threshold) else rule.threshold}
+    if opinion is not None:
+        arrays |= {f"forest.{name}": values for name, values in opinion.forest.arrays.items()}
+    for number, layer in enumerate(network.head.kernels):
+        arrays |= {f"head.{number}.{name}": _array(layer, name) for name in ("weight", "bias")}
+    text = json.dumps(told, indent=2, allow_nan=False) + "\n"
+    (folder / SETTINGS).write_text(text, encoding="utf-8")
+    np.savez(folder / ARRAYS, allow_pickle=False, **arrays)
+
+
+def write_readme(
+    predictor: Predictor, provenance: Mapping[str, Any], kind: str, compared: Mapping[str, Any], folder: Path
+) -> None:
+    """Write README.md and requirements.txt.
+
+    provenance: what model.ckpt tells of itself.  compared: `wbc.exporting.sameness.compared`.
+    """
+    engine = {"onnx": ["onnxruntime"], "torch": ["torch"]}.get(kind, FORMATS[kind])
+    packages = [*_PACKAGES, *engine, *(["albumentations"] if predictor.views.draws else [])]
+    pins = [f"{name}=={importlib.metadata.version(name).partition('+')[0]}" for name in packages]
+    (folder / "requirements.txt").write_text("\n".join(pins) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(_readme(predictor, provenance, kind, compared), encoding="utf-8")
+
+
+def _array(layer: nn.Linear, name: str) -> np.ndarray:
+    return np.asarray(layer.get_parameter(name).detach().cpu().numpy())
+
+
+def _readme(
+    predictor: Predictor, provenance: Mapping[str, Any], kind: str, compared: Mapping[str, Any]
+) -> str:
+    plain = ["how a picture is read and resized", "the rule of answers"]
+    if predictor.pictures is not None:
+        plain.append("the check whether a picture shows one cell")
+    if predictor.prepare.standardise:
+        plain.append("the standard view of a cell")
+    if predictor.second_opinion is not None:
+        plain.append("the second opinion by measurements of the cell")
+    if predictor.views.draws:
+        plain.append(f"the {predictor.views.draws} test-time views")
+    template = (Path(__file__).parent / "templates" / "README.md").read_text(encoding="utf-8")
+    return jinja2.Template(template, keep_trailing_newline=True).render(
+        compared,
+        backbone=predictor.network.backbone.name,
+        classes=predictor.classes,
+        kind=kind,
+        wbc=importlib.metadata.version("wbc"),
+        promise=_promise(predictor, provenance),
+        size_px=predictor.network.image_size_px,
+        plain=plain,
+    )
+
+
+def _promise(predictor: Predictor, provenance: Mapping[str, Any]) -> str:
+    rule = predictor.rule
+    if rule is None:
+        return "Nothing: it has no rule of answers. Its probabilities are not calibrated."
+    if math.isinf(rule.threshold):
+        return "Nothing: it answers no picture, for too many of those that it was measured by were wrong."
+    return (
+        f"At most {100 * rule.max_error:g} % of what it answers is wrong, for cells like the "
+        f"{fitted_on(rule, provenance)}. In a lab that it never saw this does not hold: measure it there."
+    )

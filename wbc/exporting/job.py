@@ -1,0 +1,73 @@
+"""The job of `export.py`: a folder that answers as the model does, compared before it is called done."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from pathlib import Path
+
+from wbc.answers.checkpoint import load_model, load_provenance
+from wbc.datasets.find_images import find_images
+from wbc.errors import ImageError
+from wbc.exporting.description import write_description, write_readme
+from wbc.exporting.graph import check_installed, write_graph
+from wbc.exporting.plain_code import write_code
+from wbc.exporting.sameness import compared
+from wbc.images.decode import decode
+from wbc.labels import names_of_model
+from wbc.settings.export import ExportConfig
+from wbc.settings.layout import EXPORTED
+from wbc.utils.files import write_json
+from wbc.utils.progress import progress
+
+log = logging.getLogger(__name__)
+
+COMPARISON = "comparison.json"
+
+
+def export(config: ExportConfig, folder: Path) -> int:
+    """Export the model of `config` to the folder EXPORTED in `folder`; returns how many images were not read.
+
+    Raises WbcError where it cannot be exported, or does not answer alike; there is no such folder then.
+    """
+    check_installed(config.format)
+    predictor = load_model(config.checkpoint)
+    provenance = load_provenance(config.checkpoint)
+    names = names_of_model(predictor.classes, provenance)
+    found = find_images(config.images, names, Path(config.checkpoint))["path"]
+    paths = sorted(found.sample(min(config.compared, len(found)), random_state=config.seed))
+    readable = _readable(paths)
+    beside = folder / f".{EXPORTED}"
+    shutil.rmtree(beside, ignore_errors=True)  # of an export that was stopped
+    beside.mkdir(parents=True)
+    try:
+        log.info("writing the network as %s", config.format)
+        write_graph(predictor.network, config.format, beside)
+        write_description(predictor, beside)
+        write_code(config.format, beside)
+        figures = compared(predictor, readable, beside)
+        write_readme(predictor, provenance, config.format, figures, beside)
+        write_json(beside / COMPARISON, figures | {"model": config.checkpoint})
+        os.replace(beside, folder / EXPORTED)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    log.info(
+        "the same answers on %d images, probabilities within %.1g; exported: %s",
+        figures["images"],
+        figures["probability_gap"],
+        folder / EXPORTED,
+    )
+    return len(paths) - len(readable)
+
+
+def _readable(paths: list[str]) -> list[str]:
+    kept = []
+    for path in progress(paths, "reading", "image"):
+        try:
+            decode(path)
+        except ImageError as error:
+            log.warning("%s is left out of the comparison", error)
+        else:
+            kept.append(path)
+    return kept

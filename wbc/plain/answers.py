@@ -1,0 +1,118 @@
+"""What is answered for an image: class, calibrated probability, prediction set, and how far to believe it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import softmax
+
+from wbc.plain.outlier_scores import outlier_scores
+from wbc.plain.prediction_sets import prediction_sets
+
+ANSWERED, UNCERTAIN, UNKNOWN = "answered", "uncertain", "not a known cell"
+UNREADABLE = "unreadable"  # with the reason behind it
+NOT_CALIBRATED = "not calibrated"  # said by a network that has no rule, such as a training checkpoint
+
+
+class Answers(NamedTuple):
+    """N answers: labels; probabilities (N, C) float32; sets of classes; status, one of the above; scores
+    (N,) float64 of outliers, NaN where nothing was fitted; and cell_found, whether the picture was
+    brought to the standard view or, for want of a cell, taken as it is; None where the model has none.
+    """
+
+    labels: list[str]
+    probabilities: np.ndarray
+    sets: list[list[str]]
+    status: list[str]
+    scores: np.ndarray
+    cell_found: list[bool | None]
+
+
+@dataclass(frozen=True)
+class FittedRule:
+    """The numbers of a rule of answers, which `wbc.answers.rule` fits and explains.
+
+    outlier_arrays: what the outlier score of `outlier_method` needs.
+    """
+
+    temperature: float
+    threshold: float
+    set_limit: float
+    outlier_method: str
+    outlier_arrays: Mapping[str, np.ndarray]
+    outlier_threshold: float
+
+    def answer(self, features: np.ndarray, logits: np.ndarray, classes: Sequence[str]) -> Answers:
+        """Of features (N, D) and logits (N, C)."""
+        probabilities = softmax(logits.astype(np.float64) / self.temperature, axis=1)
+        confidences = probabilities.max(axis=1)
+        scores = outlier_scores(self.outlier_method, self.outlier_arrays, features, logits)
+        sets = prediction_sets(probabilities, self.set_limit)
+        return Answers(
+            [classes[index] for index in probabilities.argmax(axis=1)],
+            probabilities.astype(np.float32),
+            [[name for name, inside in zip(classes, row, strict=True) if inside] for row in sets],
+            [
+                UNKNOWN if odd else ANSWERED if certain else UNCERTAIN
+                for odd, certain in zip(
+                    scores > self.outlier_threshold, confidences >= self.threshold, strict=True
+                )
+            ],
+            scores,
+            [None] * len(scores),
+        )
+
+
+def uncalibrated(logits: np.ndarray, classes: Sequence[str]) -> Answers:
+    """What a network without a rule can say: the plain softmax of logits (N, C)."""
+    probabilities = softmax(logits.astype(np.float32), axis=1)
+    labels = [classes[index] for index in probabilities.argmax(axis=1)]
+    return Answers(
+        labels,
+        probabilities,
+        [[label] for label in labels],
+        [NOT_CALIBRATED] * len(labels),
+        np.full(len(labels), math.nan),
+        [None] * len(labels),
+    )
+
+
+def no_answers(classes: int) -> Answers:
+    """The answers for no image at all."""
+    return Answers([], np.empty((0, classes), np.float32), [], [], np.empty(0), [])
+
+
+def joined(parts: Sequence[Answers]) -> Answers:
+    """Answers of several batches as one."""
+    return Answers(
+        [label for part in parts for label in part.labels],
+        np.concatenate([part.probabilities for part in parts]),
+        [classes for part in parts for classes in part.sets],
+        [status for part in parts for status in part.status],
+        np.concatenate([part.scores for part in parts]),
+        [found for part in parts for found in part.cell_found],
+    )
+
+
+def with_unreadable(answers: Answers, reasons: Sequence[str]) -> Answers:
+    """Answers for N images of which `answers` has those without a reason why they cannot be read."""
+    if not any(reasons):
+        return answers
+    of_read = iter(range(len(answers.labels)))
+    rows = [None if reason else next(of_read) for reason in reasons]
+    nothing = np.full(answers.probabilities.shape[1], math.nan, np.float32)
+    return Answers(
+        ["" if row is None else answers.labels[row] for row in rows],
+        np.stack([nothing if row is None else answers.probabilities[row] for row in rows]),
+        [[] if row is None else answers.sets[row] for row in rows],
+        [
+            f"{UNREADABLE}: {reason}" if row is None else answers.status[row]
+            for row, reason in zip(rows, reasons, strict=True)
+        ],
+        np.array([math.nan if row is None else answers.scores[row] for row in rows]),
+        [None if row is None else answers.cell_found[row] for row in rows],
+    )

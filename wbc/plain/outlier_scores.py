@@ -1,0 +1,49 @@
+"""How far an image is from those of known classes, by what `wbc.answers.outliers` fitted.
+
+Of every method, a higher score is more of an outlier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.special import logsumexp
+
+METHODS = ("energy", "mahalanobis", "knn", "vim")
+
+_NEIGHBOUR = 5  # the first is too often a chance; far ones of a rare class are of another
+
+
+def outlier_scores(
+    method: str, arrays: Mapping[str, np.ndarray], features: np.ndarray, logits: np.ndarray
+) -> np.ndarray:
+    """Of features (N, D) and logits (N, C): (N,) float64.
+
+    energy: -logsumexp(logits) (Liu 2020).  mahalanobis: squared distance to the nearest class mean under
+    one shrunk covariance (Lee 2018): `means` (K, D), `precision` (D, D).  knn: distance to the fifth nearest
+    validation image, `bank` (M, D), features at unit length (Sun 2022).  vim: energy plus `scale` times the
+    length of what the validation images' principal features leave over (Wang 2022), `residual` (D, R), from
+    their `centre` (D,), since behind several dense layers features have no point of zero logits.
+    """
+    energy = -logsumexp(logits.astype(np.float64), axis=1)
+    if method == "energy":
+        return np.asarray(energy)
+    if method == "knn":
+        return _to_fifth(features.astype(np.float32), arrays["bank"])
+    exact = features.astype(np.float64)
+    if method == "mahalanobis":
+        precision = arrays["precision"].astype(np.float64)
+        # A class at a time: all at once would take gigabytes on large batches.
+        apart = (exact - mean for mean in arrays["means"].astype(np.float64))
+        return np.stack([((one @ precision) * one).sum(axis=1) for one in apart]).min(axis=0)
+    left_over = (exact - arrays["centre"].astype(np.float64)) @ arrays["residual"].astype(np.float64)
+    return np.asarray(float(arrays["scale"]) * np.linalg.norm(left_over, axis=1) + energy)
+
+
+def _to_fifth(features: np.ndarray, bank: np.ndarray) -> np.ndarray:
+    """By the cosine, whose error in float32 is that of a distance of less than a thousandth."""
+    length = np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    squared = 2 - 2 * ((features / length) @ bank.T).astype(np.float64)
+    rank = min(_NEIGHBOUR, len(bank)) - 1
+    return np.sqrt(np.maximum(np.partition(squared, rank, axis=1)[:, rank], 0))

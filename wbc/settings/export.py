@@ -1,0 +1,30 @@
+"""The settings of `wbc export` as a typed object; values and their reasons stand in conf/export/."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from wbc.settings.paths import absolute
+from wbc.settings.values import STRICT, Checkpoint, Count, Seed, one_of
+
+# Beside the packages that write each, the one that computes it.
+FORMATS = {"onnx": ["onnx", "onnxscript", "onnxruntime"], "openvino": ["openvino"], "torch": []}
+
+
+@dataclass(config=STRICT, kw_only=True)
+class ExportConfig:
+    """Which model leaves, as what, and by which images it is compared."""
+
+    checkpoint: Checkpoint
+    format: Annotated[str, one_of(tuple(FORMATS))]
+    images: Annotated[str, Field(examples=["val"])]
+    compared: Count
+    seed: Seed
+
+    def with_absolute_paths(self) -> ExportConfig:
+        """The same with paths that hold from any folder; `images` may be a split's name."""
+        return replace(self, checkpoint=absolute(self.checkpoint))
