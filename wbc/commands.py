@@ -82,7 +82,7 @@ def _open_prediction(composed: DictConfig) -> tuple[PredictConfig, Path]:
         run_folder.start(config, folder)
         return config, folder
     before = run_folder.saved_config(folder, PredictConfig)
-    for key in ("checkpoint", "images", "table", "group", "batch_size"):
+    for key in ("checkpoint", "images", "table", "group", "fields", "batch_size"):
         if getattr(config, key) != getattr(before, key):
             raise ConfigError(
                 f"{folder} holds a run with {key}={getattr(before, key)}, not {getattr(config, key)}: "

@@ -154,7 +154,7 @@ def test_the_walk_through_of_an_engineer(terminal):
     cells = [path.relative_to(here) for path in draw_cells(here / "cells", 8)]
     rows = [f"{path},{path.parent.name}\n" for path in cells]
     (here / "cells.csv").write_text("path,label\n" + "".join(rows))
-    train, sweep, compare, resume = commands("An engineer with a data set and several backbones")
+    train, sweep, compare, resume, export = commands("An engineer with a data set and several backbones")
     typed(terminal, train)
     run = only(here, "outputs/manifest_timm/*")
     typed(terminal, sweep)
@@ -164,6 +164,8 @@ def test_the_walk_through_of_an_engineer(terminal):
     assert sum(line.startswith("|") for line in table.read_text().splitlines()) == 4
     typed(terminal, compare, sweep=table.parent)
     assert "finished before" in typed(terminal, resume, run=run)
+    typed(terminal, export, run=run)
+    assert only(here, "outputs/export/*/model/classify.py")
     for number in (1, 2):
         shutil.copy(here / cells[number], here / f"cell_{number}.png")
     (program,) = [block.text for block in blocks(README) if block.language == "python"]

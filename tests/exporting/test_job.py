@@ -82,7 +82,9 @@ def test_one_that_answers_otherwise_is_refused_and_nothing_left(place, tmp_path,
             network.head.kernels[-1].bias[0] -= 5
 
     monkeypatch.setattr(job, "write_graph", off)
-    with pytest.raises(ConfigError, match=r"does not answer as this one does: of .*\.png it says Basophil"):
+    with pytest.raises(
+        ConfigError, match=r"not answer . of 5 images as this one does: of .*\.png it says Basophil"
+    ):
         export(place, tmp_path, "format=torch")
     assert not list(tmp_path.iterdir())
 

@@ -107,6 +107,22 @@ def test_frozen_networks_of_every_family_are_explained(name, method):
     }.get(name)
 
 
+def test_scorecam_takes_its_many_passes_where_it_is_told(images):
+    own, passes = network(), []
+
+    def classify(pixels):
+        passes.append(len(pixels))
+        assert pixels.amin() > -0.01  # of 0..255, not scaled for the network
+        return own(pixels)
+
+    targets = torch.tensor([0, 2])
+    heat = ClassActivationMap(own, "scorecam", classify=classify)(images, targets)
+    torch.testing.assert_close(
+        heat, ClassActivationMap(own, "scorecam")(images, targets), rtol=1e-3, atol=1e-5
+    )
+    assert sum(passes) == 2 * 512  # channels of resnet18's last map
+
+
 @pytest.mark.parametrize("name", ["convnext_atto", "swin_tiny_patch4_window7_224"])
 def test_a_family_that_is_not_listed_is_explained_at_its_feature_map(name):
     own = network(name, 64 if name.startswith("conv") else 224)

@@ -75,7 +75,7 @@ def explain_batch(
         heats[method.name] = method.heat(images, targets)
         seconds = (time.perf_counter() - started) / len(cells)
         described = {"method": method.name, "layer": " ".join(method.layers), "seconds": seconds}
-        records += _measured(cells, heats[method.name], described, config, network)
+        records += _measured(cells, heats[method.name], described, config, predictor)
     write_thumbnails(folder, cells[0].number, [cell.number for cell in cells], heats[methods[0].name])
     for index, cell in enumerate(cells):
         maps = {name: heat[index].numpy() for name, heat in heats.items()}
@@ -91,7 +91,7 @@ def explain_batch(
         }
         for name, pictures in references.items():
             heat = torch.from_numpy(np.stack(pictures)).float()
-            records += _measured(cells, heat, {"method": name}, config, network)
+            records += _measured(cells, heat, {"method": name}, config, predictor)
     return records
 
 
@@ -154,7 +154,11 @@ def _mask(path: str, shape: tuple[int, int], config: ExplainConfig) -> tuple[np.
 
 
 def _measured(
-    cells: Sequence[_Cell], heat: Tensor, described: dict[str, Any], config: ExplainConfig, network: Network
+    cells: Sequence[_Cell],
+    heat: Tensor,
+    described: dict[str, Any],
+    config: ExplainConfig,
+    predictor: Predictor,
 ) -> list[dict[str, Any]]:
     """One row a cell for the heat (N, H, W) of one method."""
     finite = heat.isfinite().all(dim=(1, 2))
@@ -162,8 +166,12 @@ def _measured(
     measures: list[dict[str, float]] = [{} for _ in cells]
     if config.measure:
         targets = torch.tensor([cell.target for cell in cells])
-        images = _stacked(cells, network)
-        areas = deletion_insertion(network, images, heat, targets, config.steps, config.batch_size)
+        images = _stacked(cells, predictor.network)
+
+        def classify(batch: Tensor) -> Tensor:
+            return predictor.network_logits(batch).to(images.device)
+
+        areas = deletion_insertion(classify, images, heat, targets, config.steps, config.batch_size)
         for measured, deletion, insertion in zip(measures, *areas, strict=True):
             measured |= {"deletion": float(deletion), "insertion": float(insertion)}
     records = []

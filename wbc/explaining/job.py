@@ -21,7 +21,7 @@ from wbc.explaining.batch import explain_batch
 from wbc.explaining.report import write_explanations
 from wbc.explaining.summary import MEASURES
 from wbc.heat.lime import Lime
-from wbc.heat.methods import build_method
+from wbc.heat.methods import LIME, SCORECAM, Method, build_method
 from wbc.images.boxes import photograph_of
 from wbc.images.masks import MaskError, mask_path
 from wbc.labels import names_of_model
@@ -64,10 +64,9 @@ def explain(config: ExplainConfig, folder: Path) -> int:
         seed=config.seed,
         superpixels=config.lime_superpixels,
     )
-    methods = [build_method(name, network, lime) for name in config.methods]
+    methods = [build_method(name, network, lime, predictor.network_logits) for name in config.methods]
     images = _images(config, folder, network)
-    if any(method.name == "lime" for method in methods):
-        predictor.runtime.expect(len(images) * config.lime_samples)
+    predictor.runtime.expect(len(images) * _passes(config, methods, network))
     for method in methods:
         if method.layers:  # lime looks at pictures alone
             log.info("%s: layer %s", method.name, ", ".join(method.layers))
@@ -91,6 +90,13 @@ def explain(config: ExplainConfig, folder: Path) -> int:
     write_explanations(config, folder, frame, network, methods, lime)
     shutil.rmtree(parts_folder)
     return _unreadable(frame)
+
+
+def _passes(config: ExplainConfig, methods: Sequence[Method], network: Network) -> int:
+    """Forward passes an image without a gradient, at least."""
+    passes = {LIME: config.lime_samples, SCORECAM: network.backbone.features}
+    maps = len(methods) + 2 if config.measure else 0  # two references beside them
+    return sum(passes.get(method.name.partition(":")[0], 0) for method in methods) + 2 * config.steps * maps
 
 
 def _unreadable(frame: pd.DataFrame) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wbc.answers.checkpoint import load_model, load_provenance
 from wbc.datasets.find_images import find_images
-from wbc.errors import ImageError
+from wbc.errors import DataError, ImageError
 from wbc.exporting.description import write_description, write_readme
 from wbc.exporting.graph import check_installed, write_graph
 from wbc.exporting.plain_code import write_code
@@ -38,6 +38,8 @@ def export(config: ExportConfig, folder: Path) -> int:
     found = find_images(config.images, names, Path(config.checkpoint))["path"]
     paths = sorted(found.sample(min(config.compared, len(found)), random_state=config.seed))
     readable = _readable(paths)
+    if not readable:
+        raise DataError(f"images={config.images}: none can be read, so there is nothing to compare by")
     beside = folder / f".{EXPORTED}"
     shutil.rmtree(beside, ignore_errors=True)  # of an export that was stopped
     beside.mkdir(parents=True)

@@ -7,7 +7,9 @@ import logging
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from wbc.answers.predictor import Predictor
 from wbc.errors import ConfigError
@@ -19,33 +21,54 @@ log = logging.getLogger(__name__)
 BOUND = 1e-4  # of a probability, absolute
 
 
+class Differences(NamedTuple):
+    """Of so many images.  others: path of each of which class, set or status is another, and what both say.
+
+    probability_gap: the largest.
+    """
+
+    images: int
+    others: list[tuple[str, str, str]]
+    probability_gap: float
+
+
+def differences(answers: Answers, paths: list[str], folder: Path) -> Differences:
+    """Between `answers` to the files at `paths` and those of the exported `folder`, where nothing changes."""
+    log.info("answering %d images by the exported model", len(paths))
+    rows = _rows_of(folder, paths)
+    after = PREDICTION + 1 + answers.probabilities.shape[1]
+    found = np.array([row[PREDICTION + 1 : after] for row in rows], dtype=float)
+    said = [" / ".join((row[PREDICTION], row[after], row[after + 1])) for row in rows]
+    sets = (SET_SEPARATOR.join(names) for names in answers.sets)
+    expected = [" / ".join(one) for one in zip(answers.labels, sets, answers.status, strict=True)]
+    return Differences(
+        len(paths),
+        [(path, a, b) for path, a, b in zip(paths, said, expected, strict=True) if a != b],
+        float(np.abs(found - answers.probabilities).max()),
+    )
+
+
 def compared(predictor: Predictor, paths: list[str], folder: Path) -> dict[str, Any]:
-    """How the answers of both differ on the files at `paths`; nothing else of `folder` is changed.
+    """Figures of the comparison of both on the files at `paths`.
 
     Raises ConfigError where they are not the same: class, set and status, and probabilities within BOUND.
     """
     _, answers, _ = predictor.answer_files(paths, 32, None, "by this model")
-    log.info("answering %d images by the exported model", len(paths))
-    rows = _rows_of(folder, paths)
-    gap = 0.0
-    for number, (path, row) in enumerate(zip(paths, rows, strict=True)):
-        found = [float(value) for value in row[PREDICTION + 1 : PREDICTION + 1 + len(predictor.classes)]]
-        gap = max(
-            gap, *(abs(a - float(b)) for a, b in zip(found, answers.probabilities[number], strict=True))
+    found = differences(answers, paths, folder)
+    if found.others or not found.probability_gap <= BOUND:
+        first = "".join(
+            f" of {path} it says {said}, this one {this};" for path, said, this in found.others[:1]
         )
-        said = (row[PREDICTION], *row[PREDICTION + 1 + len(predictor.classes) :][:2])
-        expected = _said(answers, number)
-        if said != expected or not gap <= BOUND:
-            raise ConfigError(
-                f"the exported model does not answer as this one does: of {path} it says {' / '.join(said)}, "
-                f"this one {' / '.join(expected)}; probabilities differ by up to {gap:.2g}. Nothing was "
-                "exported: give another format="
-            )
-    return {"images": len(paths), "probability_gap": gap, "probability_bound": BOUND}
-
-
-def _said(answers: Answers, number: int) -> tuple[str, str, str]:
-    return answers.labels[number], SET_SEPARATOR.join(answers.sets[number]), answers.status[number]
+        raise ConfigError(
+            f"the exported model does not answer {len(found.others)} of {found.images} images as this one "
+            f"does:{first} probabilities differ by up to {found.probability_gap:.2g}, and {BOUND:g} is "
+            "allowed. Nothing was exported: give another format="
+        )
+    return {
+        "images": found.images,
+        "probability_gap": found.probability_gap,
+        "probability_bound": BOUND,
+    }
 
 
 def _rows_of(folder: Path, paths: list[str]) -> list[list[str]]:
@@ -53,17 +76,8 @@ def _rows_of(folder: Path, paths: list[str]) -> list[list[str]]:
     listed, table = folder.with_name(".compared.txt"), folder.with_name(".compared.csv")
     try:
         listed.write_text("".join(f"{path}\n" for path in paths), encoding="utf-8")
-        command = [
-            sys.executable,
-            "-B",
-            "-E",
-            "-s",
-            "classify.py",
-            "--list",
-            str(listed),
-            "--table",
-            str(table),
-        ]
+        alone = [sys.executable, "-B", "-E", "-s"]  # no variable of Python's, nothing of the user's own
+        command = [*alone, "classify.py", "--list", str(listed), "--table", str(table)]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ConfigError(f"the exported model failed: {done.stderr.strip()[-500:]}")

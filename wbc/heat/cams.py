@@ -6,7 +6,7 @@ differentiated.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,6 +80,8 @@ class _EigenCAM(_RawMaps, EigenCAM):
 
 
 class _ScoreCAM(_RawMaps, ScoreCAM):
+    classify: Callable[[Tensor], Tensor] | None = None  # what it takes in place of the network, likewise
+
     def get_cam_weights(self, images: Tensor, layer: Any, targets: Any, activations: Any, grads: Any) -> Any:
         """The library's weights, batch by batch: it spreads every channel of an image over the image at once,
         0.8 GB for each at 224 px.
@@ -92,7 +94,7 @@ class _ScoreCAM(_RawMaps, ScoreCAM):
                     part[:, None], size=image.shape[1:], mode="bilinear", align_corners=True
                 )
                 low, high = masks.amin((2, 3), keepdim=True), masks.amax((2, 3), keepdim=True)
-                outputs = self.model(image * (masks - low) / (high - low + 1e-8))
+                outputs = (self.classify or self.model)(image * (masks - low) / (high - low + 1e-8))
                 scores += [target(output) for output in outputs]
                 self.activations_and_grads.clear()  # its hook keeps what each pass makes
             rows.append(torch.stack(scores).softmax(dim=0).cpu())
@@ -144,10 +146,18 @@ class ClassActivationMap:
 
     `layers` names what is used.  Parameters of `network` take no gradient from now on.  Runs in the precision
     of the surrounding autocast up to the mapped layer and in float32 behind it.
+    classify: (N, 3, S, S) of 0..255 to logits (N, C) on any device, in place of the network's forward pass
+    where a method takes hundreds of them: Score-CAM.
     Raises ConfigError for an unknown method or layer, and for `fused` where all maps have one resolution.
     """
 
-    def __init__(self, network: Network, method: str, layer: str = LAST) -> None:
+    def __init__(
+        self,
+        network: Network,
+        method: str,
+        layer: str = LAST,
+        classify: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         if method not in _METHODS:
             raise ConfigError(f"method {method!r} is no class activation map: expected one of {METHODS}")
         self.network = network.eval().requires_grad_(False)
@@ -157,6 +167,7 @@ class ClassActivationMap:
         self._start = 0 if method == "scorecam" else places[0].after
         self._with_gradient = method not in ("eigencam", "scorecam")
         self._method = _METHODS[method]
+        self._classify = classify
         self._tail = _Tail(network, self._start, places)
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
@@ -168,6 +179,9 @@ class ClassActivationMap:
         wanted = [ClassifierOutputTarget(int(target)) for target in targets]
         # Hooks for this call only: on the network's own layers they would keep what every later pass makes.
         cam = self._method(self._tail, self._tail.layers, lambda maps: _grid(maps, self.network.backbone))
+        if self._classify is not None and isinstance(cam, _ScoreCAM):
+            classify = self._classify
+            cam.classify = lambda masked: classify(self.network.pixels(masked))
         device = images.device.type
         try:
             with torch.autocast(device, enabled=False), torch.set_grad_enabled(self._with_gradient):

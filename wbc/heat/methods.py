@@ -14,7 +14,8 @@ from wbc.heat.lime import Lime
 from wbc.network.network import Network
 
 LIME = "lime"
-MANY_PASSES = (LIME, "scorecam")  # hundreds of forward passes an image
+SCORECAM = "scorecam"
+MANY_PASSES = (LIME, SCORECAM)  # hundreds of forward passes an image
 
 
 class Method(NamedTuple):
@@ -32,8 +33,13 @@ class Method(NamedTuple):
         return self.name.partition(":")[0] in MANY_PASSES
 
 
-def build_method(name: str, network: Network, lime: Lime) -> Method:
-    """`<method>` or `<method>:<layer>` for `network`; ConfigError for an unknown one."""
+def build_method(
+    name: str, network: Network, lime: Lime, classify: Callable[[Tensor], Tensor] | None = None
+) -> Method:
+    """`<method>` or `<method>:<layer>` for `network`; ConfigError for an unknown one.
+
+    classify: as `ClassActivationMap` takes it.
+    """
     kind, _, layer = name.partition(":")
     if kind == LIME:
         if layer:
@@ -41,7 +47,7 @@ def build_method(name: str, network: Network, lime: Lime) -> Method:
         return Method(name, ["input"], lambda images, targets: _lime_heat(lime, images, targets))
     if kind not in cams.METHODS:
         raise ConfigError(f"method {name!r}: expected one of {', '.join((*cams.METHODS, LIME))}")
-    cam = cams.ClassActivationMap(network, kind, layer or cams.LAST)
+    cam = cams.ClassActivationMap(network, kind, layer or cams.LAST, classify)
     return Method(name, cam.layers, cam)
 
 

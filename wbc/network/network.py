@@ -96,6 +96,10 @@ class Network(nn.Module):
         )  # the faster layout on CPU and GPU
         return (images - self.mean) / self.std
 
+    def pixels(self, values: Tensor) -> Tensor:
+        """What `preprocess` made of (N, 3, H, W) of 0..255, or changed since, back to that scale, float32."""
+        return values * self.std + self.mean
+
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) of 0..255 to (N, classes) logits."""
         return self.from_frozen(self.frozen(images))

@@ -23,8 +23,10 @@ from wbc.answers.prediction_table import table_writer
 from wbc.answers.predictor import Predictor
 from wbc.datasets.image_list import ImageList, list_hash, write_list
 from wbc.errors import ConfigError
+from wbc.plain.picture_check import SEVERAL_CELLS
 from wbc.plain.prediction_rows import PREDICTION, status_column
 from wbc.predicting.differential import Differential, differential_table
+from wbc.predicting.fields import CELLS, FOUND, PICTURES, list_cells, write_cells
 from wbc.predicting.parts import part_rows, read_part, write_part
 from wbc.settings import run_folder
 from wbc.settings.layout import ERRORS, SOURCES
@@ -68,7 +70,9 @@ def _predicted(config: PredictConfig, folder: Path, fabric: Fabric) -> int:
     parts_folder = folder / "parts"
     listed = parts_folder / "images.jsonl"
     # Decided by the first process, before any other answers an image.
-    outcome: Any = fabric.broadcast(_look_at_what_is_there(config, folder, listed) if first else None)
+    usual_share = 0.0 if predictor.pictures is None else predictor.pictures.usual_share
+    there = _look_at_what_is_there(config, folder, listed, usual_share) if first else None
+    outcome: Any = fabric.broadcast(there)
     if isinstance(outcome, str):
         raise ConfigError(outcome)
     if outcome is not None:
@@ -92,7 +96,9 @@ def _predicted(config: PredictConfig, folder: Path, fabric: Fabric) -> int:
     return unreadable
 
 
-def _look_at_what_is_there(config: PredictConfig, folder: Path, listed: Path) -> int | str | None:
+def _look_at_what_is_there(
+    config: PredictConfig, folder: Path, listed: Path, usual_share: float
+) -> int | str | None:
     """How many images of the finished run in `folder` could not be read; None where there is work to do.
 
     Or why it cannot go on: its answers are of another model, or of other images.  Nothing is touched then.
@@ -113,7 +119,11 @@ def _look_at_what_is_there(config: PredictConfig, folder: Path, listed: Path) ->
             return int(read_json(folder / DIFFERENTIAL)["total"]["unreadable"])
         if before is None:
             listed.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(found, listed)
+            if config.fields:
+                photographs, cells = list_cells(found, listed, usual_share)
+                log.info("%d white cells in %d photographs", cells, photographs)
+            else:
+                os.replace(found, listed)
             write_json(folder / SOURCES, now)
         return None
     finally:
@@ -207,6 +217,15 @@ def _join(parts: list[Path], folder: Path, predictor: Predictor, config: Predict
         "total": total.record(),
         "groups": {name: groups[name].record() for name in sorted(groups)},
     }
+    if config.fields:
+        write_cells(parts, folder / "parts" / FOUND, folder, classes)
+        log.info("cells: %s, and each photograph with its boxes in %s", folder / CELLS, folder / PICTURES)
+    elif (several := record["total"]["status"].get(SEVERAL_CELLS, 0)) > total.counts.total() / 2:
+        log.warning(
+            "%d of %d pictures do not show one cell: of photographs of whole fields fields=true finds the "
+            "cells",
+            *(several, total.counts.total()),
+        )
     log.info("%s\n", differential_table(record["total"]))
     for name, one in record["groups"].items():
         log.info("%s: %s\n", name, differential_table(one))

@@ -30,6 +30,7 @@ class PredictConfig:
     output: str | None = None
     table: Annotated[str, AfterValidator(_table_name)]
     group: str | None = None
+    fields: bool = False
     batch_size: Count
     workers: Workers = None
     accelerator: str

@@ -1,0 +1,82 @@
+"""predict.py fields=true: photographs in, cells with boxes and answers out."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.helpers.drawn_fields import field
+from tests.helpers.trees import write_image
+from tests.helpers.verbs import run_verb
+from wbc.answers.checkpoint import save_model
+from wbc.answers.predictor import Predictor
+from wbc.answers.rule import fit_rule
+from wbc.images.decode import decode
+from wbc.labels import CLASSES
+from wbc.network.backbone import Backbone
+from wbc.network.network import Network
+from wbc.plain.picture_check import PictureCheck
+from wbc.settings.abstain import AbstainConfig
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """model.ckpt, and slides/ with photographs of two slides: two cells, one at the border, none, damaged."""
+    folder = tmp_path_factory.mktemp("place")
+    write_image(folder / "slides" / "a" / "two.png", field([(100, 100), (300, 200)]))
+    write_image(folder / "slides" / "a" / "none.png", field([]))
+    write_image(folder / "slides" / "b" / "border.png", field([(10, 180)]))
+    (folder / "slides" / "b" / "damaged.png").write_bytes(b"?")
+    torch.manual_seed(0)
+    network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES).eval()
+    labels = torch.arange(40) % 5
+    logits = torch.randn(40, 5) + 2 * torch.eye(5)[labels]
+    rule = fit_rule(torch.randn(40, 1280), logits, labels, AbstainConfig(0.2, 0.9, "energy", 0.95))
+    pictures = PictureCheck(0.0, 0.0, 0.0, usual_share=0.25)
+    save_model(Predictor(network, rule, pictures=pictures), folder / "model.ckpt", {})
+    return folder
+
+
+def predicted(place, folder, *words):
+    return run_verb(
+        "predict", place, f"images={place / 'slides'}", f"output={folder}", "accelerator=cpu", *words
+    )
+
+
+def test_cells_are_listed_drawn_and_counted_by_slide(place, tmp_path):
+    assert predicted(place, tmp_path, "fields=true", "group=folder") == 1
+    cells = pd.read_csv(tmp_path / "cells.csv", keep_default_na=False)
+    names = cells["photograph"].map(lambda path: path.rpartition("/")[2])
+    assert names.tolist() == ["two.png", "two.png", "border.png"]
+    assert cells["at_border"].tolist() == ["no", "no", "yes"]
+    assert cells["prediction"].isin(CLASSES).all()
+    first = cells.iloc[0]
+    assert first["x0"] < 100 < first["x1"]
+    assert first["y0"] < 100 < first["y1"]
+    np.testing.assert_allclose(cells[list(CLASSES)].sum(axis=1), 1, atol=1e-4)
+    assert "damaged.png" in (tmp_path / "errors.csv").read_text()
+    record = json.loads((tmp_path / "differential.json").read_text())
+    assert {name: one["images"] for name, one in record["groups"].items()} == {"a": 2, "b": 2}
+    assert record["total"]["unreadable"] == 1
+    drawn = sorted((tmp_path / "fields").iterdir())
+    assert [path.name.split("_")[1] for path in drawn] == ["two.jpg", "border.jpg"]
+    picture, before = decode(drawn[0]), field([(100, 100), (300, 200)])
+    assert picture.shape == before.shape
+    assert np.abs(picture.astype(int) - before).max() > 100  # the boxes
+    crops = pd.read_csv(tmp_path / "predictions.csv")["path"].str.extract(r"xywh=\d+,\d+,(\d+),(\d+)")
+    # In the crop the nucleus takes the share that the model knows: 38 px of 152.
+    assert crops.astype(int).iloc[0].between(130, 170).all()
+
+
+def test_the_same_command_again_ends_as_before_and_photographs_without_cells_are_no_error(place, tmp_path):
+    predicted(place, tmp_path / "out", "fields=true")
+    before = (tmp_path / "out" / "cells.csv").read_text()
+    assert predicted(place, tmp_path / "out", "fields=true") == 1
+    assert (tmp_path / "out" / "cells.csv").read_text() == before
+    none = place / "slides" / "a" / "none.png"
+    output = f"output={tmp_path / 'none'}"
+    assert run_verb("predict", place, f"images={none}", output, "accelerator=cpu", "fields=true") == 0
+    assert len(pd.read_csv(tmp_path / "none" / "cells.csv")) == 0
+    assert json.loads((tmp_path / "none" / "differential.json").read_text())["total"]["images"] == 0

@@ -1,0 +1,150 @@
+"""Photographs of fields: their white cells as a list of crops, then a table of them and pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from wbc.datasets.image_list import ImageList, Listed
+from wbc.errors import ImageError
+from wbc.images.boxes import Box, crop_name
+from wbc.images.decode import decode
+from wbc.images.white_cells import WhiteCell, find_white_cells
+from wbc.plain.answers import ANSWERED, UNCERTAIN
+from wbc.plain.prediction_rows import PREDICTION, columns, status_column
+from wbc.predicting.parts import read_part
+from wbc.utils.files import replacing
+from wbc.utils.machine import available_cores
+from wbc.utils.progress import Progress, progress
+
+FOUND = "found.csv"  # in the folder of parts: each cell, its box and the crop that the network is shown
+CELLS, PICTURES = "cells.csv", "fields"
+
+_BOX = ("x0", "y0", "x1", "y1")
+_UNUSUAL = 0.35  # share of a crop's side that a nucleus takes, where the model does not tell what it knows
+_COLOURS = {ANSWERED: (0, 140, 60), UNCERTAIN: (230, 130, 0)}  # RGB; all else
+_OTHER = (200, 30, 30)
+_PAPER = (255, 255, 255)
+
+
+class _Found(NamedTuple):
+    photograph: Listed
+    unreadable: bool
+    cells: list[tuple[WhiteCell, Box]]  # and the crop of each
+
+
+def list_cells(photographs: Path, listed: Path, usual_share: float) -> tuple[int, int]:
+    """Find the cells of the photographs that the list `photographs` has, and list their crops in `listed`.
+
+    A photograph that cannot be read is listed itself: answering says why.  usual_share: of a crop's side that
+    the nucleus takes in the pictures that the model knows; 0 where it does not tell.
+    Returns how many photographs were looked at, and how many cells are in them.
+    """
+    images = ImageList(photographs, 4 * available_cores())
+    cells = 0
+    with (
+        Progress("finding cells", "photograph", images.images) as bar,
+        replacing(listed) as list_beside,
+        list_beside.open("w", encoding="ascii", newline="\n") as lines,
+        replacing(listed.with_name(FOUND)) as table_beside,
+        table_beside.open("w", encoding="utf-8", newline="") as file,
+    ):
+        table = csv.writer(file)
+        for number in range(len(images)):
+            for found in _looked_at(images.batch(number), usual_share):
+                if found.unreadable:
+                    lines.write(json.dumps(found.photograph) + "\n")
+                for cell, crop in found.cells:
+                    name = crop_name(found.photograph.path, crop)
+                    lines.write(json.dumps(Listed(name, found.photograph.group)) + "\n")
+                    table.writerow([found.photograph.path, name, *cell.box, int(cell.at_border)])
+                cells += len(found.cells)
+                bar.update(1)
+    return images.images, cells
+
+
+def write_cells(parts: Sequence[Path], found: Path, folder: Path, classes: Sequence[str]) -> None:
+    """Write CELLS, a row a cell, and in PICTURES each photograph that has any, with their boxes, to `folder`.
+
+    parts: the answers to the crops.  found: what `list_cells` wrote.
+    """
+    asked = columns(classes)[PREDICTION:]
+    with (
+        replacing(folder / CELLS) as beside,
+        beside.open("w", encoding="utf-8", newline="") as file,
+        found.open(encoding="utf-8", newline="") as boxes,
+    ):
+        table = csv.writer(file)
+        table.writerow(["photograph", *_BOX, "at_border", *asked])
+        answers = _answers(parts)
+        for number, (photograph, of_one) in enumerate(groupby(csv.reader(boxes), lambda row: row[0])):
+            rows = []
+            for _, name, *box, at_border in of_one:
+                _, answer = next(one for one in answers if one[0] == name)
+                if answer:  # else the photograph is gone meanwhile, and errors.csv says so
+                    rows.append((Box(*map(int, box)), answer))
+                    edge = "yes" if at_border == "1" else "no"
+                    table.writerow([photograph, *box, edge, *answer[PREDICTION:]])
+            if rows:
+                _draw(photograph, rows, folder, number, classes)
+
+
+def _answers(parts: Sequence[Path]) -> Iterator[tuple[str, list[str]]]:
+    """Each crop, and its row; [] where it could not be read."""
+    for part in progress(parts, "drawing", "part"):
+        for path, _, _, row in read_part(part):
+            yield path, row
+
+
+def _looked_at(photographs: Sequence[Listed], usual_share: float) -> Iterator[_Found]:
+    def found(photograph: Listed) -> _Found:
+        try:
+            photograph.path.encode()  # a name that is no UTF-8 could stand in no table
+            rgb = decode(photograph.path)
+        except (ImageError, UnicodeEncodeError):
+            return _Found(photograph, True, [])
+        cells = [(cell, _crop(cell, usual_share, rgb.shape)) for cell in find_white_cells(rgb)]
+        return _Found(photograph, False, sorted(cells, key=lambda one: (one[0].box.y0, one[0].box.x0)))
+
+    with ThreadPoolExecutor(available_cores()) as pool:
+        yield from pool.map(found, photographs)
+
+
+def _crop(cell: WhiteCell, usual_share: float, shape: tuple[int, ...]) -> Box:
+    """The square around the cell in which its nucleus is as large as in the pictures that the model knows."""
+    box, (height, width) = cell.box, shape[:2]
+    needed = max(box.x1 - box.x0, box.y1 - box.y0)
+    side = min(max(round(cell.nucleus_diameter / (usual_share or _UNUSUAL)), needed), height, width)
+    left = min(max((box.x0 + box.x1 - side) // 2, 0), width - side)
+    top = min(max((box.y0 + box.y1 - side) // 2, 0), height - side)
+    return Box(left, top, left + side, top + side)
+
+
+def _draw(
+    photograph: str, rows: Sequence[tuple[Box, list[str]]], folder: Path, number: int, classes: Sequence[str]
+) -> None:
+    picture = decode(photograph).copy()
+    line = max(1, max(picture.shape[:2]) // 500)
+    size = max(picture.shape[:2]) / 1600 + 0.25
+    for box, answer in rows:
+        colour = _COLOURS.get(answer[status_column(classes)], _OTHER)
+        cv2.rectangle(picture, (box.x0, box.y0), (box.x1 - 1, box.y1 - 1), colour, line)
+        best = max(float(value) for value in answer[PREDICTION + 1 : PREDICTION + 1 + len(classes)])
+        text = f"{answer[PREDICTION]} {best:.2f}"
+        (across, up), down = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, line)
+        left = max(0, min(box.x0, picture.shape[1] - across))
+        room_above = box.y0 - up - down >= 0
+        base = box.y0 - down if room_above else min(box.y1 + up + 1, picture.shape[0] - down)
+        cv2.rectangle(picture, (left, base - up), (left + across, base + down - 1), _PAPER, cv2.FILLED)
+        cv2.putText(picture, text, (left, base), cv2.FONT_HERSHEY_SIMPLEX, size, colour, line, cv2.LINE_AA)
+    with replacing(folder / PICTURES / f"{number:06d}_{Path(photograph).stem}.jpg") as beside:
+        encoded = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]))[1]
+        beside.write_bytes(encoded.tobytes())
