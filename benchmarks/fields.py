@@ -129,10 +129,8 @@ def main() -> None:
     fields = [annotated(given.annotated), without(given.without)]
     shown = ["set", "photographs", "white cells", "found", "recall", "precision", "ms"]
     rows = [
-        [
-            "–" if row[name] is None else f"{row[name]:.3g}" if name in shown[4:] else str(row[name])
-            for name in shown
-        ]
+        [str(row[name]) for name in shown[:4]]
+        + ["–" if row[name] is None else f"{row[name]:.3g}" for name in shown[4:]]
         for row in fields
     ]
     print(markdown_table(shown, rows), "\n")

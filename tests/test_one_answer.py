@@ -80,10 +80,9 @@ runpy.run_path("classify.py", run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("kind", ["onnx", "openvino"])
-def test_export(answers, tmp_path, kind):
+def test_export(answers, tmp_path):
     folder, expected = answers
-    run_verb("export", folder, f"images={folder / 'test.csv'}", f"format={kind}", folder=tmp_path)
+    run_verb("export", folder, f"images={folder / 'test.csv'}", "format=onnx", folder=tmp_path)
     listed, table = tmp_path / "listed.txt", tmp_path / "table.csv"
     listed.write_text("".join(f"{path}\n" for path in expected.index))
     words = ["classify.py", "--list", str(listed), "--table", str(table)]

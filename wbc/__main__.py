@@ -39,8 +39,7 @@ def overview() -> str:
             *verbs,
             "To try it without data: wbc train experiment=demo, then with the run folder that it names:",
             "  wbc explain checkpoint=<run folder>/model.ckpt images=test",
-            "Settings are given as key=value; what a run writes lies below ./outputs.",
-            "Settings of a verb: wbc <verb> --help",
+            "Settings are given as key=value: wbc <verb> --help lists them. Results lie below ./outputs.",
         ]
     )
 
