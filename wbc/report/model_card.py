@@ -112,7 +112,7 @@ def _use(classes: list[str]) -> str:
     return (
         "research on the classification of white blood cells, and measuring how models carry over to other "
         "laboratories. It is no medical device and not for diagnosis: no patient may be treated on its "
-        "answers. It takes crops of single cells; it finds no cells in a field of view, and knows "
+        "answers. It takes crops of single cells, as predict.py cuts them out of photographs, and knows "
         f"{len(classes)} classes."
     )
 
