@@ -6,6 +6,7 @@ across; the nucleus of a white cell is hardly smaller.  Free of torch: worker pr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import cv2
@@ -15,25 +16,28 @@ from wbc.images.boxes import Box
 from wbc.images.cell_outline import outline
 from wbc.images.empty_field import absorbance, brightest_part
 
-_LONGEST = 1024  # px of the copy that is looked at
+_LONGEST = 1024, 2048, 4096  # px of the copy that is looked at, the first in which cells are large enough
+_LEAST_RADIUS = 8  # px of a red cell in it
 _CLEAR = 0.6  # absorbance of green light, from which nothing is field
 _LEAST_STAIN = 0.1  # likewise, up to which all is
 _LEAST_RED = 0.25  # absorbance of red light in a nucleus, whatever the red cells absorb
 _OVER_RED_CELLS = 1.2  # times that of the red cells
-_PURPLE = 0.18  # absorbance of red over that of green light, at least; in red cells of some stains it is 0
+# Absorbance of red over that of green light: in red cells of some stains it is 0, and green letters have more
+# than any nucleus.
+_PURPLE = 0.18, 1.1
 # Absorbance of blue over that of green light, at most: in nuclei of four labs 0.14 to 0.44, in red cells,
 # which take up blue, 0.37 to 0.77.  A share of that of the red cells in the picture, and a floor.
 _BLUE, _BLUE_FLOOR = 0.8, 0.33
-_GREEN = 1.1  # likewise, at most: green letters and pointers are no nuclei
 _LARGE = 0.7  # quantile of what is measured of red cells: where they touch or overlap, it is too little
-_SPECK = 0.02  # of a red cell's area; smaller pieces are no lobes
+# In areas of a red cell.
+_SPECK = 0.02  # smaller pieces are no lobes
+_LOBE = 0.8  # larger ones are no lobes either, but nuclei
+_LEAST_AREA = 0.3  # of a nucleus; platelets and dirt have less
 # In radii of a red cell.
 _JOINED = 1.25  # from lobe to lobe of a nucleus, at most
 _EXTENT = 2.3  # radius of the circle around a nucleus, at most
 _MARGIN = 0.35, 1.0  # from the nucleus to the edge of the cell, at least and at most
-_LEAST_AREA = 0.3  # of a nucleus, in that of a red cell; platelets and dirt have less
 _INSIDE = 0.5  # of a box, in another: both are of one cell
-_LOBE = 0.8  # likewise, at most, of what can be a lobe of another piece
 
 
 class WhiteCell(NamedTuple):
@@ -46,7 +50,38 @@ class WhiteCell(NamedTuple):
 
 def find_white_cells(rgb: np.ndarray) -> list[WhiteCell]:
     """Those in (H, W, 3) uint8 RGB, in no particular order."""
-    px = max(1.0, max(rgb.shape[:2]) / _LONGEST)
+    for longest in _LONGEST:
+        px = max(1.0, max(rgb.shape[:2]) / longest)
+        seen = _look(rgb, px)
+        if px == 1.0 or (seen is not None and seen.radius >= _LEAST_RADIUS):
+            break
+    if seen is None:
+        return []
+    found = [
+        _cell(seen, points, px, rgb.shape)
+        for points in _nuclei(seen.nuclear, seen.radius)
+        if len(points) >= _LEAST_AREA * np.pi * seen.radius**2
+    ]
+    while pair := _one_in_the_other([cell.box for cell, _ in found]):
+        points = np.concatenate([found[place][1] for place in pair])
+        kept = [one for place, one in enumerate(found) if place not in pair]
+        found = [*kept, _cell(seen, points, px, rgb.shape)]
+    return [cell for cell, _ in found]
+
+
+class _Seen(NamedTuple):
+    """On a small copy.  absorbed: (h, w, 3) by Beer-Lambert, 0 where red cells lie.  nuclear: (h, w) uint8.
+
+    radius: of the red cells.
+    """
+
+    absorbed: np.ndarray
+    nuclear: np.ndarray
+    radius: float
+
+
+def _look(rgb: np.ndarray, px: float) -> _Seen | None:
+    """Of a copy whose pixels are `px` of the photograph; None without red cells, which give the scale."""
     height, width = (max(1, round(side / px)) for side in rgb.shape[:2])
     small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (3, 3), 0)
@@ -56,29 +91,21 @@ def find_white_cells(rgb: np.ndarray) -> list[WhiteCell]:
     split, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_OTSU)
     stained = green > max(_LEAST_STAIN, split / 255 * _CLEAR)
     if not stained.any():
-        return []
+        return None
     ratio = blue / np.maximum(green, _LEAST_STAIN)
     like_blood = ratio >= max(_BLUE * float(np.median(ratio[stained])), _BLUE_FLOOR)
     red_cells = stained & like_blood
-    of_red_cells = float(np.median(red[red_cells])) if red_cells.any() else 0.0
-    deep = red > max(_LEAST_RED, _OVER_RED_CELLS * of_red_cells)
-    purple = (red > _PURPLE * green) & (red < _GREEN * green)
-    nuclear = cv2.morphologyEx((deep & purple & ~like_blood).view(np.uint8), cv2.MORPH_OPEN, _CROSS)
     radius = _red_cell_radius(red_cells)
     if radius is None:
-        return []
-    beside = absorbed.copy()
-    beside[red_cells] = 0  # else the outline would take those that touch the cell for a part of it
-    found = [
-        (nucleus, _cell(beside, nucleus, radius, px, rgb.shape))
-        for nucleus in _nuclei(nuclear, radius)
-        if np.count_nonzero(nucleus) >= _LEAST_AREA * np.pi * radius**2
-    ]
-    while pair := _one_in_the_other([cell.box for _, cell in found]):
-        nucleus = found[pair[0]][0] | found[pair[1]][0]
-        kept = [one for place, one in enumerate(found) if place not in pair]
-        found = [*kept, (nucleus, _cell(beside, nucleus, radius, px, rgb.shape))]
-    return [cell for _, cell in found]
+        return None
+    deep = red > max(_LEAST_RED, _OVER_RED_CELLS * float(np.median(red[red_cells])))
+    purple = (red > _PURPLE[0] * green) & (red < _PURPLE[1] * green)
+    nuclear = cv2.morphologyEx((deep & purple & ~like_blood).view(np.uint8), cv2.MORPH_OPEN, _CROSS)
+    absorbed[red_cells] = 0  # else the outline would take those that touch a cell for a part of it
+    return _Seen(absorbed, nuclear, radius)
+
+
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
 def _one_in_the_other(boxes: list[Box]) -> tuple[int, int] | None:
@@ -94,23 +121,14 @@ def _one_in_the_other(boxes: list[Box]) -> tuple[int, int] | None:
     return None
 
 
-_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-
-
 def _nuclei(nuclear: np.ndarray, radius: float) -> list[np.ndarray]:
-    """(h, w) bool for each: pieces of (h, w) uint8, joined where they are lobes of one."""
+    """The points (N, 2) int32, x and y, of each: pieces of (h, w) uint8, joined where they are its lobes."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(nuclear, connectivity=8)
     whole = np.pi * radius**2
     pieces = [n for n in range(1, count) if stats[n, cv2.CC_STAT_AREA] >= _SPECK * whole]
-    points = {n: np.column_stack(np.nonzero(labels == n)[::-1]).astype(np.float32) for n in pieces}
+    points = {n: _points(labels, stats[n], n) for n in pieces}
     groups = {n: [n] for n in pieces}
-    gaps = sorted(
-        (gap, one, other)
-        for place, one in enumerate(pieces)
-        for other in pieces[place + 1 :]
-        if (gap := _gap(points[one], points[other])) <= _JOINED * radius
-    )
-    for _, one, other in gaps:
+    for _, one, other in sorted(_near_pairs(points, stats, _JOINED * radius)):
         first, second = (next(key for key, group in groups.items() if n in group) for n in (one, other))
         if first == second:
             continue
@@ -120,34 +138,49 @@ def _nuclei(nuclear: np.ndarray, radius: float) -> list[np.ndarray]:
         if min(areas) <= _LOBE * whole and extent <= _EXTENT * radius:
             groups[first] = together
             del groups[second]
-    return [np.isin(labels, group) for group in groups.values()]
+    return [np.concatenate([points[n] for n in group]) for group in groups.values()]
 
 
-def _gap(one: np.ndarray, other: np.ndarray) -> float:
-    """Between two sets of points (N, 2), by their outlines, about."""
-    apart = [points[:: max(1, len(points) // 200)] for points in (one, other)]
-    return float(np.sqrt(((apart[0][:, None] - apart[1][None]) ** 2).sum(axis=2).min()))
+def _points(labels: np.ndarray, stat: np.ndarray, label: int) -> np.ndarray:
+    x, y, width, height = stat[:4].tolist()
+    rows, columns = np.nonzero(labels[y : y + height, x : x + width] == label)
+    return np.column_stack([columns + x, rows + y]).astype(np.int32)
 
 
-def _cell(
-    absorbed: np.ndarray, nucleus: np.ndarray, radius: float, px: float, shape: tuple[int, ...]
-) -> WhiteCell:
-    least, most = (max(1, round(margin * radius)) for margin in _MARGIN)
-    x, y, width, height = cv2.boundingRect(nucleus.view(np.uint8))
-    rows = slice(max(0, y - most), y + height + most)
-    columns = slice(max(0, x - most), x + width + most)
-    inside = np.ascontiguousarray(nucleus[rows, columns])
-    cell = outline(absorbed[rows, columns], inside)
-    left, top, across, down = cv2.boundingRect(cell.view(np.uint8))
-    left, top = min(left + columns.start, x - least), min(top + rows.start, y - least)
-    right = max(columns.start + cv2.boundingRect(cell.view(np.uint8))[0] + across, x + width + least)
-    bottom = max(rows.start + cv2.boundingRect(cell.view(np.uint8))[1] + down, y + height + least)
-    edges = (np.array([left, top, right, bottom]) * px).round().astype(int)
-    at_border = left <= 0 or top <= 0 or right >= absorbed.shape[1] or bottom >= absorbed.shape[0]
-    area = np.count_nonzero(nucleus) * px**2
-    return WhiteCell(
-        Box(*edges.tolist()).within(shape[1], shape[0]), float(2 * np.sqrt(area / np.pi)), bool(at_border)
-    )
+def _near_pairs(
+    points: dict[int, np.ndarray], stats: np.ndarray, reach: float
+) -> Iterator[tuple[float, int, int]]:
+    """How far two pieces are apart, about, and which; those within `reach`."""
+    pieces = list(points)
+    corners = stats[pieces, :2]
+    ends = corners + stats[pieces, 2:4]
+    for place, one in enumerate(pieces):
+        # Between their boxes first: pieces may be many.
+        apart = np.maximum(corners[place + 1 :] - ends[place], corners[place] - ends[place + 1 :]).max(axis=1)
+        for other in np.flatnonzero(apart <= reach) + place + 1:
+            some = [
+                points[n][:: max(1, len(points[n]) // 200)].astype(np.float32) for n in (one, pieces[other])
+            ]
+            gap = float(np.sqrt(((some[0][:, None] - some[1][None]) ** 2).sum(axis=2).min()))
+            if gap <= reach:
+                yield gap, one, pieces[other]
+
+
+def _cell(seen: _Seen, points: np.ndarray, px: float, shape: tuple[int, ...]) -> tuple[WhiteCell, np.ndarray]:
+    """The cell around the nucleus of these points, and the points."""
+    least, most = (max(1, round(margin * seen.radius)) for margin in _MARGIN)
+    low, high = points.min(axis=0), points.max(axis=0) + 1
+    start = np.maximum(low - most, 0)
+    window = seen.absorbed[start[1] : high[1] + most, start[0] : high[0] + most]
+    nucleus = np.zeros(window.shape[:2], bool)
+    nucleus[points[:, 1] - start[1], points[:, 0] - start[0]] = True
+    left, top, across, down = cv2.boundingRect(outline(window, nucleus).view(np.uint8))
+    first = np.minimum(start + np.array([left, top]), low - least)
+    last = np.maximum(start + np.array([left + across, top + down]), high + least)
+    at_border = bool((first <= 0).any() or (last >= seen.nuclear.shape[::-1]).any())
+    edges = (np.concatenate([first, last]) * px).round().astype(int).tolist()
+    box = Box(*edges).within(shape[1], shape[0])
+    return WhiteCell(box, float(2 * np.sqrt(len(points) / np.pi) * px), at_border), points
 
 
 def _red_cell_radius(red_cells: np.ndarray) -> float | None:
