@@ -60,11 +60,20 @@ def test_cells_are_listed_drawn_and_counted_by_slide(place, tmp_path):
     record = json.loads((tmp_path / "differential.json").read_text())
     assert {name: one["images"] for name, one in record["groups"].items()} == {"a": 2, "b": 2}
     assert record["total"]["unreadable"] == 1
-    drawn = sorted((tmp_path / "fields").iterdir())
+    drawn = sorted((tmp_path / "fields").glob("*.jpg"))
     assert [path.name.split("_")[1] for path in drawn] == ["two.jpg", "border.jpg"]
     picture, before = decode(drawn[0]), field([(100, 100), (300, 200)])
     assert picture.shape == before.shape
     assert np.abs(picture.astype(int) - before).max() > 100  # the boxes
+    coco = json.loads((tmp_path / "cells.coco.json").read_text())
+    assert [(one["width"], one["height"]) for one in coco["images"]] == [(480, 360), (480, 360)]
+    names = {one["id"]: one["name"] for one in coco["categories"]}
+    assert [names[one["category_id"]] for one in coco["annotations"]] == cells["prediction"].tolist()
+    x, y, width, height = coco["annotations"][0]["bbox"]
+    assert [x, y, x + width, y + height] == first[["x0", "y0", "x1", "y1"]].tolist()
+    objects = json.loads(next((tmp_path / "fields").glob("*two.geojson")).read_text())["features"]
+    assert objects[0]["geometry"]["coordinates"][0][2] == first[["x1", "y1"]].tolist()
+    assert objects[0]["properties"]["classification"]["name"] == first["prediction"]
     crops = pd.read_csv(tmp_path / "predictions.csv")["path"].str.extract(r"xywh=\d+,\d+,(\d+),(\d+)")
     # In the crop the nucleus takes the share that the model knows: 38 px of 152.
     assert crops.astype(int).iloc[0].between(130, 170).all()

@@ -20,13 +20,14 @@ from wbc.images.decode import decode
 from wbc.images.white_cells import WhiteCell, find_white_cells
 from wbc.plain.answers import ANSWERED, UNCERTAIN
 from wbc.plain.prediction_rows import PREDICTION, columns, status_column
+from wbc.predicting.cell_formats import Coco, FieldCell, write_geojson
 from wbc.predicting.parts import read_part
 from wbc.utils.files import replacing
 from wbc.utils.machine import available_cores
 from wbc.utils.progress import Progress, progress
 
 FOUND = "found.csv"  # in the folder of parts: each cell, its box and the crop that the network is shown
-CELLS, PICTURES = "cells.csv", "fields"
+CELLS, COCO, PICTURES = "cells.csv", "cells.coco.json", "fields"
 
 _BOX = ("x0", "y0", "x1", "y1")
 _UNUSUAL = 0.35  # share of a crop's side that a nucleus takes, where the model does not tell what it knows
@@ -72,29 +73,40 @@ def list_cells(photographs: Path, listed: Path, usual_share: float) -> tuple[int
 
 
 def write_cells(parts: Sequence[Path], found: Path, folder: Path, classes: Sequence[str]) -> None:
-    """Write CELLS, a row a cell, and in PICTURES each photograph that has any, with their boxes, to `folder`.
+    """Write the cells to `folder`: CELLS, a row a cell, and COCO; in PICTURES a copy of each photograph that has
+    any, with their boxes, and a file for QuPath.
 
     parts: the answers to the crops.  found: what `list_cells` wrote.
     """
-    asked = columns(classes)[PREDICTION:]
+    coco = Coco(classes)
     with (
         replacing(folder / CELLS) as beside,
         beside.open("w", encoding="utf-8", newline="") as file,
         found.open(encoding="utf-8", newline="") as boxes,
     ):
         table = csv.writer(file)
-        table.writerow(["photograph", *_BOX, "at_border", *asked])
+        table.writerow(["photograph", *_BOX, "at_border", *columns(classes)[PREDICTION:]])
         answers = _answers(parts)
         for number, (photograph, of_one) in enumerate(groupby(csv.reader(boxes), lambda row: row[0])):
-            rows = []
+            cells = []
             for _, name, *box, at_border in of_one:
                 _, answer = next(one for one in answers if one[0] == name)
                 if answer:  # else the photograph is gone meanwhile, and errors.csv says so
-                    rows.append((Box(*map(int, box)), answer))
+                    cells.append(_field_cell(Box(*map(int, box)), answer, classes))
                     edge = "yes" if at_border == "1" else "no"
                     table.writerow([photograph, *box, edge, *answer[PREDICTION:]])
-            if rows:
-                _draw(photograph, rows, folder, number, classes)
+            if cells:
+                picture = decode(photograph)
+                name = f"{number:06d}_{Path(photograph).stem}"
+                coco.add(photograph, picture.shape[1], picture.shape[0], cells)
+                write_geojson(folder / PICTURES / f"{name}.geojson", cells)
+                _draw(picture, cells, folder / PICTURES / f"{name}.jpg")
+    coco.write(folder / COCO)
+
+
+def _field_cell(box: Box, answer: list[str], classes: Sequence[str]) -> FieldCell:
+    best = max(float(value) for value in answer[PREDICTION + 1 : PREDICTION + 1 + len(classes)])
+    return FieldCell(box, answer[PREDICTION], best, answer[status_column(classes)])
 
 
 def _answers(parts: Sequence[Path]) -> Iterator[tuple[str, list[str]]]:
@@ -128,23 +140,20 @@ def _crop(cell: WhiteCell, usual_share: float, shape: tuple[int, ...]) -> Box:
     return Box(left, top, left + side, top + side)
 
 
-def _draw(
-    photograph: str, rows: Sequence[tuple[Box, list[str]]], folder: Path, number: int, classes: Sequence[str]
-) -> None:
-    picture = decode(photograph).copy()
+def _draw(photograph: np.ndarray, cells: Sequence[FieldCell], path: Path) -> None:
+    picture = photograph.copy()
     line = max(1, max(picture.shape[:2]) // 500)
     size = max(picture.shape[:2]) / 1600 + 0.25
-    for box, answer in rows:
-        colour = _COLOURS.get(answer[status_column(classes)], _OTHER)
+    for box, label, probability, status in cells:
+        colour = _COLOURS.get(status, _OTHER)
         cv2.rectangle(picture, (box.x0, box.y0), (box.x1 - 1, box.y1 - 1), colour, line)
-        best = max(float(value) for value in answer[PREDICTION + 1 : PREDICTION + 1 + len(classes)])
-        text = f"{answer[PREDICTION]} {best:.2f}"
+        text = f"{label} {probability:.2f}"
         (across, up), down = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, line)
         left = max(0, min(box.x0, picture.shape[1] - across))
         room_above = box.y0 - up - down >= 0
         base = box.y0 - down if room_above else min(box.y1 + up + 1, picture.shape[0] - down)
         cv2.rectangle(picture, (left, base - up), (left + across, base + down - 1), _PAPER, cv2.FILLED)
         cv2.putText(picture, text, (left, base), cv2.FONT_HERSHEY_SIMPLEX, size, colour, line, cv2.LINE_AA)
-    with replacing(folder / PICTURES / f"{number:06d}_{Path(photograph).stem}.jpg") as beside:
+    with replacing(path) as beside:
         encoded = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]))[1]
         beside.write_bytes(encoded.tobytes())
