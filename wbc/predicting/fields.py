@@ -73,8 +73,8 @@ def list_cells(photographs: Path, listed: Path, usual_share: float) -> tuple[int
 
 
 def write_cells(parts: Sequence[Path], found: Path, folder: Path, classes: Sequence[str]) -> None:
-    """Write the cells to `folder`: CELLS, a row a cell, and COCO; in PICTURES a copy of each photograph that has
-    any, with their boxes, and a file for QuPath.
+    """Write the cells to `folder`: CELLS, a row a cell, and COCO; in PICTURES a copy of each photograph with
+    any, their boxes drawn, and a file for QuPath.
 
     parts: the answers to the crops.  found: what `list_cells` wrote.
     """
