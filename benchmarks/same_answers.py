@@ -19,11 +19,12 @@ from train_step import machine
 
 from wbc.answers.checkpoint import load_model
 from wbc.answers.predictor import Predictor
+from wbc.answers.rule import AnswerRule
 from wbc.datasets.class_folders import image_files
 from wbc.exporting.description import write_description
 from wbc.exporting.graph import write_graph
 from wbc.exporting.plain_code import write_code
-from wbc.exporting.sameness import Differences, differences
+from wbc.exporting.sameness import Differences, differences, on_the_edge
 from wbc.plain.answers import Answers
 from wbc.settings.export import FORMATS
 from wbc.settings.run_folder import versions
@@ -37,19 +38,24 @@ def answers_by(predictor: Predictor, runtime: str, paths: list[str]) -> Answers:
     return predictor.by(runtime).answer_files(paths, 32, None, f"{len(paths)} images by {runtime}")[1]
 
 
-def between(one: Answers, other: Answers, paths: list[str]) -> Differences:
+def between(one: Answers, other: Answers, rule: AnswerRule | None, paths: list[str]) -> Differences:
     said = [list(zip(part.labels, part.sets, part.status, strict=True)) for part in (one, other)]
-    others = [(path, str(b), str(a)) for path, a, b in zip(paths, *said, strict=True) if a != b]
-    return Differences(len(paths), others, float(np.abs(one.probabilities - other.probabilities).max()))
+    edge = on_the_edge(one, rule)
+    differ = [place for place, (a, b) in enumerate(zip(*said, strict=True)) if a != b]
+    others = [(paths[place], str(said[1][place]), str(said[0][place])) for place in differ if not edge[place]]
+    gap = float(np.abs(one.probabilities - other.probabilities).max())
+    return Differences(len(paths), others, len(differ) - len(others), gap)
 
 
 def measured(predictor: Predictor, exported: dict[str, Path], folder: Path) -> list[dict[str, Any]]:
     """A row for each engine and format."""
     paths = image_files(folder)
     expected = answers_by(predictor, "torch", paths)
-    found = {"runtime=openvino": between(expected, answers_by(predictor, "openvino", paths), paths)}
+    found = {
+        "runtime=openvino": between(expected, answers_by(predictor, "openvino", paths), predictor.rule, paths)
+    }
     for kind, place in exported.items():
-        found[f"exported, {kind}"] = differences(expected, paths, place)
+        found[f"exported, {kind}"] = differences(expected, predictor.rule, paths, place)
     name = "/".join(folder.parts[-2:])
     return [{"set": name, "by": by, **one._asdict()} for by, one in found.items()]
 
@@ -74,10 +80,15 @@ def main() -> None:
             rows += measured(predictor, exported, folder)
     shown = ("set", "images", "by")
     table = [
-        [*(str(row[name]) for name in shown), str(len(row["others"])), f"{row['probability_gap']:.1g}"]
+        [
+            *(str(row[name]) for name in shown),
+            str(len(row["others"])),
+            str(row["on_the_edge"]),
+            f"{row['probability_gap']:.1g}",
+        ]
         for row in rows
     ]
-    print(markdown_table([*shown, "other answers", "largest difference"], table))
+    print(markdown_table([*shown, "other answers", "more on the edge", "largest difference"], table))
     write_json(OUTPUT, {"machine": machine(), "versions": versions(), "rows": rows})
 
 

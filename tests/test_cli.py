@@ -140,6 +140,7 @@ def test_a_stopped_training_says_how_to_go_on(cells, tmp_path, sent, processes, 
     load_network(last)
 
 
+@pytest.mark.slow  # tests/campaign/test_disks.py has every verb
 def test_a_training_that_finds_the_disk_full_says_which_file_and_goes_on_with_room(cells, whole, tmp_path):
     """It ended in a traceback of torch's C++.  Files of 4 MiB at most stand for the full disk."""
     folder = tmp_path / "run"

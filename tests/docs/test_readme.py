@@ -24,11 +24,13 @@ SMALL = (
     "model.image_size_px=64 training.batch_size=8 phase.head.max_epochs=1 phase.finetune.max_epochs=1 "
     "phase.head.min_steps=0 phase.finetune.min_steps=0"
 )
+NONE = f"{SMALL} model.weights=none report=false trainer.precision=32-true"
 ADDED = {  # by the words with which a command starts; the first that fits
     "wbc train data=folder": SMALL,
     # none: the default is a download; a precision: three networks would each be timed in two
-    "wbc train data=manifest": f"{SMALL} model.weights=none report=false trainer.precision=32-true",
-    "wbc train -m data=manifest": f"{SMALL} model.weights=none report=false trainer.precision=32-true",
+    # and smaller networks of the families that are named
+    "wbc train data=manifest": f"{NONE} model.backbone=resnet18.a1_in1k",
+    "wbc train -m data=manifest": f"{NONE} model.backbone=resnet18.a1_in1k,vit_tiny_patch16_224",
     "wbc train data.root=Raabin-WBC": (  # EfficientNetV2-L has 34 times the weights
         f"{SMALL} model.weights=none model.backbone=tf_efficientnet_lite0.in1k report=false"
     ),

@@ -326,6 +326,7 @@ def command(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
     return typed("evaluate.py", f"hydra.run.dir={folder}", "device=cpu", "workers=0", *overrides)
 
 
+@pytest.mark.slow  # tests/campaign/test_disks.py has every verb
 def test_a_full_disk_is_told_with_its_file_and_with_room_all_is_measured(place, tmp_path):
     """It ended in a traceback.  Files of 100 kB at most stand for the full disk."""
     given = [f"checkpoint={place / 'run' / 'model.ckpt'}", f"data={place / 'slides.csv'}"]

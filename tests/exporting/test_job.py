@@ -14,14 +14,15 @@ from PIL import Image
 
 from tests.helpers.commands import typed
 from tests.helpers.verbs import run_verb
-from wbc.answers.checkpoint import save_model
+from wbc.answers.checkpoint import load_model, save_model
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.errors import ConfigError
-from wbc.exporting import graph, job
+from wbc.exporting import graph, job, sameness
 from wbc.labels import CLASSES
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
+from wbc.plain.answers import Answers
 from wbc.settings.abstain import AbstainConfig
 
 
@@ -74,19 +75,27 @@ def test_torch_is_exported_too_and_an_unreadable_image_is_told(place, tmp_path):
 
 
 def test_one_that_answers_otherwise_is_refused_and_nothing_left(place, tmp_path, monkeypatch):
-    def off(network, kind, folder):
-        with torch.no_grad():
-            network.head.kernels[-1].bias[0] += 5
-        graph.write_graph(network, kind, folder)
-        with torch.no_grad():
-            network.head.kernels[-1].bias[0] -= 5
+    def off(folder, paths):
+        return [["", path, "", "", "Basophil", "1", "0", "0", "0", "0", "Basophil", "?"] for path in paths]
 
-    monkeypatch.setattr(job, "write_graph", off)
+    monkeypatch.setattr(job, "write_graph", lambda *asked: None)
+    monkeypatch.setattr(sameness, "_rows_of", off)
     with pytest.raises(
-        ConfigError, match=r"not answer . of 5 images as this one does: of .*\.png it says Basophil"
+        ConfigError, match=r"not answer 5 of 5 images as this one does: of .*\.png it says Basophil"
     ):
         export(place, tmp_path, "format=torch")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_image_that_lies_on_a_limit_may_fall_on_either_side(place):
+    rule = load_model(place / "model.ckpt").rule
+    share = (1 - np.array([rule.threshold, 1 - rule.set_limit, 0.999, 0.2])) / 4
+    best = np.array([rule.threshold, 1 - rule.set_limit, 0.999, 0.2])
+    probabilities = np.column_stack([best, *[share] * 4])
+    scores = np.array([0.0, 0.0, rule.outlier_threshold, 0.0])
+    answers = Answers([""] * 4, probabilities, [[]] * 4, [""] * 4, scores, [None] * 4)
+    assert sameness.on_the_edge(answers, rule).tolist() == [True] * 4  # the last: its classes are alike
+    assert not sameness.on_the_edge(answers._replace(scores=scores + 9), rule)[2]
 
 
 def test_a_missing_package_is_named_before_any_work(place, tmp_path, monkeypatch):

@@ -115,12 +115,12 @@ def test_scorecam_takes_its_many_passes_where_it_is_told(images):
         assert pixels.amin() > -0.01  # of 0..255, not scaled for the network
         return own(pixels)
 
-    targets = torch.tensor([0, 2])
+    images, targets = images[:1], torch.tensor([2])
     heat = ClassActivationMap(own, "scorecam", classify=classify)(images, targets)
     torch.testing.assert_close(
         heat, ClassActivationMap(own, "scorecam")(images, targets), rtol=1e-3, atol=1e-5
     )
-    assert sum(passes) == 2 * 512  # channels of resnet18's last map
+    assert sum(passes) == 512  # channels of resnet18's last map
 
 
 @pytest.mark.parametrize("name", ["convnext_atto", "swin_tiny_patch4_window7_224"])

@@ -84,11 +84,11 @@ def kept(root, tmp_path_factory) -> Path:
         ([], {"val", "train"}),
         (["seed=1"], set()),  # other initial weights
         (["augment=none"], {"val"}),
-        (["cache_views=1"], {"val"}),
+        pytest.param(["cache_views=1"], {"val"}, marks=pytest.mark.slow),
         (["data.synthetic_seed=1"], set()),  # other images
-        (["model.image_size_px=96"], set()),
+        pytest.param(["model.image_size_px=96"], set(), marks=pytest.mark.slow),
         (["model.standardise=[field]"], set()),
-        (["trainer.precision=bf16-mixed"], set()),
+        pytest.param(["trainer.precision=bf16-mixed"], set(), marks=pytest.mark.slow),
     ],
 )
 def test_a_store_is_used_again_only_where_nothing_differs(root, kept, tmp_path, caplog, change, reused):
@@ -98,6 +98,7 @@ def test_a_store_is_used_again_only_where_nothing_differs(root, kept, tmp_path, 
     assert {record.args[0] for record in caplog.records if "found in" in record.msg} == reused
 
 
+@pytest.mark.slow  # tests/campaign/test_kills.py kills at random moments
 def test_a_kill_during_the_build_leaves_nothing_that_is_trusted(root, tmp_path, monkeypatch):
     whole = metrics_of(settings(root, *ONE_EPOCH), tmp_path / "whole")
     put = caching.ActivationStore.put
@@ -145,12 +146,11 @@ def test_draws_that_openvino_cached_train_as_those_of_torch(root, tmp_path, monk
     monkeypatch.setenv("WBC_CACHE", str(tmp_path / "kept"))
     history = {}
     for runtime in ("torch", "openvino"):
-        train(settings(root, *ONE_EPOCH, f"runtime={runtime}", "report=false"), tmp_path / runtime)
-        log = [
-            pd.read_csv(tmp_path / runtime / "logs" / phase / "history.csv") for phase in ("head", "finetune")
-        ]
-        history[runtime] = pd.concat(log)[["train_loss", "val_loss"]].to_numpy()
+        own = ("phase=head", "phase.head.max_epochs=2", f"runtime={runtime}", "report=false")
+        train(settings(root, *own), tmp_path / runtime)
+        log = pd.read_csv(tmp_path / runtime / "logs" / "head" / "history.csv")
+        history[runtime] = log[["train_loss", "val_loss"]].to_numpy()
     assert list((tmp_path / "kept" / "runtime").iterdir())
     # The sixth digit of a cached value differs, and each step of a training makes more of it.
     assert history["torch"] == pytest.approx(history["openvino"], rel=5e-3)
-    assert abs(history["torch"][0] - history["torch"][1]).min() > 0.1
+    assert abs(history["torch"][0] - history["torch"][1]).min() > 0.05

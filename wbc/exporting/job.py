@@ -55,7 +55,9 @@ def export(config: ExportConfig, folder: Path) -> int:
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     log.info(
-        "the same answers on %d images, probabilities within %.1g; exported: %s",
+        "the same answers on %d of %d images, the others on the edge of a limit; probabilities within %.1g; "
+        "exported: %s",
+        figures["images"] - figures["on_the_edge"],
         figures["images"],
         figures["probability_gap"],
         folder / EXPORTED,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wbc.answers.predictor import Predictor
+from wbc.answers.rule import AnswerRule
 from wbc.errors import ConfigError
 from wbc.plain.answers import Answers
 from wbc.plain.prediction_rows import PREDICTION, SET_SEPARATOR
@@ -24,16 +25,21 @@ BOUND = 1e-4  # of a probability, absolute
 class Differences(NamedTuple):
     """Of so many images.  others: path of each of which class, set or status is another, and what both say.
 
+    on_the_edge: how many more are another, but lie so near to a limit that the last digits decide.
     probability_gap: the largest.
     """
 
     images: int
     others: list[tuple[str, str, str]]
+    on_the_edge: int
     probability_gap: float
 
 
-def differences(answers: Answers, paths: list[str], folder: Path) -> Differences:
-    """Between `answers` to the files at `paths` and those of the exported `folder`, where nothing changes."""
+def differences(answers: Answers, rule: AnswerRule | None, paths: list[str], folder: Path) -> Differences:
+    """Between `answers` to the files at `paths` and those of the exported `folder`, where nothing changes.
+
+    rule: that made the answers, and knows the limits.
+    """
     log.info("answering %d images by the exported model", len(paths))
     rows = _rows_of(folder, paths)
     after = PREDICTION + 1 + answers.probabilities.shape[1]
@@ -41,20 +47,39 @@ def differences(answers: Answers, paths: list[str], folder: Path) -> Differences
     said = [" / ".join((row[PREDICTION], row[after], row[after + 1])) for row in rows]
     sets = (SET_SEPARATOR.join(names) for names in answers.sets)
     expected = [" / ".join(one) for one in zip(answers.labels, sets, answers.status, strict=True)]
+    edge = on_the_edge(answers, rule)
+    differ = [place for place in range(len(paths)) if said[place] != expected[place]]
     return Differences(
         len(paths),
-        [(path, a, b) for path, a, b in zip(paths, said, expected, strict=True) if a != b],
+        [(paths[place], said[place], expected[place]) for place in differ if not edge[place]],
+        sum(bool(edge[place]) for place in differ),
         float(np.abs(found - answers.probabilities).max()),
     )
+
+
+def on_the_edge(answers: Answers, rule: AnswerRule | None) -> np.ndarray:
+    """(N,) bool: which of N answers a difference of BOUND could turn.
+
+    Limits are the values of single validation images, and these lie exactly on them.
+    """
+    ordered = np.sort(answers.probabilities.astype(np.float64), axis=1)
+    near = ordered[:, -1] - ordered[:, -2] <= 2 * BOUND
+    if rule is None:
+        return np.asarray(near)
+    near |= np.abs(ordered[:, -1] - rule.threshold) <= BOUND
+    near |= (np.abs(1 - ordered - rule.set_limit) <= BOUND).any(axis=1)
+    outlying = np.abs(answers.scores - rule.outlier_threshold)
+    return np.asarray(near | (outlying <= BOUND * max(1.0, abs(rule.outlier_threshold))))
 
 
 def compared(predictor: Predictor, paths: list[str], folder: Path) -> dict[str, Any]:
     """Figures of the comparison of both on the files at `paths`.
 
-    Raises ConfigError where they are not the same: class, set and status, and probabilities within BOUND.
+    Raises ConfigError where they are not the same: class, set and status, but for those on the edge, and
+    probabilities within BOUND.
     """
     _, answers, _ = predictor.answer_files(paths, 32, None, "by this model")
-    found = differences(answers, paths, folder)
+    found = differences(answers, predictor.rule, paths, folder)
     if found.others or not found.probability_gap <= BOUND:
         first = "".join(
             f" of {path} it says {said}, this one {this};" for path, said, this in found.others[:1]
@@ -66,6 +91,7 @@ def compared(predictor: Predictor, paths: list[str], folder: Path) -> dict[str, 
         )
     return {
         "images": found.images,
+        "on_the_edge": found.on_the_edge,
         "probability_gap": found.probability_gap,
         "probability_bound": BOUND,
     }
