@@ -99,6 +99,7 @@ def test_a_sweep_makes_a_folder_a_job_and_a_table(cells, tmp_path):
     assert "<img" in (tmp_path / "sweep.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_failing_job_leaves_the_others_and_the_table(cells, tmp_path):
     result = run(
         "-m",
@@ -190,6 +191,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_key_that_moves_it(tmp
     assert typed(program, *words, f"{key}={tmp_path / 'run'}").stderr.count("Not a directory") == 0
 
 
+@pytest.mark.slow
 def test_two_processes_give_one_run(cells, tmp_path):
     result = run(
         *SMALL,

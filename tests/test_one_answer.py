@@ -120,6 +120,7 @@ def test_adapt(answers, tmp_path):
     np.testing.assert_allclose(rows["probability_before"], probability, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_adapted_model_answers_alike_in_every_verb_too(answers, tmp_path):
     folder, _ = answers
     run_verb(

@@ -261,6 +261,7 @@ def command(place: Path, output: Path, *overrides: str) -> subprocess.CompletedP
     return typed("predict.py", *given, *overrides)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_rows_of_one(place, run, tmp_path):
     output = tmp_path / "out"
     result = command(place, output, f"images={place / 'images'}", "group=folder", "devices=2")

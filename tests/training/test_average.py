@@ -117,6 +117,7 @@ def test_what_is_frozen_is_bit_identical_and_what_trains_is_averaged(run):
     assert not torch.equal(tuned["state_dict"][statistics], tuned["current_model_state"][statistics])
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_uninterrupted_one(run, tmp_path, monkeypatch):
     folder, config, metrics = run
     step = Classifier.training_step

@@ -106,6 +106,7 @@ def sweep(tmp_path_factory):
     return folder / "sweep", result.stdout
 
 
+@pytest.mark.slow
 def test_each_lab_is_the_test_of_a_model_that_never_saw_it(sweep):
     folder, output = sweep
     table = (folder / "labs.md").read_text()
@@ -121,6 +122,7 @@ def test_each_lab_is_the_test_of_a_model_that_never_saw_it(sweep):
         assert cells(table)[2 + number][3] == f"{100 * record['macro_f1']:.1f} %"
 
 
+@pytest.mark.slow
 def test_what_was_learnt_holds_in_labs_never_seen(sweep):
     """Always saying Neutrophil has a macro F1 of 0.13; seeds 0, 1, 2 had means of 0.66, 0.65, 0.59."""
     jobs = json.loads((sweep[0] / "labs.json").read_text())
@@ -128,6 +130,7 @@ def test_what_was_learnt_holds_in_labs_never_seen(sweep):
     assert all(job["metrics"]["macro_auroc"] > 0.75 for job in jobs)
 
 
+@pytest.mark.slow
 def test_the_model_answers_as_its_rule_was_fitted(sweep):
     folder, output = sweep
     assert output.count("answers come from features averaged over 3 test-time views") == 2
