@@ -70,6 +70,19 @@ def test_torch_is_exported_too_and_an_unreadable_image_is_told(place, tmp_path):
     assert done.returncode == 1
     assert first[header.index("prediction")] in CLASSES
     assert second[header.index("status")].startswith("unreadable: no JPEG")
+    wrong = {"--list": "give a text file with a path a line", "network.pt2": "copy the whole folder again"}
+    (tmp_path / "model" / "network.pt2").write_bytes(b"?")
+    for word, mend in wrong.items():
+        words = [word, str(tmp_path / "none.txt")] if word == "--list" else [picture]
+        done = subprocess.run(
+            [sys.executable, "classify.py", *words],
+            check=False,
+            cwd=tmp_path / "model",
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode != 0
+        assert mend in done.stderr.splitlines()[-1]  # torch logs of its own before
     copied = "".join(file.read_text() for file in (tmp_path / "model").rglob("*.py"))
     assert not re.search(r"^\s*(from|import) wbc", copied, re.MULTILINE)
 

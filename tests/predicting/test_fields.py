@@ -10,7 +10,7 @@ import torch
 from tests.helpers.drawn_fields import field
 from tests.helpers.trees import write_image
 from tests.helpers.verbs import run_verb
-from wbc.answers.checkpoint import save_model
+from wbc.answers.checkpoint import load_model, save_model
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.images.decode import decode
@@ -77,6 +77,15 @@ def test_cells_are_listed_drawn_and_counted_by_slide(place, tmp_path):
     crops = pd.read_csv(tmp_path / "predictions.csv")["path"].str.extract(r"xywh=\d+,\d+,(\d+),(\d+)")
     # In the crop the nucleus takes the share that the model knows: 38 px of 152.
     assert crops.astype(int).iloc[0].between(130, 170).all()
+
+
+def test_photographs_without_the_setting_are_pointed_to_it(place, tmp_path, caplog):
+    predictor = load_model(place / "model.ckpt")
+    predictor.pictures = PictureCheck(0.9, 0.0, 0.0)  # knows nuclei that nearly fill the picture
+    save_model(predictor, tmp_path / "model.ckpt", {})
+    photograph = f"images={place / 'slides' / 'a' / 'two.png'}"
+    run_verb("predict", tmp_path, photograph, f"output={tmp_path / 'out'}", "accelerator=cpu")
+    assert "of photographs of whole fields fields=true finds the cells" in caplog.text
 
 
 def test_the_same_command_again_ends_as_before_and_photographs_without_cells_are_no_error(place, tmp_path):

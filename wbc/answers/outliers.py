@@ -1,4 +1,7 @@
-"""Outlier (out-of-distribution) scores, fitted on validation images."""
+"""Outlier (out-of-distribution) scores, fitted on validation images.
+
+The covariance is shrunk after Ledoit & Wolf 2004, for there are fewer images than features.
+"""
 
 from __future__ import annotations
 

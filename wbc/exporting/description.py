@@ -58,9 +58,17 @@ def write_readme(
     """
     engine = {"onnx": ["onnxruntime"], "torch": ["torch"]}.get(kind, FORMATS[kind])
     packages = [*_PACKAGES, *engine, *(["albumentations"] if predictor.views.draws else [])]
-    pins = [f"{name}=={importlib.metadata.version(name).partition('+')[0]}" for name in packages]
-    (folder / "requirements.txt").write_text("\n".join(pins) + "\n", encoding="utf-8")
+    pins = "".join(f"{_pinned(name)}\n" for name in packages)
+    (folder / "requirements.txt").write_text(pins, encoding="utf-8")
     (folder / "README.md").write_text(_readme(predictor, provenance, kind, compared), encoding="utf-8")
+
+
+def _pinned(package: str) -> str:
+    """With the release that is here; without where it came under another name, as builds for GPUs do."""
+    try:
+        return f"{package}=={importlib.metadata.version(package).partition('+')[0]}"
+    except importlib.metadata.PackageNotFoundError:
+        return package
 
 
 def _array(layer: nn.Linear, name: str) -> np.ndarray:

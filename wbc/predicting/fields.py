@@ -30,7 +30,9 @@ FOUND = "found.csv"  # in the folder of parts: each cell, its box and the crop t
 CELLS, COCO, PICTURES = "cells.csv", "cells.coco.json", "fields"
 
 _BOX = ("x0", "y0", "x1", "y1")
-_UNUSUAL = 0.35  # share of a crop's side that a nucleus takes, where the model does not tell what it knows
+_ASSUMED_SHARE = (
+    0.35  # share of a crop's side that a nucleus takes, where the model does not tell what it knows
+)
 _COLOURS = {ANSWERED: (0, 140, 60), UNCERTAIN: (230, 130, 0)}  # RGB; all else
 _OTHER = (200, 30, 30)
 _PAPER = (255, 255, 255)
@@ -134,7 +136,7 @@ def _crop(cell: WhiteCell, usual_share: float, shape: tuple[int, ...]) -> Box:
     """The square around the cell in which its nucleus is as large as in the pictures that the model knows."""
     box, (height, width) = cell.box, shape[:2]
     needed = max(box.x1 - box.x0, box.y1 - box.y0)
-    side = min(max(round(cell.nucleus_diameter / (usual_share or _UNUSUAL)), needed), height, width)
+    side = min(max(round(cell.nucleus_diameter / (usual_share or _ASSUMED_SHARE)), needed), height, width)
     left = min(max((box.x0 + box.x1 - side) // 2, 0), width - side)
     top = min(max((box.y0 + box.y1 - side) // 2, 0), height - side)
     return Box(left, top, left + side, top + side)

@@ -49,12 +49,18 @@ def main() -> None:
     parser.add_argument("--list", type=Path, help="a text file with a path a line")
     parser.add_argument("--table", type=Path, help="write the rows there")
     given = parser.parse_args()
-    listed = [] if given.list is None else given.list.read_text(encoding="utf-8").splitlines()
-    paths = [*given.pictures, *listed]
+    try:
+        listed = [] if given.list is None else given.list.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        parser.error(f"--list {given.list}: {error}; give a text file with a path a line")
+    paths = [*given.pictures, *filter(None, listed)]
     if not paths:
         parser.error("no picture: give files, or --list <paths.txt>")
     folder = Path(__file__).resolve().parent
-    classifier = Classifier(folder, Engine(folder))
+    try:
+        classifier = Classifier(folder, Engine(folder))
+    except Exception as error:  # whatever an engine says of a file that it cannot read
+        sys.exit(f"{folder}: the model cannot be loaded ({error}); copy the whole folder again")
     unreadable = 0
     with open(given.table or sys.stdout.fileno(), "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
