@@ -319,6 +319,7 @@ def test_empty_maps_of_one_method_beside_another_are_measured(place, tmp_path, m
     assert "layercam:blocks.4.2: no positive heat" in (tmp_path / "gallery.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_random_model_whose_maps_are_all_empty_is_measured_all_the_same(place, tmp_path):
     network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES).eval()
     torch.nn.init.zeros_(network.head.kernels[-1].weight)
@@ -340,6 +341,7 @@ def test_targets(place, tmp_path):
     assert sorted(frame["label"]) == ["Basophil", "Monocyte"]
 
 
+@pytest.mark.slow
 def test_lime_is_measured_for_its_stability(place, tmp_path, monkeypatch):
     short = functools.partial(stability, ladder=(20, 40))
     monkeypatch.setattr("wbc.explaining.report.stability", short)

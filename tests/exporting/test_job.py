@@ -18,7 +18,7 @@ from wbc.answers.checkpoint import load_model, save_model
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.errors import ConfigError
-from wbc.exporting import graph, job, sameness
+from wbc.exporting import graph, int8, job, sameness
 from wbc.labels import CLASSES
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
@@ -49,6 +49,7 @@ def export(place: Path, folder: Path, *words: str) -> int:
     return run_verb("export", place, f"images={place / 'cells'}", *words, folder=folder)
 
 
+@pytest.mark.slow
 def test_torch_is_exported_too_and_an_unreadable_image_is_told(place, tmp_path):
     assert export(place, tmp_path, "format=torch") == 1
     compared = json.loads((tmp_path / "model" / "comparison.json").read_text())
@@ -109,6 +110,59 @@ def test_an_image_that_lies_on_a_limit_may_fall_on_either_side(place):
     answers = Answers([""] * 4, probabilities, [[]] * 4, [""] * 4, scores, [None] * 4)
     assert sameness.on_the_edge(answers, rule).tolist() == [True] * 4  # the last: its classes are alike
     assert not sameness.on_the_edge(answers._replace(scores=scores + 9), rule)[2]
+
+
+@pytest.fixture
+def labelled(place, tmp_path) -> Path:
+    for number, name in enumerate([*CLASSES, *CLASSES]):
+        picture = np.random.default_rng(number).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        (tmp_path / "labelled" / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / "labelled" / name / f"{number}.png")
+    return tmp_path / "labelled"
+
+
+def test_int8_leaves_with_a_rule_of_its_own_and_figures_of_both(place, labelled, tmp_path, monkeypatch):
+    monkeypatch.setattr(int8, "_MOST_LOST", 1.0)  # of a network that knows nothing
+    monkeypatch.setattr(int8, "_ECE", 2.0)
+    assert export(place, tmp_path / "run", "precision=int8", f"images={labelled}") == 0
+    model = tmp_path / "run" / "model"
+    compared = json.loads((model / "comparison.json").read_text())
+    assert compared["images"] == compared["precision"]["int8"]["images"] == 10
+    assert compared["probability_gap"] <= 1e-4
+    assert (model / "network.onnx").stat().st_size < 6e6  # of 13.5 MB in float32
+    assert "The network computes in int8: on 10 validation images" in (model / "README.md").read_text()
+    rules = [
+        rule
+        for rule in (
+            json.loads((model / "model.json").read_text())["rule"],
+            load_model(place / "model.ckpt").rule,
+        )
+    ]
+    assert rules[0]["temperature"] != rules[1].temperature
+
+
+def test_int8_that_is_worse_is_refused_and_nothing_left(place, labelled, tmp_path, monkeypatch):
+    told = iter(
+        [{"images": 10, "macro_f1": 0.99, "ece": 0.005}, {"images": 10, "macro_f1": 0.98, "ece": 0.004}]
+    )
+    monkeypatch.setattr(int8, "_figures", lambda *asked: next(told))
+    with pytest.raises(
+        ConfigError, match=r"98\.00 % for 99\.00 %, of which 0\.2 may be lost.*precision=float32"
+    ):
+        export(place, tmp_path / "run", "precision=int8", f"images={labelled}")
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_what_int8_needs_is_named(place, tmp_path):
+    with pytest.raises(ConfigError, match="give format=onnx"):
+        export(place, tmp_path, "precision=int8", "format=openvino")
+    with pytest.raises(ConfigError, match="needs labelled images, such as images=val"):
+        export(place, tmp_path, "precision=int8")
+    without = tmp_path / "checkpoint.ckpt"
+    predictor = load_model(place / "model.ckpt")
+    save_model(Predictor(predictor.network), without, {})
+    with pytest.raises(ConfigError, match="this model has no rule of answers: give precision=float32"):
+        int8.with_int8(load_model(without), [], [], tmp_path)
 
 
 def test_a_missing_package_is_named_before_any_work(place, tmp_path, monkeypatch):

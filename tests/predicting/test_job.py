@@ -16,13 +16,14 @@ from PIL import Image
 
 import wbc
 from tests.helpers.commands import Started, typed
-from wbc.answers.checkpoint import save_model
+from wbc.answers.checkpoint import load_model, save_model
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.errors import ConfigError
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
 from wbc.plain.answers import ANSWERED, UNCERTAIN, UNKNOWN
+from wbc.plain.lab_check import ELSEWHERE, fit_lab_check
 from wbc.predicting.job import predict
 from wbc.settings.abstain import AbstainConfig
 from wbc.settings.parse import parse_as
@@ -312,3 +313,29 @@ def test_processes_from_outside_must_be_those_asked_for(place, tmp_path, monkeyp
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ConfigError, match="2 processes were started from outside"):
         predict(settings(place, tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_of_another_labs_pictures_none_counts_as_answered(place, run, tmp_path, caplog, elsewhere):
+    predictor = load_model(place / "model.ckpt")
+    rows = pd.read_csv(run / "predictions.csv", keep_default_na=False)
+    outputs, _, _ = predictor.answer_files(rows["path"].tolist(), 8, 0, "cells")
+    features = outputs.features.numpy()
+    if elsewhere:
+        features = features[:1] + np.random.default_rng(0).normal(0, 1e-3, features.shape)
+    named = rows["prediction"].map(CLASSES.index).to_numpy()
+    predictor.lab = fit_lab_check(features.astype(np.float32), named)
+    save_model(predictor, tmp_path / "model.ckpt", {})
+    output = tmp_path / "answers"
+    assert predict(settings(place, output, checkpoint=str(tmp_path / "model.ckpt")), output) == 2
+    record = json.loads((output / "differential.json").read_text())
+    found = pd.read_csv(output / "predictions.csv", keep_default_na=False)
+    assert record["lab"]["images"] == 70
+    assert record["lab"]["elsewhere"] == elsewhere
+    assert ANSWERED in set(rows["status"])
+    expected = rows["status"].replace(ANSWERED, ELSEWHERE if elsewhere else ANSWERED)
+    assert found["status"].tolist() == expected.tolist()
+    assert found.drop(columns="status").equals(rows.drop(columns="status"))
+    counted = record["total"]["status"]
+    assert (ANSWERED in counted, ELSEWHERE in counted) == (not elsewhere, elsewhere)
+    assert ("The promise is not valid here: these 70 pictures" in caplog.text) == elsewhere

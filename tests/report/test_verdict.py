@@ -18,7 +18,9 @@ TRAINED |= {"config": {"data": {"name": "raabin", "source": "folder"}}}
 ALL_RIGHT = [0] * 30 + [1] * 30 + [2] * 40
 
 
-def record(labels=tuple(ALL_RIGHT), wrong=0, in_lab=True, note="", answered=90, answered_wrong=0):
+def record(
+    labels=tuple(ALL_RIGHT), wrong=0, in_lab=True, note="", answered=90, answered_wrong=0, withheld=None
+):
     """A set of which the first `wrong` images are named as the next class."""
     true = torch.tensor(labels)
     named = true.clone()
@@ -31,8 +33,11 @@ def record(labels=tuple(ALL_RIGHT), wrong=0, in_lab=True, note="", answered=90, 
         "answered_share": answered / 100,
         "answered_accuracy": share,
         "answered_accuracy_interval": {"low": None if share is None else share - 0.05, "high": high},
+        "withheld": withheld,
     }
-    return measured_set(scores, true, CLASSES) | {"in_lab": in_lab, "note": note, "answers": answers}
+    lab = {"images": 100, "rank": 0.93, "at_least": 0.9, "limit": 0.75, "elsewhere": withheld is not None}
+    told = {"in_lab": in_lab, "note": note, "answers": answers, "lab": lab}
+    return measured_set(scores, true, CLASSES) | told
 
 
 def rule(threshold=0.9, asked_error=0.05):
@@ -109,6 +114,12 @@ def test_the_main_set_is_the_first_of_the_own_lab_that_does_not_flatter(told):
             "takes 368",
         ),
         ({"test": record(answered=0)}, rule(), "It answers none of the images of test."),
+        (
+            {"test": record(answered=0, withheld={"images": 66, "share": 0.66, "accuracy": 0.964})},
+            rule(),
+            "test: The promise is not valid here: these 100 pictures are of another lab than the validation "
+            "images, or of other cells. They lie further from known cells than 93 %",
+        ),
         (
             {"test": record(answered_wrong=20)},
             rule(),

@@ -129,11 +129,13 @@ def test_a_full_disk_goes_on_without_the_cache(root, tmp_path, monkeypatch, unca
     assert "No space left" in caplog.text
 
 
+@pytest.mark.slow
 def test_too_little_room_is_said(uncached, root, tmp_path, caplog):
     train(settings(root, *ONE_EPOCH, "cache_limit_gb=0.001"), tmp_path)
     assert "are not cached" in caplog.text
 
 
+@pytest.mark.slow
 def test_the_second_phase_finds_what_the_first_computed_on_its_way(root, tmp_path, caplog):
     with caplog.at_level("INFO", logger="wbc.training.caching"):
         train(settings(root, *ONE_EPOCH), tmp_path)
@@ -141,6 +143,7 @@ def test_the_second_phase_finds_what_the_first_computed_on_its_way(root, tmp_pat
     assert sorted(found) == ["train", "val"]
 
 
+@pytest.mark.slow
 def test_draws_that_openvino_cached_train_as_those_of_torch(root, tmp_path, monkeypatch):
     pytest.importorskip("openvino")
     monkeypatch.setenv("WBC_CACHE", str(tmp_path / "kept"))

@@ -190,6 +190,7 @@ def test_phase_2_starts_from_the_best_head(run):
     )
 
 
+@pytest.mark.slow
 def test_a_run_is_the_same_again(run, root, tmp_path):
     config = settings(root)
     again = train(config, tmp_path)
@@ -300,6 +301,7 @@ def validation_outputs(predictor, run):
     return logits, labels
 
 
+@pytest.mark.slow
 def test_answers_are_fitted_on_the_draws_that_go_with_the_model_of_a_resumed_run_too(root, tmp_path):
     config = settings(root, "phase=head", "phase.head.max_epochs=1", "model.test_time.draws=2")
     train(config, tmp_path)

@@ -24,6 +24,7 @@ from wbc.images.picture_marks import PictureMarks
 from wbc.labels import names_of_model
 from wbc.network.device import chosen_device, one_thread
 from wbc.network.network import Head
+from wbc.plain.lab_check import fit_lab_check
 from wbc.plain.picture_check import fit_picture_check
 from wbc.settings import layout, run_folder
 from wbc.settings.adapt import AdaptConfig
@@ -71,6 +72,7 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     temperature_before = 1.0 if predictor.rule is None else predictor.rule.temperature
     predictor.rule = fit_rule(cells.features[:, 0], logits, cells.labels, config.abstain)
     predictor.pictures = fit_picture_check(marks, predictor.prepare)
+    predictor.lab = fit_lab_check(cells.features[:, 0].numpy(), logits.argmax(dim=1).numpy())
     with replacing(folder / "out_of_fold.csv") as beside:
         temperatures = (temperature_before, predictor.rule.temperature)
         _cell_table(rows, comparison, temperatures, classes).to_csv(beside, index=False, float_format="%.6g")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from wbc.answers.averaged_views import AveragedViews
@@ -17,11 +18,13 @@ from wbc.images.standardised import VERSION
 from wbc.labels import names_of_model
 from wbc.network.network import DESCRIPTION_KEY, Network
 from wbc.network.pretrained import read_tensors, write_tensors
+from wbc.plain.lab_check import LabCheck
 from wbc.plain.picture_check import PictureCheck
 
 # In model.ckpt, beside the network; a training checkpoint has none of them.
 RULE_KEY = "answers"  # the AnswerRule's state
 PICTURES_KEY = "pictures"  # the PictureCheck's state; models of before it have none
+LAB_KEY = "lab"  # the LabCheck's state; models of before it have none
 VIEWS_KEY = "test_time"  # the AveragedViews' state
 OPINION_KEY = "second_opinion"  # the SecondOpinion's state, or None
 PROVENANCE_KEY = "provenance"
@@ -38,6 +41,7 @@ def save_model(predictor: Predictor, path: Path, provenance: dict[str, Any]) -> 
         "state_dict": {key: value.detach().cpu() for key, value in predictor.network.state_dict().items()},
         RULE_KEY: None if predictor.rule is None else predictor.rule.state(),
         PICTURES_KEY: None if predictor.pictures is None else predictor.pictures.state(),
+        LAB_KEY: None if predictor.lab is None else _tensors(predictor.lab.state()),
         VIEWS_KEY: predictor.views.state(),
         OPINION_KEY: None if opinion is None else opinion.state(),
         PROVENANCE_KEY: provenance,
@@ -126,8 +130,8 @@ def _predictor(content: dict[str, Any]) -> Predictor:
     for key, value in network.state_dict().items():
         if not torch.isfinite(value).all():
             raise ValueError(f"{key} holds values that are not finite numbers")
-    rule, views, opinion, pictures = (
-        content.get(key) for key in (RULE_KEY, VIEWS_KEY, OPINION_KEY, PICTURES_KEY)
+    rule, views, opinion, pictures, lab = (
+        content.get(key) for key in (RULE_KEY, VIEWS_KEY, OPINION_KEY, PICTURES_KEY, LAB_KEY)
     )
     if opinion is not None and description["standardise_version"] != VERSION:
         raise ValueError(
@@ -140,4 +144,13 @@ def _predictor(content: dict[str, Any]) -> Predictor:
         None if views is None else AveragedViews(**views),
         None if opinion is None else SecondOpinion.from_state(opinion, len(network.classes)),
         None if pictures is None else PictureCheck.from_state(pictures),
+        None if lab is None else LabCheck.from_state(_arrays(lab), len(network.classes)),
     )
+
+
+def _tensors(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(values) for name, values in arrays.items()}
+
+
+def _arrays(tensors: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    return {name: values.numpy() for name, values in tensors.items()}

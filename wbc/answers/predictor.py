@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from wbc.loading.file_batches import (
 )
 from wbc.network.network import Network
 from wbc.plain.answers import Answers, joined, no_answers, uncalibrated, with_unreadable
+from wbc.plain.lab_check import LabCheck
 from wbc.plain.picture_check import PictureCheck
 from wbc.runtime.runtime import Runtime
 from wbc.utils.progress import Progress
@@ -56,12 +57,23 @@ class Answered(NamedTuple):
     answers: Answers
 
 
+class FeatureEngine(Protocol):
+    """What computes the backbone: `wbc.runtime.runtime.Runtime`, or an exported network."""
+
+    def expect(self, images: int) -> None:
+        """So many are to come, in the whole job."""
+
+    def values(self, batch: Tensor) -> Tensor:
+        """Features (N, D) of (N, 3, S, S) of 0..255."""
+
+
 class Predictor:
     """Images in, answers out.
 
     views: over which features are averaged.  second_opinion: joined with what the network says.  rule: makes
     calibrated probabilities, prediction sets and a status of the outputs; without one, as in a training
-    checkpoint, probabilities are a plain softmax.  pictures: knows what is no crop of one cell.
+    checkpoint, probabilities are a plain softmax.  pictures: knows what is no crop of one cell.  lab: knows
+    whether many pictures together are of another lab, which is for verbs to ask.
     """
 
     def __init__(
@@ -71,13 +83,15 @@ class Predictor:
         views: AveragedViews | None = None,
         second_opinion: SecondOpinion | None = None,
         pictures: PictureCheck | None = None,
+        lab: LabCheck | None = None,
     ) -> None:
         self.network = network.eval()
-        self.runtime = Runtime(network)
+        self.runtime: FeatureEngine = Runtime(network)
         self.rule = rule
         self.views = views or AveragedViews()
         self.second_opinion = second_opinion
         self.pictures = pictures
+        self.lab = lab
 
     @property
     def classes(self) -> list[str]:

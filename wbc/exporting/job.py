@@ -6,17 +6,19 @@ import logging
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from wbc.answers.checkpoint import load_model, load_provenance
 from wbc.datasets.find_images import find_images
-from wbc.errors import DataError, ImageError
+from wbc.errors import ConfigError, DataError, ImageError
 from wbc.exporting.description import write_description, write_readme
 from wbc.exporting.graph import check_installed, write_graph
+from wbc.exporting.int8 import with_int8
 from wbc.exporting.plain_code import write_code
 from wbc.exporting.sameness import compared
 from wbc.images.decode import decode
 from wbc.labels import names_of_model
-from wbc.settings.export import ExportConfig
+from wbc.settings.export import INT8, ExportConfig
 from wbc.settings.layout import EXPORTED
 from wbc.utils.files import write_json
 from wbc.utils.progress import progress
@@ -32,13 +34,20 @@ def export(config: ExportConfig, folder: Path) -> int:
     Raises WbcError where it cannot be exported, or does not answer alike; there is no such folder then.
     """
     check_installed(config.format)
+    if config.precision == INT8 and config.format != "onnx":
+        raise ConfigError(f"precision={INT8} is written by ONNX Runtime alone: give format=onnx")
     predictor = load_model(config.checkpoint)
     provenance = load_provenance(config.checkpoint)
     names = names_of_model(predictor.classes, provenance)
-    found = find_images(config.images, names, Path(config.checkpoint))["path"]
-    paths = sorted(found.sample(min(config.compared, len(found)), random_state=config.seed))
-    readable = _readable(paths)
-    if not readable:
+    found = find_images(config.images, names, Path(config.checkpoint))
+    if config.precision != INT8:
+        found = found.sample(min(config.compared, len(found)), random_state=config.seed)
+    elif (found["label"] == "").any():
+        raise ConfigError(
+            f"images={config.images}: precision={INT8} needs labelled images, such as images=val"
+        )
+    readable = found[found["path"].isin(_readable(sorted(found["path"])))]
+    if not len(readable):
         raise DataError(f"images={config.images}: none can be read, so there is nothing to compare by")
     beside = folder / f".{EXPORTED}"
     shutil.rmtree(beside, ignore_errors=True)  # of an export that was stopped
@@ -46,9 +55,14 @@ def export(config: ExportConfig, folder: Path) -> int:
     try:
         log.info("writing the network as %s", config.format)
         write_graph(predictor.network, config.format, beside)
+        figures: dict[str, Any] = {}
+        if config.precision == INT8:
+            labelled = readable["path"].tolist(), readable["label"].tolist()
+            predictor, figures["precision"] = with_int8(predictor, *labelled, beside)
         write_description(predictor, beside)
         write_code(config.format, beside)
-        figures = compared(predictor, readable, beside)
+        tried = readable["path"].sample(min(config.compared, len(readable)), random_state=config.seed)
+        figures |= compared(predictor, sorted(tried), beside)
         write_readme(predictor, provenance, config.format, figures, beside)
         write_json(beside / COMPARISON, figures | {"model": config.checkpoint})
         os.replace(beside, folder / EXPORTED)
@@ -62,7 +76,7 @@ def export(config: ExportConfig, folder: Path) -> int:
         figures["probability_gap"],
         folder / EXPORTED,
     )
-    return len(paths) - len(readable)
+    return len(found) - len(readable)
 
 
 def _readable(paths: list[str]) -> list[str]:

@@ -8,10 +8,11 @@ from typing import Any
 
 from wbc.metrics.intervals import exact_interval
 from wbc.plain.answers import ANSWERED, UNCERTAIN, UNKNOWN
+from wbc.plain.lab_check import ELSEWHERE
 from wbc.plain.picture_check import SEVERAL_CELLS, SWAPPED
 from wbc.utils.text_tables import markdown_table
 
-_PICTURES = (SEVERAL_CELLS, SWAPPED)  # told where there are any
+_SELDOM = (ELSEWHERE, SEVERAL_CELLS, SWAPPED)  # told where there are any
 
 
 class Differential:
@@ -62,7 +63,7 @@ def differential_table(record: dict[str, Any]) -> str:
     totals = f"{record['answered']['images']:,}", f"{record['all']['images']:,}"
     rows.append(["total", totals[0], "", "", totals[1], "", ""])
     headers = ["", "answered", "%", "95 % interval", "all", "%", "95 % interval"]
-    statuses = [ANSWERED, UNCERTAIN, UNKNOWN, *(one for one in _PICTURES if one in record["status"])]
+    statuses = [ANSWERED, UNCERTAIN, UNKNOWN, *(one for one in _SELDOM if one in record["status"])]
     told = ", ".join(f"{record['status'].get(status, 0):,} {status}" for status in statuses)
     return f"{record['images']:,} images: {told}, {record['unreadable']:,} unreadable\n\n" + markdown_table(
         headers, rows

@@ -114,8 +114,8 @@ def _field_cell(box: Box, answer: list[str], classes: Sequence[str]) -> FieldCel
 def _answers(parts: Sequence[Path]) -> Iterator[tuple[str, list[str]]]:
     """Each crop, and its row; [] where it could not be read."""
     for part in progress(parts, "drawing", "part"):
-        for path, _, _, row in read_part(part):
-            yield path, row
+        for row in read_part(part):
+            yield row.path, row.prediction
 
 
 def _looked_at(photographs: Sequence[Listed], usual_share: float) -> Iterator[_Found]:

@@ -23,11 +23,12 @@ from wbc.answers.prediction_table import table_writer
 from wbc.answers.predictor import Predictor
 from wbc.datasets.image_list import ImageList, list_hash, write_list
 from wbc.errors import ConfigError
+from wbc.plain.lab_check import said_of_lab
 from wbc.plain.picture_check import SEVERAL_CELLS
 from wbc.plain.prediction_rows import PREDICTION, status_column
 from wbc.predicting.differential import Differential, differential_table
 from wbc.predicting.fields import CELLS, FOUND, PICTURES, list_cells, write_cells
-from wbc.predicting.parts import part_rows, read_part, write_part
+from wbc.predicting.parts import PartRow, compare_labs, part_rows, read_part, write_part
 from wbc.settings import run_folder
 from wbc.settings.layout import ERRORS, SOURCES
 from wbc.settings.predict import PredictConfig
@@ -163,9 +164,9 @@ def _write_parts(
     count = min(len(order) * images.batch_size, images.images)
     with Progress("predicting", "image", count, shown=first) as bar:
         for start, part in mine:
-            rows: list[list[str]] = []
+            rows: list[PartRow] = []
             for batch in itertools.islice(stream, len(numbers[start])):
-                rows += part_rows(batch)
+                rows += part_rows(batch, predictor.lab, predictor.classes)
                 bar.update(len(batch.files.images))
             with replacing(part) as beside:
                 write_part(beside, rows)
@@ -189,6 +190,7 @@ def _wait_for_all(parts: list[Path]) -> None:
 def _join(parts: list[Path], folder: Path, predictor: Predictor, config: PredictConfig) -> int:
     """The tables and the differential of all parts; returns how many images could not be read."""
     classes = predictor.classes
+    lab = None if predictor.lab is None else compare_labs(parts, predictor.lab, classes)
     total = Differential(classes)
     groups: dict[str, Differential] = defaultdict(lambda: Differential(classes))
     status = status_column(classes)
@@ -200,7 +202,7 @@ def _join(parts: list[Path], folder: Path, predictor: Predictor, config: Predict
         errors = csv.writer(errors_file)
         errors.writerow(["path", "reason"])
         for part in progress(parts, "writing", "part"):
-            for path, group, reason, row in read_part(part):
+            for path, group, reason, _, row in read_part(part):
                 counted = [total] if config.group is None else [total, groups[group]]
                 if reason:
                     errors.writerow([path, reason])
@@ -214,6 +216,7 @@ def _join(parts: list[Path], folder: Path, predictor: Predictor, config: Predict
         "model": config.checkpoint,
         "images": config.images,
         "promise": None if predictor.rule is None else predictor.rule.promise(),
+        "lab": lab,
         "total": total.record(),
         "groups": {name: groups[name].record() for name in sorted(groups)},
     }
@@ -226,6 +229,8 @@ def _join(parts: list[Path], folder: Path, predictor: Predictor, config: Predict
             "cells",
             *(several, total.counts.total()),
         )
+    if said := said_of_lab(lab):
+        log.warning("%s", said)
     log.info("%s\n", differential_table(record["total"]))
     for name, one in record["groups"].items():
         log.info("%s: %s\n", name, differential_table(one))

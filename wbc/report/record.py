@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from wbc.metrics.mcnemar import mcnemar_test
 from wbc.metrics.with_intervals import drawn_units, measured_calibration, measured_set, share_limits
 from wbc.plain.answers import ANSWERED, UNCERTAIN, UNKNOWN
+from wbc.plain.lab_check import ELSEWHERE
 from wbc.plain.picture_check import SEVERAL_CELLS, SWAPPED
 from wbc.report.lab_table import lab_means
 from wbc.report.set_result import SetResult
@@ -68,7 +69,8 @@ def _compared(result: SetResult, name: str, reported: str) -> dict[str, Any]:
 
 def set_record(result: SetResult, model: str) -> dict[str, Any]:
     """All that is measured of the reported `model` on the set: `measured_set` of the plain probabilities,
-    and under `answers` what its rule makes of them, None without a rule.
+    and under `answers` what its rule makes of them, None without a rule; under `lab` whether its pictures
+    are of another lab.
     """
     record: dict[str, Any] = {
         "split": result.of.split,
@@ -77,6 +79,7 @@ def set_record(result: SetResult, model: str) -> dict[str, Any]:
         "left_out": result.left_out,
         **_measured(result, model),
         "answers": None,
+        "lab": result.lab,
     }
     if result.is_calibrated:
         record["answers"] = _answers_record(result)
@@ -104,6 +107,7 @@ def _answers_record(result: SetResult) -> dict[str, Any]:
         "answered_right": right,
         "answered_accuracy": _share(right, count),
         "answered_accuracy_interval": share_limits(result.answered_right, answered, units),
+        "withheld": _withheld(result, status == ELSEWHERE),
         "uncertain_share": _share(int((status == UNCERTAIN).sum()), len(status)),
         "unknown_share": _share(int((status == UNKNOWN).sum()), len(status)),
         "unlike_a_crop_share": _share(int(np.isin(status, (SEVERAL_CELLS, SWAPPED)).sum()), len(status)),
@@ -111,6 +115,14 @@ def _answers_record(result: SetResult) -> dict[str, Any]:
         "set_coverage_interval": share_limits(covered, np.ones_like(covered), units),
         "mean_set_size": round(float(np.mean([len(names) for names in result.answers.sets])), 6),
     }
+
+
+def _withheld(result: SetResult, held_back: np.ndarray) -> dict[str, Any] | None:
+    """What would be answered, were the pictures of the model's own lab; None where they are taken to be."""
+    if not held_back.any():
+        return None
+    count, right = int(held_back.sum()), int(result.answered_right[held_back].sum())
+    return {"images": count, "share": _share(count, len(held_back)), "accuracy": _share(right, count)}
 
 
 def _share(count: int, total: int) -> float | None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from wbc.answers.predictor import Predictor
 from wbc.metrics.classification import classification_metrics
 from wbc.plain.answers import NOT_CALIBRATED, Answers
+from wbc.plain.lab_check import of_one_lab
 from wbc.plain.prediction_rows import prediction_rows
 from wbc.report.labelled_sets import LabelledSet
 
@@ -23,6 +24,7 @@ class SetResult:
 
     plain: model -> probabilities (N, C) float64 before calibration.  answers: of the reported model, whose
     probabilities are calibrated.  left_out: why -> how many images of the set are not among the rows.
+    lab: `LabTally.record` of its images, None where the model does not tell labs apart.
     """
 
     of: LabelledSet
@@ -30,6 +32,7 @@ class SetResult:
     plain: dict[str, Tensor]
     answers: Answers
     left_out: dict[str, int] = field(default_factory=dict)
+    lab: dict[str, Any] | None = None
     _metrics: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -94,8 +97,7 @@ def answered_set(
     plain, by_model = {}, {}
     for name, predictor in models.items():
         title = one.name if len(models) == 1 else f"{one.name}, {name}"
-        outputs, by_model[name], _ = predictor.answer_files(
-            one.rows["path"].tolist(), batch_size, workers, title
-        )
+        outputs, answers, _ = predictor.answer_files(one.rows["path"].tolist(), batch_size, workers, title)
         plain[name] = outputs.logits.double().softmax(dim=1)
-    return SetResult(one, predictor.classes, plain, by_model[name], dict(left_out)), by_model
+        by_model[name], lab = of_one_lab(answers, outputs.features.numpy(), predictor.lab, predictor.classes)
+    return SetResult(one, predictor.classes, plain, by_model[name], dict(left_out), lab), by_model

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import AnswerRule
 from wbc.pages.html import fragment
+from wbc.plain.lab_check import said_of_lab
 from wbc.report.learnt_from import fitted_on, training_counts
 from wbc.report.training_caveats import training_caveats
 from wbc.utils.text_tables import percent, with_interval
@@ -125,7 +126,7 @@ def caveats(
             yield f"{name}: {record['note']}. Its figures flatter."
         yield from _no_better_than_a_guess(name, record)
         if rule is not None and not math.isinf(rule.threshold):
-            yield from _not_kept(name, record["answers"], rule)
+            yield from _not_kept(name, record, rule)
 
 
 def _no_better_than_a_guess(name: str, record: Mapping[str, Any]) -> Iterator[str]:
@@ -141,7 +142,15 @@ def _no_better_than_a_guess(name: str, record: Mapping[str, Any]) -> Iterator[st
         yield f"It may be no better than {guess}: the interval of its accuracy reaches down to that."
 
 
-def _not_kept(name: str, answers: Mapping[str, Any], rule: AnswerRule) -> Iterator[str]:
+def _not_kept(name: str, record: Mapping[str, Any], rule: AnswerRule) -> Iterator[str]:
+    answers = record["answers"]
+    if held_back := answers["withheld"]:
+        yield (
+            f"{name}: {said_of_lab(record['lab'])}. Else it would answer "
+            f"{percent(held_back['share'])} of the images of {name}, and "
+            f"{percent(held_back['accuracy'])} of these answers would be right."
+        )
+        return
     if answers["answered"] == 0:
         yield f"It answers none of the images of {name}."
         return

@@ -13,6 +13,7 @@ from wbc.settings.values import STRICT, Checkpoint, Count, Seed, one_of
 
 # Beside the packages that write each, the one that computes it.
 FORMATS = {"onnx": ["onnx", "onnxscript", "onnxruntime"], "openvino": ["openvino"], "torch": []}
+FLOAT32, INT8 = "float32", "int8"
 
 
 @dataclass(config=STRICT, kw_only=True)
@@ -21,6 +22,7 @@ class ExportConfig:
 
     checkpoint: Checkpoint
     format: Annotated[str, one_of(tuple(FORMATS))]
+    precision: Annotated[str, one_of((FLOAT32, INT8))]
     images: Annotated[str, Field(examples=["val"])]
     compared: Count
     seed: Seed

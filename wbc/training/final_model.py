@@ -12,6 +12,7 @@ from wbc.answers.rule import OutOfFold, fit_rule
 from wbc.loading.augment import Augment
 from wbc.loading.datamodule import ImageData
 from wbc.network.network import Network
+from wbc.plain.lab_check import fit_lab_check
 from wbc.plain.picture_check import fit_picture_check
 from wbc.settings.train import Config
 from wbc.training.fit_second_opinion import fit_second_opinion
@@ -46,6 +47,7 @@ def final_model(
     rule = fit_rule(val.features, val.logits, data.labels("val"), config.abstain, out_of_fold)
     predictor.rule = rule
     predictor.pictures = fit_picture_check(seen["val"].marks, predictor.prepare)
+    predictor.lab = fit_lab_check(val.features.numpy(), val.logits.argmax(dim=1).numpy())
     if math.isfinite(rule.threshold):  # else a warning has said that and why nothing is answered
         log.info(
             "answers: where the class has a calibrated probability of %.1f %% or more (temperature %.2f)",

@@ -14,6 +14,7 @@ from wbc.loading.epoch_sampler import Draw
 from wbc.loading.labelled_images import LabelledImages
 from wbc.pages.figure_style import save_figure
 from wbc.pages.image_page import image_page_figure
+from wbc.plain.lab_check import of_one_lab
 from wbc.report.folds_table import folds_table, what_folds_are
 from wbc.report.labelled_sets import measured_sets
 from wbc.report.set_result import SetResult
@@ -41,17 +42,25 @@ def run_results(
     folder: Path, phases: Sequence[str], kept: str, manifest: pd.DataFrame, final: FinalModel
 ) -> list[SetResult]:
     """Each measured set of the run by the final model, which is of the phase `kept`, beside the others."""
+    predictor = final.predictor
     others = {phase: read_logits(phase_logits(folder, phase)) for phase in phases if phase != kept}
     results = []
     for one in measured_sets(manifest):
         outputs, found, marks = final.seen[one.name]
         plain = {phase: outputs.logits if phase == kept else others[phase][one.name] for phase in phases}
+        answers, lab = of_one_lab(
+            predictor.answers(outputs, found, marks),
+            outputs.features.numpy(),
+            predictor.lab,
+            predictor.classes,
+        )
         results.append(
             SetResult(
                 one,
-                final.predictor.classes,
+                predictor.classes,
                 {PHASE_TITLES[phase]: logits.double().softmax(dim=1) for phase, logits in plain.items()},
-                final.predictor.answers(outputs, found, marks),
+                answers,
+                lab=lab,
             )
         )
     return results
