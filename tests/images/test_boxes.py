@@ -1,6 +1,7 @@
 """A box in a photograph is an image like any other."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 
 from tests.helpers.trees import picture, write_image
 from wbc.datasets.check_cache import stamp
+from wbc.images import decode as decode_module
 from wbc.images.boxes import Box, crop_name, photograph_and_box, photograph_of
 from wbc.images.decode import ImageError, decode, pixel_hash, upright_size
 from wbc.images.examine import examine
@@ -58,6 +60,19 @@ def test_a_box_without_a_picture_is_named(field, box, complaint):
     with pytest.raises(ImageError, match=complaint) as caught:
         decode(f"{field}#xywh={box}")
     assert caught.value.path.endswith(f"#xywh={box}")
+
+
+def test_boxes_that_follow_each_other_decode_their_photograph_once(field, tmp_path, monkeypatch):
+    opened = []
+    right = decode_module._opened
+    monkeypatch.setattr(decode_module, "_opened", lambda file, path: opened.append(path) or right(file, path))
+    other = write_image(tmp_path / "other.png", picture(2, 40))
+    for photograph, number in ((field, 1), (field, 1), (other, 2), (field, 1)):
+        crop = decode(f"{photograph}#xywh=3,5,17,6")
+        np.testing.assert_array_equal(crop, picture(number, 40)[5:11, 3:20])
+    assert len(opened) == 3
+    write_image(Path(field), picture(3, 40))  # another picture in its place
+    np.testing.assert_array_equal(decode(f"{field}#xywh=3,5,17,6"), picture(3, 40)[5:11, 3:20])
 
 
 def test_a_box_in_no_photograph(tmp_path):
