@@ -37,6 +37,25 @@ def test_the_table_tells_all(record):
     assert "| Neutrophil |       60 | 75.0 |" in table
 
 
+@pytest.mark.parametrize(
+    ("counts", "enough"),
+    # 384 is what a share of a half takes, as textbooks have it; the intervals are then as asked for
+    [((192, 192), 385), ((60, 20), 289), ((80, 0), 20), ((0, 0), None)],
+)
+def test_how_many_cells_would_narrow_it(counts, enough):
+    differential = Differential(["Lymphocyte", "Neutrophil"])
+    for name, count in zip(differential.classes, counts, strict=True):
+        for _ in range(count):
+            differential.add(name, ANSWERED)
+    record = differential.record()
+    assert record["answered"]["within_5_points"] == enough
+    more = 0 if enough is None else enough - sum(counts)
+    assert (f"About {more} more answered cells" in differential_table(record)) == (more > 0)
+    if counts == (192, 192):
+        share = record["answered"]["classes"]["Neutrophil"]
+        assert share["high"] - share["share"] == pytest.approx(0.05, abs=0.002)
+
+
 def test_nothing_readable_has_no_shares():
     differential = Differential(["Lymphocyte"])
     differential.unreadable = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -51,7 +52,21 @@ class Differential:
         for name, count in counts.items():
             share, low, high = exact_interval(count, total)
             shares[name] = {"count": count, "share": share if total else None, "low": low, "high": high}
-        return {"images": total, "classes": shares}
+        return {"images": total, "classes": shares, "within_5_points": _cells_within(counts, total)}
+
+
+_WITHIN = 0.05  # of a share, to either side
+_NORMAL = 1.96  # standard errors: 95 %
+
+
+def _cells_within(counts: dict[str, int], total: int) -> int | None:
+    """How many cells it takes, as a rule, until every interval reaches no further than 5 points to either
+    side: by the class whose share is nearest to a half. None where no share is known.
+    """
+    if not total:
+        return None
+    spread = max(share * (1 - share) for share in (count / total for count in counts.values()))
+    return math.ceil(_NORMAL**2 * max(spread, 1 / total) / _WITHIN**2)
 
 
 def differential_table(record: dict[str, Any]) -> str:
@@ -64,10 +79,18 @@ def differential_table(record: dict[str, Any]) -> str:
     rows.append(["total", totals[0], "", "", totals[1], "", ""])
     headers = ["", "answered", "%", "95 % interval", "all", "%", "95 % interval"]
     statuses = [ANSWERED, UNCERTAIN, UNKNOWN, *(one for one in _SELDOM if one in record["status"])]
+    enough = record["answered"]["within_5_points"]
+    more = 0 if enough is None else enough - record["answered"]["images"]
     told = ", ".join(f"{record['status'].get(status, 0):,} {status}" for status in statuses)
-    return f"{record['images']:,} images: {told}, {record['unreadable']:,} unreadable\n\n" + markdown_table(
-        headers, rows
+    table = (
+        f"{record['images']:,} images: {told}, {record['unreadable']:,} unreadable\n\n"
+        f"{markdown_table(headers, rows)}"
     )
+    if more > 0:
+        table += (
+            f"\n\nAbout {more:,} more answered cells would narrow every interval to 5 points to either side."
+        )
+    return table
 
 
 def _cells(share: dict[str, Any]) -> tuple[str, str, str]:
