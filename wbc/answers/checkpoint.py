@@ -20,6 +20,7 @@ from wbc.network.network import DESCRIPTION_KEY, Network
 from wbc.network.pretrained import read_tensors, write_tensors
 from wbc.plain.lab_check import LabCheck
 from wbc.plain.picture_check import PictureCheck
+from wbc.plain.words import FittedWords
 
 # In model.ckpt, beside the network; a training checkpoint has none of them.
 RULE_KEY = "answers"  # the AnswerRule's state
@@ -27,6 +28,7 @@ PICTURES_KEY = "pictures"  # the PictureCheck's state; models of before it have 
 LAB_KEY = "lab"  # the LabCheck's state; models of before it have none
 VIEWS_KEY = "test_time"  # the AveragedViews' state
 OPINION_KEY = "second_opinion"  # the SecondOpinion's state, or None
+WORDS_KEY = "words"  # the FittedWords' state, or None; models of before them have no such key
 PROVENANCE_KEY = "provenance"
 # What constructors and timm say to a description or state of the wrong kind, keys or shape.
 _MISFITS = (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError, AssertionError)
@@ -44,6 +46,7 @@ def save_model(predictor: Predictor, path: Path, provenance: dict[str, Any]) -> 
         LAB_KEY: None if predictor.lab is None else _tensors(predictor.lab.state()),
         VIEWS_KEY: predictor.views.state(),
         OPINION_KEY: None if opinion is None else opinion.state(),
+        WORDS_KEY: None if predictor.words is None else _tensors(predictor.words.state()),
         PROVENANCE_KEY: provenance,
     }
     write_tensors(content, path)
@@ -130,8 +133,8 @@ def _predictor(content: dict[str, Any]) -> Predictor:
     for key, value in network.state_dict().items():
         if not torch.isfinite(value).all():
             raise ValueError(f"{key} holds values that are not finite numbers")
-    rule, views, opinion, pictures, lab = (
-        content.get(key) for key in (RULE_KEY, VIEWS_KEY, OPINION_KEY, PICTURES_KEY, LAB_KEY)
+    rule, views, opinion, pictures, lab, words = (
+        content.get(key) for key in (RULE_KEY, VIEWS_KEY, OPINION_KEY, PICTURES_KEY, LAB_KEY, WORDS_KEY)
     )
     if opinion is not None and description["standardise_version"] != VERSION:
         raise ValueError(
@@ -145,12 +148,21 @@ def _predictor(content: dict[str, Any]) -> Predictor:
         None if opinion is None else SecondOpinion.from_state(opinion, len(network.classes)),
         None if pictures is None else PictureCheck.from_state(pictures),
         None if lab is None else LabCheck.from_state(_arrays(lab), len(network.classes)),
+        None
+        if words is None
+        else FittedWords.from_state(_arrays(words), network.backbone.features, len(network.classes)),
     )
 
 
-def _tensors(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(values) for name, values in arrays.items()}
+def _tensors(state: dict[str, Any]) -> dict[str, Any]:
+    """Arrays as a checkpoint may hold them; other plain values as they are."""
+    return {
+        name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+        for name, value in state.items()
+    }
 
 
-def _arrays(tensors: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
-    return {name: values.numpy() for name, values in tensors.items()}
+def _arrays(state: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.numpy() if isinstance(value, torch.Tensor) else value for name, value in state.items()
+    }

@@ -11,7 +11,7 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from wbc.plain.prediction_rows import FRONT, columns
+from wbc.plain.prediction_rows import columns, number_columns
 from wbc.utils.files import replacing
 
 _ROW_GROUP = 8192  # rows of a row group of Parquet
@@ -25,20 +25,23 @@ class RowWriter(Protocol):
 
 
 @contextmanager
-def table_writer(path: Path, classes: Sequence[str]) -> Iterator[RowWriter]:
-    """Writes the table as CSV or Parquet, by the suffix of `path`; whole or not at all."""
+def table_writer(path: Path, classes: Sequence[str], attributes: Sequence[str] = ()) -> Iterator[RowWriter]:
+    """Writes the table as CSV or Parquet, by the suffix of `path`; whole or not at all.
+
+    attributes: those that a model with words tells.
+    """
     with replacing(path) as beside:
         if path.suffix == ".csv":
             with beside.open("w", encoding="utf-8", newline="") as file:
                 writer = csv.writer(file)
-                writer.writerow(columns(classes))
+                writer.writerow(columns(classes, attributes))
                 yield writer
             return
-        numbers = {*range(len(FRONT), len(FRONT) + len(classes)), columns(classes).index("score", -3)}
+        numbers = number_columns(classes, attributes)
         schema = pa.schema(
             [
                 (name, pa.float32() if index in numbers else pa.string())
-                for index, name in enumerate(columns(classes))
+                for index, name in enumerate(columns(classes, attributes))
             ]
         )
         with pq.ParquetWriter(beside, schema) as parquet:

@@ -29,9 +29,10 @@ from wbc.loading.file_batches import (
     loader_processes,
 )
 from wbc.network.network import Network
-from wbc.plain.answers import Answers, joined, no_answers, uncalibrated, with_unreadable
+from wbc.plain.answers import Answers, described, joined, no_answers, uncalibrated, with_unreadable
 from wbc.plain.lab_check import LabCheck
 from wbc.plain.picture_check import PictureCheck
+from wbc.plain.words import FittedWords
 from wbc.runtime.runtime import Runtime
 from wbc.utils.progress import Progress
 
@@ -73,7 +74,8 @@ class Predictor:
     views: over which features are averaged.  second_opinion: joined with what the network says.  rule: makes
     calibrated probabilities, prediction sets and a status of the outputs; without one, as in a training
     checkpoint, probabilities are a plain softmax.  pictures: knows what is no crop of one cell.  lab: knows
-    whether many pictures together are of another lab, which is for verbs to ask.
+    whether many pictures together are of another lab, which is for verbs to ask.  words: tells the attributes
+    of cells, and which of them speak for the class.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Predictor:
         second_opinion: SecondOpinion | None = None,
         pictures: PictureCheck | None = None,
         lab: LabCheck | None = None,
+        words: FittedWords | None = None,
     ) -> None:
         self.network = network.eval()
         self.runtime: FeatureEngine = Runtime(network)
@@ -92,11 +95,17 @@ class Predictor:
         self.second_opinion = second_opinion
         self.pictures = pictures
         self.lab = lab
+        self.words = words
 
     @property
     def classes(self) -> list[str]:
         """The classes in the order of the probabilities."""
         return self.network.classes
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """What is told of each cell in words, by name; () for a model without words."""
+        return () if self.words is None else self.words.names
 
     @property
     def prepare(self) -> Prepare:
@@ -198,8 +207,7 @@ class Predictor:
             nothing = torch.empty(0, len(self.classes))
             return Outputs(torch.empty(0, self.network.backbone.features), nothing, nothing)
         with torch.inference_mode():
-            views = self.views.of(pixels.to(self.device))
-            features = torch.stack([self.runtime.values(view) for view in views])
+            features = self._of_views(pixels)
             # Features and not logits or probabilities are averaged: what is fitted on features, outlier
             # scores and a head for another lab, then knows those that it will meet.
             mean = features.mean(dim=0)
@@ -207,6 +215,15 @@ class Predictor:
         if self.second_opinion is not None:
             logits = logits + self.second_opinion.logits(pixels)
         return Outputs(mean.float().cpu(), logits, alone)
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """The means over views of features, (N, D) float32 on the CPU, of pixels as `outputs` takes them."""
+        with torch.inference_mode():
+            return self._of_views(pixels).mean(dim=0).float().cpu()
+
+    def _of_views(self, pixels: Tensor) -> Tensor:
+        """(views, N, D), the image as it is first."""
+        return torch.stack([self.runtime.values(view) for view in self.views.of(pixels.to(self.device))])
 
     def answers(
         self, outputs: Outputs, found: Sequence[bool | None], marks: Sequence[PictureMarks]
@@ -224,7 +241,8 @@ class Predictor:
             answers = answers._replace(
                 status=[one or said for one, said in zip(of_pictures, answers.status, strict=True)]
             )
-        return answers._replace(cell_found=list(found))
+        answers = answers._replace(cell_found=list(found))
+        return described(answers, self.words, outputs.features.numpy(), self.classes)
 
 
 def _picture(image: str | Path | bytes | Image.Image | np.ndarray) -> Picture:

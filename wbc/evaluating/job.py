@@ -71,7 +71,7 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
         log.warning("%s", remarks[0])
     provenance = load_provenance(checkpoint)
     rule = models[reported].rule
-    with table_writer(folder / PREDICTIONS, models[reported].classes) as table:
+    with table_writer(folder / PREDICTIONS, models[reported].classes, models[reported].attributes) as table:
         for result in results:
             for row in result.prediction_rows():
                 table.writerow(row)

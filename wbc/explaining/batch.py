@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from wbc.answers.predictor import Answered, Predictor
+from wbc.explaining.reasons import reason_columns
 from wbc.explaining.summary import EDGES, RANDOM
 from wbc.heat.faithfulness import deletion_insertion, edge_map, random_map
 from wbc.heat.methods import Method
@@ -118,7 +119,9 @@ def _read(
             note = "; ".join(filter(None, [note, NO_CELL]))
         predicted, probabilities = answers.labels[row], answers.probabilities[row]
         target = {"predicted": predicted, "true": label}.get(config.target, config.target)
-        decision = Decision(predicted, float(probabilities.max()), label, target)
+        words = answers.words[row] if answers.words else None
+        reasons = None if words is None else words.reasons
+        decision = Decision(predicted, float(probabilities.max()), label, target, reasons=reasons)
         cells.append(
             _Cell(
                 number,
@@ -194,6 +197,7 @@ def _measured(
                 "probability": cell.decision.probability,
                 "target": cell.decision.target,
                 "target_probability": float(cell.probabilities[cell.target]),
+                **({} if cell.decision.reasons is None else reason_columns(cell.decision.reasons)),
                 **described,
                 "note": "; ".join(filter(None, notes)),
                 **measured,

@@ -18,6 +18,7 @@ from wbc.datasets.check_cache import stamp
 from wbc.datasets.find_images import find_images
 from wbc.errors import ConfigError, DataError
 from wbc.explaining.batch import explain_batch
+from wbc.explaining.reasons import COLUMNS as REASONS
 from wbc.explaining.report import write_explanations
 from wbc.explaining.summary import MEASURES
 from wbc.heat.lime import Lime
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 
 IMAGES = "images.csv"
 _STAMP = ["bytes", "mtime_ns"]  # its columns by which an image is known again
-_TEXT = ["path", "label", "predicted", "status", "set", "target", "method", "layer", "note"]
+_TEXT = ["path", "label", "predicted", "status", "set", "target", "method", "layer", "note", *REASONS]
 _NUMBERS = ["probability", "target_probability", "seconds", *MEASURES]
 _COLUMNS = ["number", *_TEXT, *_NUMBERS]
 
@@ -86,7 +87,8 @@ def explain(config: ExplainConfig, folder: Path) -> int:
             bar.update(len(rows))
     frame = pd.concat([_read_rows(part) for part in parts], ignore_index=True)
     with replacing(results) as beside:
-        frame.dropna(axis="columns", how="all").to_csv(beside, index=False)
+        wordless = [name for name in REASONS if (frame[name] == "").all()]
+        frame.drop(columns=wordless).dropna(axis="columns", how="all").to_csv(beside, index=False)
     write_explanations(config, folder, frame, network, methods, lime)
     shutil.rmtree(parts_folder)
     return _unreadable(frame)

@@ -14,6 +14,7 @@ import torch
 
 from wbc.explaining.figures import randomisation_figure, stability_figure
 from wbc.explaining.gallery import GalleryRow, write_gallery
+from wbc.explaining.reasons import reasons_of
 from wbc.explaining.summary import plain, summarise, summary_rows
 from wbc.heat.contact_sheet import write_contact_sheet
 from wbc.heat.lime import Lime, Stability, stability
@@ -83,6 +84,7 @@ def _answered(row: Row) -> Decision:
         decision_of(row),
         status=row.get("status", ""),
         set=tuple(inside.split(SET_SEPARATOR)) if inside else (),
+        reasons=reasons_of(row),
     )
 
 

@@ -34,6 +34,7 @@ def write_description(predictor: Predictor, folder: Path) -> None:
         "pictures": None if predictor.pictures is None else predictor.pictures.state(),
         "second_opinion_weight": None if opinion is None else opinion.weight,
         "views": predictor.views.state(),
+        "words": None,
     }
     arrays: dict[str, np.ndarray] = {}
     if rule is not None:
@@ -42,6 +43,10 @@ def write_description(predictor: Predictor, folder: Path) -> None:
         told["rule"] = fitted | {"threshold": None if math.isinf(rule.threshold) else rule.threshold}
     if opinion is not None:
         arrays |= {f"forest.{name}": values for name, values in opinion.forest.arrays.items()}
+    if predictor.words is not None:
+        state = predictor.words.state()
+        arrays |= {f"words.{name}": value for name, value in state.items() if isinstance(value, np.ndarray)}
+        told["words"] = {name: value for name, value in state.items() if not isinstance(value, np.ndarray)}
     for number, layer in enumerate(network.head.kernels):
         arrays |= {f"head.{number}.{name}": _array(layer, name) for name in ("weight", "bias")}
     text = json.dumps(told, indent=2, allow_nan=False) + "\n"
@@ -85,6 +90,8 @@ def _readme(
         plain.append("the standard view of a cell")
     if predictor.second_opinion is not None:
         plain.append("the second opinion by measurements of the cell")
+    if predictor.words is not None:
+        plain.append(f"the words for {len(predictor.attributes)} attributes of a cell, and its reasons")
     if predictor.views.draws:
         plain.append(f"the {predictor.views.draws} test-time views")
     template = (Path(__file__).parent / "templates" / "README.md").read_text(encoding="utf-8")

@@ -15,7 +15,15 @@ from wbc.answers.predictor import Predictor
 from wbc.answers.rule import AnswerRule
 from wbc.errors import ConfigError
 from wbc.plain.answers import Answers
-from wbc.plain.prediction_rows import PREDICTION, SET_SEPARATOR
+from wbc.plain.prediction_rows import (
+    FRONT,
+    PREDICTION,
+    SET_SEPARATOR,
+    columns,
+    number_columns,
+    prediction_rows,
+)
+from wbc.plain.words import FittedWords
 
 log = logging.getLogger(__name__)
 
@@ -26,19 +34,27 @@ class Differences(NamedTuple):
     """Of so many images.  others: path of each of which class, set or status is another, and what both say.
 
     on_the_edge: how many more are another, but lie so near to a limit that the last digits decide.
-    probability_gap: the largest.
+    probability_gap: the largest, those of words too.  words: how many were compared; which of them an image
+    answers, and the class that they tell, count as parts of its answer.
     """
 
     images: int
     others: list[tuple[str, str, str]]
     on_the_edge: int
     probability_gap: float
+    words: int = 0
 
 
-def differences(answers: Answers, rule: AnswerRule | None, paths: list[str], folder: Path) -> Differences:
+def differences(
+    answers: Answers,
+    rule: AnswerRule | None,
+    paths: list[str],
+    folder: Path,
+    words: FittedWords | None = None,
+) -> Differences:
     """Between `answers` to the files at `paths` and those of the exported `folder`, where nothing changes.
 
-    rule: that made the answers, and knows the limits.
+    rule, words: that made the answers, and know the limits.
     """
     log.info("answering %d images by the exported model", len(paths))
     rows = _rows_of(folder, paths)
@@ -48,12 +64,49 @@ def differences(answers: Answers, rule: AnswerRule | None, paths: list[str], fol
     sets = (SET_SEPARATOR.join(names) for names in answers.sets)
     expected = [" / ".join(one) for one in zip(answers.labels, sets, answers.status, strict=True)]
     edge = on_the_edge(answers, rule)
+    gap = float(np.abs(found - answers.probabilities).max())
+    if words is not None:
+        told = _told_words(rows, after, answers, words)
+        said = [f"{one} / {two}" for one, two in zip(said, told.said, strict=True)]
+        expected = [f"{one} / {two}" for one, two in zip(expected, told.expected, strict=True)]
+        edge |= told.on_the_edge
+        gap = max(gap, told.gap)
     differ = [place for place in range(len(paths)) if said[place] != expected[place]]
     return Differences(
         len(paths),
         [(paths[place], said[place], expected[place]) for place in differ if not edge[place]],
         sum(bool(edge[place]) for place in differ),
-        float(np.abs(found - answers.probabilities).max()),
+        gap,
+        0 if words is None else len(paths) * len(words.names),
+    )
+
+
+class _Told(NamedTuple):
+    """Words of N images by the exported model and by this one, as text; the largest difference of their
+    probabilities; and (N,) bool which lie so near to a limit that it could turn them.
+    """
+
+    said: list[str]
+    expected: list[str]
+    gap: float
+    on_the_edge: np.ndarray
+
+
+def _told_words(rows: list[list[str]], after: int, answers: Answers, words: FittedWords) -> _Told:
+    before, count = len(columns(())), len(columns((), words.names))
+    first = after + before - len(FRONT)
+    numbers = sorted(place - before for place in number_columns((), words.names) if place >= before)
+    values = [place - 1 for place in numbers]  # a word, or the class by the words; beside it its probability
+    expected = [row[first:] for row in prediction_rows(answers, [""] * len(rows))]
+    said = [row[first : first + count - before] for row in rows]
+    ours, theirs = (np.array([[float(row[n]) for n in numbers] for row in one]) for one in (expected, said))
+    limits = np.append(words.thresholds, np.inf)
+    near = (np.abs(ours - limits) <= BOUND) | (np.abs(ours - 0.5) <= BOUND)
+    return _Told(
+        [" ".join(row[place] for place in values) for row in said],
+        [" ".join(row[place] for place in values) for row in expected],
+        float(np.abs(ours - theirs).max()),
+        near.any(axis=1),
     )
 
 
@@ -79,7 +132,7 @@ def compared(predictor: Predictor, paths: list[str], folder: Path) -> dict[str, 
     probabilities within BOUND.
     """
     _, answers, _ = predictor.answer_files(paths, 32, None, "by this model")
-    found = differences(answers, predictor.rule, paths, folder)
+    found = differences(answers, predictor.rule, paths, folder, predictor.words)
     if found.others or not found.probability_gap <= BOUND:
         first = "".join(
             f" of {path} it says {said}, this one {this};" for path, said, this in found.others[:1]
@@ -94,7 +147,7 @@ def compared(predictor: Predictor, paths: list[str], folder: Path) -> dict[str, 
         "on_the_edge": found.on_the_edge,
         "probability_gap": found.probability_gap,
         "probability_bound": BOUND,
-    }
+    } | ({"words_compared": found.words} if found.words else {})
 
 
 def _rows_of(folder: Path, paths: list[str]) -> list[list[str]]:

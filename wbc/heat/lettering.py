@@ -33,3 +33,15 @@ def fitted(text: str, letters: ImageFont.FreeTypeFont, width: float) -> str:
         keep -= 1
         shown = f"{text[: keep - keep // 2]}…{text[len(text) - keep // 2 :]}"
     return shown
+
+
+def wrapped(text: str, letters: ImageFont.FreeTypeFont, width: float, most: int) -> list[str]:
+    """`text` in at most `most` lines of at most `width` pixels, parted behind commas; the last gives way."""
+    lines: list[str] = []
+    for part in text.split(", "):
+        longer = f"{lines[-1]}, {part}" if lines else part
+        if lines and (letters.getlength(longer) <= width or len(lines) == most):
+            lines[-1] = longer
+        else:
+            lines = [*lines[:-1], f"{lines[-1]},", part] if lines else [part]
+    return [fitted(line, letters, width) for line in lines]

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from wbc.heat.lettering import GREY, INK, WRONG, fitted, font, phrase
+from wbc.heat.lettering import GREY, INK, WRONG, fitted, font, phrase, wrapped
 from wbc.heat.overlay import blended, heat_tile, image_tile, paste
+from wbc.plain.words import Reasons
 from wbc.utils.files import replacing
 
 TILE = 224  # side of a picture, pixels
@@ -20,13 +21,17 @@ _BAR = 52  # width of the colour bar with its labels, pixels
 _TITLE, _TEXT, _SMALL = 15, 13, 11  # pixels
 _LINE = 20  # from one line of text to the next
 TOP = GAP + 3 * _LINE + 4  # of the pictures: two lines of title, one of methods
+_WORD_LINES, _WORD_LINE = 4, 16  # below the pictures of a model with words; pixels from one to the next
+_AFTER_TITLE = 84  # pixels from the title of a line of words to its words
+REASONS = GAP + _WORD_LINES * _WORD_LINE  # what they take
 
 
 @dataclass(frozen=True)
 class Decision:
     """What the classifier said of one image; `true` is "" where not known, `target` the class explained.
 
-    status, set: of the model's answer, "" and () where nothing is told of it.
+    status, set: of the model's answer, "" and () where nothing is told of it.  reasons: in words,
+    None of a model without.
     """
 
     predicted: str
@@ -35,6 +40,7 @@ class Decision:
     target: str = ""
     status: str = ""
     set: tuple[str, ...] = ()
+    reasons: Reasons | None = None
 
     @property
     def outcome(self) -> str:
@@ -60,7 +66,8 @@ def panel(image: np.ndarray, maps: Mapping[str, np.ndarray | str], decision: Dec
     """One explained image: the decision, the image, and the heat of each method over the image in grey.
 
     image: (H, W, 3) uint8.  maps: by method's name (H, W) heat >= 0, or why there is none.  Returns
-    (h, w, 3) uint8 whose size depends on the number of maps alone.
+    (h, w, 3) uint8 whose size depends on the number of maps alone, and on whether the model has words, which
+    stand below.
     Raises ValueError for no maps, and as `image_tile` and `heat_tile` do.
     """
     tiles = [("image", image_tile(image, TILE))]
@@ -69,7 +76,8 @@ def panel(image: np.ndarray, maps: Mapping[str, np.ndarray | str], decision: Dec
     tiles += [(method, heat_tile(image, heat, TILE, method)) for method, heat in maps.items()]
 
     width = GAP + len(tiles) * (TILE + GAP) + _BAR
-    canvas = Image.new("RGB", (width, TOP + TILE + GAP), "white")
+    height = TOP + TILE + GAP + (REASONS if decision.reasons is not None else 0)
+    canvas = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(canvas)
     _draw_title(draw, decision, width)
     for index, (name, tile) in enumerate(tiles):
@@ -78,6 +86,8 @@ def panel(image: np.ndarray, maps: Mapping[str, np.ndarray | str], decision: Dec
         draw.text((left + TILE / 2, TOP - 5), heading, INK, font(_TEXT), anchor="ms")
         paste(canvas, tile, left, TOP, _TEXT)
     _draw_bar(canvas, width - _BAR, TOP)
+    if decision.reasons is not None:
+        _draw_reasons(draw, decision.reasons, TOP + TILE + GAP, width - 2 * _INDENT)
     if decision.outcome == "wrong":
         draw.rectangle((0, 0, canvas.width - 1, canvas.height - 1), outline=WRONG, width=3)
     return np.asarray(canvas)
@@ -126,6 +136,21 @@ def _draw_title(draw: ImageDraw.ImageDraw, decision: Decision, width: int) -> No
     if decision.explains_another:
         facts.append(phrase("heat shown for ", decision.target, "", room, _TEXT))
     draw.text((_INDENT, line + _LINE), dot.join(facts), INK, font(_TEXT), anchor="ls")
+
+
+def _draw_reasons(draw: ImageDraw.ImageDraw, reasons: Reasons, top: int, room: float) -> None:
+    letters = font(_SMALL)
+    speaking = [
+        ("for: ", wrapped(reasons.speak_for or "no word speaks for it", letters, room - _AFTER_TITLE, 2)),
+        ("against: ", wrapped(reasons.speak_against or "none", letters, room - _AFTER_TITLE, 1)),
+        ("words alone: ", wrapped(reasons.told, letters, room - _AFTER_TITLE, 1)),
+    ]
+    line = top + _WORD_LINE
+    for title, lines in speaking:
+        draw.text((_INDENT, line), title, INK, font(_SMALL, bold=True), anchor="ls")
+        for text in lines:
+            draw.text((_INDENT + _AFTER_TITLE, line), text, INK, letters, anchor="ls")
+            line += _WORD_LINE
 
 
 def _draw_bar(canvas: Image.Image, left: int, top: int) -> None:

@@ -12,6 +12,7 @@ from scipy.special import softmax
 
 from wbc.plain.outlier_scores import outlier_scores
 from wbc.plain.prediction_sets import prediction_sets
+from wbc.plain.words import CellWords, FittedWords
 
 ANSWERED, UNCERTAIN, UNKNOWN = "answered", "uncertain", "not a known cell"
 UNREADABLE = "unreadable"  # with the reason behind it
@@ -20,8 +21,10 @@ NOT_CALIBRATED = "not calibrated"  # said by a network that has no rule, such as
 
 class Answers(NamedTuple):
     """N answers: labels; probabilities (N, C) float32; sets of classes; status, one of the above; scores
-    (N,) float64 of outliers, NaN where nothing was fitted; and cell_found, whether the picture was
-    brought to the standard view or, for want of a cell, taken as it is; None where the model has none.
+    (N,) float64 of outliers, NaN where nothing was fitted; cell_found, whether the picture was
+    brought to the standard view or, for want of a cell, taken as it is; None where the model has none; and
+    words, the attributes of each cell and what they say of its class; empty where the model has none, None
+    for an image that cannot be read.
     """
 
     labels: list[str]
@@ -30,6 +33,7 @@ class Answers(NamedTuple):
     status: list[str]
     scores: np.ndarray
     cell_found: list[bool | None]
+    words: Sequence[CellWords | None] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,20 @@ def no_answers(classes: int) -> Answers:
     return Answers([], np.empty((0, classes), np.float32), [], [], np.empty(0), [])
 
 
+def described(
+    answers: Answers, words: FittedWords | None, features: np.ndarray, classes: Sequence[str]
+) -> Answers:
+    """Answers for N cells with their words, of features (N, D); as they are for a model without words.
+
+    Of what is no known cell, or no crop of one, no attribute is answered.
+    """
+    if words is None:
+        return answers
+    targets = [classes.index(label) for label in answers.labels]
+    spoken = [status in (ANSWERED, UNCERTAIN) for status in answers.status]
+    return answers._replace(words=words.describe(features, targets, spoken, classes))
+
+
 def joined(parts: Sequence[Answers]) -> Answers:
     """Answers of several batches as one."""
     return Answers(
@@ -95,6 +113,7 @@ def joined(parts: Sequence[Answers]) -> Answers:
         [status for part in parts for status in part.status],
         np.concatenate([part.scores for part in parts]),
         [found for part in parts for found in part.cell_found],
+        [words for part in parts for words in part.words],
     )
 
 
@@ -115,4 +134,5 @@ def with_unreadable(answers: Answers, reasons: Sequence[str]) -> Answers:
         ],
         np.array([math.nan if row is None else answers.scores[row] for row in rows]),
         [None if row is None else answers.cell_found[row] for row in rows],
+        [None if row is None else answers.words[row] for row in rows] if answers.words else (),
     )

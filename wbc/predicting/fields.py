@@ -74,11 +74,14 @@ def list_cells(photographs: Path, listed: Path, usual_share: float) -> tuple[int
     return images.images, cells
 
 
-def write_cells(parts: Sequence[Path], found: Path, folder: Path, classes: Sequence[str]) -> None:
+def write_cells(
+    parts: Sequence[Path], found: Path, folder: Path, classes: Sequence[str], attributes: Sequence[str] = ()
+) -> None:
     """Write the cells to `folder`: CELLS, a row a cell, and COCO; in PICTURES a copy of each photograph with
     any, their boxes drawn, and a file for QuPath.
 
-    parts: the answers to the crops.  found: what `list_cells` wrote.
+    parts: the answers to the crops.  found: what `list_cells` wrote.  attributes: those that a model with
+    words tells.
     """
     coco = Coco(classes)
     with (
@@ -87,7 +90,7 @@ def write_cells(parts: Sequence[Path], found: Path, folder: Path, classes: Seque
         found.open(encoding="utf-8", newline="") as boxes,
     ):
         table = csv.writer(file)
-        table.writerow(["photograph", *_BOX, "at_border", *columns(classes)[PREDICTION:]])
+        table.writerow(["photograph", *_BOX, "at_border", *columns(classes, attributes)[PREDICTION:]])
         answers = _answers(parts)
         for number, (photograph, of_one) in enumerate(groupby(csv.reader(boxes), lambda row: row[0])):
             cells = []

@@ -195,7 +195,7 @@ def _join(parts: list[Path], folder: Path, predictor: Predictor, config: Predict
     groups: dict[str, Differential] = defaultdict(lambda: Differential(classes))
     status = status_column(classes)
     with (
-        table_writer(folder / config.table, classes) as table,
+        table_writer(folder / config.table, classes, predictor.attributes) as table,
         replacing(folder / ERRORS) as errors_beside,
         errors_beside.open("w", encoding="utf-8", newline="") as errors_file,
     ):
@@ -221,7 +221,7 @@ def _join(parts: list[Path], folder: Path, predictor: Predictor, config: Predict
         "groups": {name: groups[name].record() for name in sorted(groups)},
     }
     if config.fields:
-        write_cells(parts, folder / "parts" / FOUND, folder, classes)
+        write_cells(parts, folder / "parts" / FOUND, folder, classes, predictor.attributes)
         log.info("cells: %s, and each photograph with its boxes in %s", folder / CELLS, folder / PICTURES)
     elif (several := record["total"]["status"].get(SEVERAL_CELLS, 0)) > total.counts.total() / 2:
         log.warning(

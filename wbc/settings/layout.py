@@ -30,6 +30,7 @@ PHASE_TITLES = {"head": "without fine-tuning", "finetune": "with fine-tuning"}
 # Beside the phases in metrics.json, where answers are of more than the network and the image.
 FINAL_MODEL = "final_model"
 CROSS_VALIDATION = "cross_validation"  # in metrics.json, with data.folds
+WORDS = "words"  # in metrics.json, with data.attributes
 
 
 def log_folder(folder: Path, phase: str) -> Path:

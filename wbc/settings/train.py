@@ -28,6 +28,7 @@ from wbc.settings.values import (
     Rate,
     Runtime,
     Seed,
+    Share,
     ShareOrNone,
     Spellings,
     Words,
@@ -70,6 +71,7 @@ class DataConfig:
     # Drawn cells among those of training, mean over classes; see `wbc.datasets.synthetic_extra`.
     drawn_per_class: Annotated[int, Field(ge=0), expected("0 (none) or more")] = 0
     drawn_dir: str = "data/drawn"  # where they are kept
+    attributes: str | None = None  # a table of what people named of cells; see `wbc.words.attribute_table`
     synthetic_seed: CountOrNone = 0  # of everything drawn
     images_per_class: int = 0  # synthetic only, from here on
     train_labs: Words = field(default_factory=list)
@@ -222,6 +224,14 @@ class TrainingConfig:
     max_repeats: Count = 10
 
 
+@dataclass(config=STRICT)
+class WordsConfig:
+    """How attributes are learnt and answered, where data.attributes names a table of them."""
+
+    loss: Amount = 1.0  # of all attributes, in fine-tuning, beside that of the class; 0: the class alone
+    max_error: Share = 0.05  # of the answers of each attribute that may be wrong
+
+
 @dataclass(config=STRICT, kw_only=True)
 class Config:
     """Everything that makes a run; the same object makes the same run."""
@@ -243,6 +253,7 @@ class Config:
     phase: PhaseConfig
     training: TrainingConfig
     abstain: AbstainConfig
+    words: WordsConfig = field(default_factory=WordsConfig)
     trainer: dict[str, Any] = field(default_factory=dict)  # arguments of pytorch_lightning.Trainer
     logger: dict[str, Any] = field(default_factory=dict)  # a Lightning logger by `_target_`
 
@@ -262,6 +273,7 @@ class Config:
                 root=absolute(self.data.root),
                 checks_dir=absolute(self.data.checks_dir),
                 drawn_dir=absolute(self.data.drawn_dir),
+                attributes=absolute(self.data.attributes),
             ),
             model=replace(self.model, weights=weights if weights in WEIGHTS else absolute(weights)),
         )

@@ -15,13 +15,15 @@ from wbc.loading.labelled_images import PADDING, Batch, FrozenBatch
 from wbc.metrics.classification import epoch_metrics
 from wbc.network.network import DESCRIPTION_KEY, Network
 from wbc.training.keras_adam import KerasAdam
+from wbc.words.attribute_loss import AttributeLoss
 
 
 class Classifier(LightningModule):
     """Trains the parameters of `network` that require a gradient.
 
     The loss is cross-entropy against smoothed targets plus the head's L2 penalty, in validation too, as
-    Keras reports it.  `seed` fixes dropout and stochastic depth, batch by batch.
+    Keras reports it.  In training that of `attributes` is added, where there are any: validation chooses by
+    the class alone.  `seed` fixes dropout and stochastic depth, batch by batch.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Classifier(LightningModule):
         l2: float,
         adam_epsilon: float,
         seed: int,
+        attributes: AttributeLoss | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -41,6 +44,7 @@ class Classifier(LightningModule):
         self.l2 = l2
         self.adam_epsilon = adam_epsilon
         self.seed = seed
+        self.attributes = attributes
         self.configure_metrics()
 
     def configure_metrics(self) -> None:
@@ -61,16 +65,23 @@ class Classifier(LightningModule):
 
     def forward(self, batch: Batch | FrozenBatch) -> Tensor:
         """Logits (N, C), from images or from what the frozen part made of them."""
+        return self.network.classify(self.features(batch))
+
+    def features(self, batch: Batch | FrozenBatch) -> Tensor:
+        """Features (N, D), likewise."""
         if isinstance(batch, FrozenBatch):
-            return self.network.from_frozen(batch.values)
-        return self.network(batch.images)
+            return self.network.backbone.trainable_part(batch.values)
+        return self.network.features(batch.images)
 
     def training_step(self, batch: Batch | FrozenBatch, batch_idx: int) -> Tensor:
         """One batch's loss."""
         # Loaders draw random numbers too, and in another order after a resume.
         torch.manual_seed(mixed_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
-        logits = self(batch)
+        features = self.features(batch)
+        logits = self.network.classify(features)
         loss = self.loss(logits, batch.labels)
+        if self.attributes is not None:
+            loss = loss + self.attributes(features, batch.indices)
         self.train_metrics.update(logits.detach(), batch.labels)
         self.log(
             "train_loss",

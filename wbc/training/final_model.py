@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from wbc.answers.averaged_views import AveragedViews
 from wbc.answers.predictor import Predictor
@@ -16,6 +16,7 @@ from wbc.plain.lab_check import fit_lab_check
 from wbc.plain.picture_check import fit_picture_check
 from wbc.settings.train import Config
 from wbc.training.fit_second_opinion import fit_second_opinion
+from wbc.training.learnt_attributes import LearntAttributes
 from wbc.training.measuring import SetOutputs, measured_outputs
 
 log = logging.getLogger(__name__)
@@ -26,14 +27,20 @@ class FinalModel(NamedTuple):
 
     predictor: Predictor
     seen: dict[str, SetOutputs]
+    words: dict[str, dict[str, Any]]  # set -> `wbc.words.measured.measured_words`; empty without words
 
 
 def final_model(
-    config: Config, network: Network, augment: Augment, data: ImageData, out_of_fold: OutOfFold | None = None
+    config: Config,
+    network: Network,
+    augment: Augment,
+    data: ImageData,
+    out_of_fold: OutOfFold | None = None,
+    attributes: LearntAttributes | None = None,
 ) -> FinalModel:
     """The second opinion is fitted on training cells, the rule by the outputs for validation images.
 
-    out_of_fold: of a cross-validation, see `fit_rule`.
+    out_of_fold: of a cross-validation, see `fit_rule`.  attributes: to be told in words.
     """
     model = config.model
     draws = model.test_time.draws
@@ -55,4 +62,8 @@ def final_model(
         )
     if predictor.answered_by:
         log.info("answers come from %s", predictor.answered_by)
-    return FinalModel(predictor, seen)
+    words = {}
+    if attributes is not None:
+        predictor.words = attributes.fitted(predictor, data, val.features, config)
+        words = attributes.measured(predictor, data, seen)
+    return FinalModel(predictor, seen, words)

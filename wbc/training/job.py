@@ -33,6 +33,7 @@ from wbc.settings.layout import (
     MODEL,
     PHASE_TITLES,
     PREDICTIONS,
+    WORDS,
     best_checkpoint,
     final_logits,
     phase_history,
@@ -43,6 +44,7 @@ from wbc.settings.train import Config
 from wbc.training.final_model import FinalModel, final_model
 from wbc.training.folds import cross_validated, write_out_of_fold
 from wbc.training.kept_phase import RULE, best_epoch, kept_phase
+from wbc.training.learnt_attributes import attribute_loss, learnt_attributes
 from wbc.training.manifest import run_manifest_of
 from wbc.training.measuring import logits_metrics, measured_outputs, read_logits, write_logits
 from wbc.training.phases import phases_to_run, run_phase
@@ -86,6 +88,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         config.training.balance,
         config.training.max_repeats,
     )
+    attributes = learnt_attributes(config, data)
     if config.report and run_folder.is_first_rank():
         write_augmented_page(folder / FIGURES, data.images("train"))
     phases = phases_to_run(config)
@@ -97,7 +100,8 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
             log.info("%s: finished before, taken from %s", phase, result)
             network = load_network(best_checkpoint(folder, phase))
         else:
-            outcome = run_phase(phase, config, network, data, folder, following)
+            learnt = attribute_loss(attributes, phase, data, network, config.words.loss)
+            outcome = run_phase(phase, config, network, data, folder, following, learnt)
             if run_folder.is_first_rank():
                 with replacing(phase_history(folder, phase)) as beside:
                     outcome.history.to_csv(beside, index=False)
@@ -115,7 +119,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
             records[phase]["sets"] = _measured_phase(folder, phase, data, config)
     if kept != phases[-1]:
         network = load_network(best_checkpoint(folder, kept))
-    final = final_model(config, network, augment, data, None if folds is None else folds.outputs)
+    final = final_model(config, network, augment, data, None if folds is None else folds.outputs, attributes)
     write_logits(final_logits(folder), {name: one.outputs.logits for name, one in final.seen.items()})
     save_model(final.predictor, folder / MODEL, _provenance(config, records, kept, manifest))
     if not config.cache_keep:
@@ -127,7 +131,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
         metrics[CROSS_VALIDATION] = folds.record
         write_out_of_fold(folder, folds, final.predictor, config.data.classes)
     write_json(folder / METRICS, metrics)
-    write_predictions(folder / PREDICTIONS, results, config.data.classes)
+    write_predictions(folder / PREDICTIONS, results, config.data.classes, final.predictor.attributes)
     write_results_page(folder, metrics)
     if config.report:
         write_training_curves(folder, phases)
@@ -212,4 +216,6 @@ def _metrics(
     }
     if final.predictor.answered_by:
         metrics[FINAL_MODEL] = {"of": final.predictor.answered_by, "sets": answered}
+    if final.words:
+        metrics[WORDS] = final.words
     return metrics

@@ -34,6 +34,7 @@ from wbc.training.linear_baseline import LinearBaseline
 from wbc.training.progress_bar import PhaseProgress
 from wbc.training.schedule import BestAndLast, EarlyStop, KerasPlateau
 from wbc.training.signals import StopWhenAsked, raise_if_asked
+from wbc.words.attribute_loss import AttributeLoss
 
 log = logging.getLogger(__name__)
 logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(
@@ -65,12 +66,18 @@ def phases_to_run(config: Config) -> list[str]:
 
 
 def run_phase(
-    phase: str, config: Config, network: Network, data: ImageData, folder: Path, then: str | None = None
+    phase: str,
+    config: Config,
+    network: Network,
+    data: ImageData,
+    folder: Path,
+    then: str | None = None,
+    attributes: AttributeLoss | None = None,
 ) -> PhaseOutcome:
     """Train `network` as `config.phase.<phase>` says and leave it at its best epoch's weights.
 
     Continues from `checkpoints/<phase>/last.ckpt` where there is one.  `then` names the phase that comes
-    after, for which caches are filled on the way.
+    after, for which caches are filled on the way.  `attributes` are learnt beside the class.
     """
     fit: FitConfig = getattr(config.phase, phase)
     number = PHASES.index(phase)
@@ -83,6 +90,7 @@ def run_phase(
         l2=config.training.l2,
         adam_epsilon=config.training.adam_epsilon,
         seed=config.seed * len(PHASES) + number,
+        attributes=attributes,
     )
     history = History(phase, phase_history(folder, phase))
     best = best_checkpoint(folder, phase)

@@ -66,9 +66,11 @@ def run_results(
     return results
 
 
-def write_predictions(path: Path, results: Sequence[SetResult], classes: Sequence[str]) -> None:
+def write_predictions(
+    path: Path, results: Sequence[SetResult], classes: Sequence[str], attributes: Sequence[str] = ()
+) -> None:
     """predictions.csv: what the final model answers for each measured image."""
-    with table_writer(path, classes) as table:
+    with table_writer(path, classes, attributes) as table:
         for result in results:
             for row in result.prediction_rows():
                 table.writerow(row)

@@ -12,9 +12,10 @@ import numpy as np
 from wbc.images.cell_finder import find_nucleus
 from wbc.images.picture_marks import picture_marks
 from wbc.images.prepare import Prepare
-from wbc.plain.answers import Answers, FittedRule, uncalibrated
+from wbc.plain.answers import Answers, FittedRule, described, uncalibrated
 from wbc.plain.picture_check import PictureCheck
 from wbc.plain.second_opinion import opinion
+from wbc.plain.words import FittedWords
 
 SETTINGS, ARRAYS = "model.json", "arrays.npz"
 
@@ -39,6 +40,7 @@ class Classifier:
         self._rule = self._rule_of(told["rule"])
         self._pictures = None if told["pictures"] is None else PictureCheck.from_state(told["pictures"])
         self._opinion_weight: float | None = told["second_opinion_weight"]
+        self._words = self._words_of(told["words"])
         self._draws: int = told["views"]["draws"]
         self._augment: Any = None
         if self._draws:
@@ -66,7 +68,8 @@ class Classifier:
                 answers = answers._replace(
                     status=[one or status for one, status in zip(said, answers.status, strict=True)]
                 )
-        return answers._replace(cell_found=[one.found for one in shown])
+        answers = answers._replace(cell_found=[one.found for one in shown])
+        return described(answers, self._words, features, self.classes)
 
     def _outputs(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features and logits of (N, S, S, 3) uint8; of the mean features where there are views."""
@@ -88,6 +91,17 @@ class Classifier:
             values = values @ layers[f"{layer}.weight"].T + layers[f"{layer}.bias"]
             values = values if layer == last else np.maximum(values, 0)
         return values
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """What is told of each cell in words, by name; () for a model without words."""
+        return () if self._words is None else self._words.names
+
+    def _words_of(self, told: dict[str, Any] | None) -> FittedWords | None:
+        if told is None:
+            return None
+        arrays = self._named("words")
+        return FittedWords.from_state(told | arrays, len(arrays["weight"]), len(self.classes))
 
     def _rule_of(self, told: dict[str, Any] | None) -> FittedRule | None:
         """None where the model has none.  No threshold: the model answers nothing."""

@@ -37,7 +37,9 @@ def rows(classifier: Classifier, paths: list[str]) -> Iterator[tuple[list[str], 
                 reasons.append(problem.reason)
         nothing = no_answers(len(classifier.classes))
         answers = joined([nothing, classifier.answer(pictures)]) if pictures else nothing
-        yield from zip(prediction_rows(with_unreadable(answers, reasons), batch), reasons, strict=True)
+        told = with_unreadable(answers, reasons)
+        rows_of_batch = prediction_rows(told, batch, attributes=classifier.attributes)
+        yield from zip(rows_of_batch, reasons, strict=True)
 
 
 def main() -> None:
@@ -64,7 +66,7 @@ def main() -> None:
     unreadable = 0
     with open(given.table or sys.stdout.fileno(), "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(columns(classifier.classes))
+        writer.writerow(columns(classifier.classes, classifier.attributes))
         for row, reason in rows(classifier, paths):
             unreadable += reason != ""
             writer.writerow(row)

@@ -1,0 +1,120 @@
+"""One run that learns attributes beside the class, and what every verb makes of its words."""
+
+import csv
+import json
+
+import pytest
+import torch
+
+import wbc
+from tests.helpers.configs import composed
+from tests.helpers.small_runs import TWO_EPOCHS
+from tests.helpers.trees import write_splits
+from tests.helpers.verbs import run_verb
+from wbc.answers.checkpoint import load_model
+from wbc.errors import CheckpointError
+from wbc.labels import CLASSES
+from wbc.settings.run_folder import start
+from wbc.training.job import train
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    """Class folders and a table of two attributes, one of which the class decides."""
+    root = tmp_path_factory.mktemp("cells")
+    write_splits(root, train=8, val=6, test=2)
+    with (root / "attributes.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["path", "label", "split", "granularity", "status"])
+        for number, path in enumerate(sorted(root.rglob("*.png"))):
+            granular = "no" if path.parent.name in ("Lymphocyte", "Monocyte") else "yes"
+            shape = "" if number % 5 == 0 else ("round", "irregular")[number % 2]
+            table.writerow([path.relative_to(root), path.parent.name, "", granular, shape])
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(cells, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    overrides = [word for word in TWO_EPOCHS if not word.startswith(("data=", "data.images"))]
+    config = composed(
+        "data=folder",
+        *overrides,
+        f"data.root={cells}",
+        f"data.attributes={cells / 'attributes.csv'}",
+        f"data.checks_dir={cells}",
+        "words.max_error=0.3",
+    )
+    start(config, folder)
+    return folder, train(config, folder)
+
+
+def test_the_model_tells_the_tables_attributes(run):
+    folder, metrics = run
+    predictor = load_model(folder / "model.ckpt")
+    assert predictor.attributes == ("granularity", "status")
+    assert predictor.words.values == (("no", "yes"), ("irregular", "round"))
+    assert set(metrics["words"]) == {"val", "test"}
+    told = metrics["words"]["test"]["attributes"]["granularity"]
+    assert told["images"] == 10
+    assert 0 <= told["macro_f1"] <= 1
+    assert json.loads((folder / "metrics.json").read_text())["words"] == metrics["words"]
+
+
+def test_fine_tuning_learnt_them_and_the_head_phase_did_not(run):
+    folder, _ = run
+    states = {
+        phase: torch.load(folder / "checkpoints" / phase / "best.ckpt", weights_only=True)["state_dict"]
+        for phase in ("head", "finetune")
+    }
+    assert not any(key.startswith("attributes.") for key in states["head"])
+    assert states["finetune"]["attributes.heads.weight"].any()
+
+
+def test_predictions_have_columns_of_words_and_every_verb_says_the_same(run, cells, tmp_path):
+    folder, _ = run
+    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        of_run = {row["path"]: row for row in csv.DictReader(file)}
+    assert run_verb("predict", folder, f"images={cells / 'test'}", folder=tmp_path) == 0
+    with (tmp_path / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 10
+    for row in rows:
+        assert set(row) > {"word_granularity", "word_status", "words_for", "words_class", "status"}
+        for name in ("word_granularity", "words_for", "words_against", "words_class", "status"):
+            assert row[name] == of_run[row["path"]][name]
+    answers = wbc.load(folder / "model.ckpt").predict([row["path"] for row in rows])
+    assert [cell.told_class for cell in answers.words] == [row["words_class"] for row in rows]
+
+
+def test_explanations_say_why_in_words(run, cells, tmp_path):
+    folder, _ = run
+    run_verb("explain", folder, f"images={cells / 'test'}", folder=tmp_path)
+    with (tmp_path / "explanations.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    answers = wbc.load(folder / "model.ckpt").predict([row["path"] for row in rows])
+    assert [cell.reasons.told for cell in answers.words] == [row["words_alone"] for row in rows]
+    page = (tmp_path / "gallery.html").read_text(encoding="utf-8")
+    assert page.count("by the words alone: ") == len(rows)
+    assert page.count('class="panel with-reasons"') == len(rows)
+
+
+def test_an_exported_model_tells_the_same_words(run, cells, tmp_path):
+    folder, _ = run
+    run_verb("export", folder, f"images={cells / 'test'}", "format=torch", folder=tmp_path)
+    assert "the words for 2 attributes" in (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    compared = json.loads((tmp_path / "model" / "comparison.json").read_text())
+    assert compared["words_compared"] == 20
+
+
+def test_damaged_words_are_refused_and_a_model_without_them_says_nothing(run, tmp_path):
+    folder, _ = run
+    content = torch.load(folder / "model.ckpt", weights_only=True)
+    torch.save(content | {"words": content["words"] | {"names": ["granularity"]}}, tmp_path / "damaged.ckpt")
+    with pytest.raises(CheckpointError, match=r"damaged\.ckpt is damaged .*words"):
+        load_model(tmp_path / "damaged.ckpt")
+    del content["words"]
+    torch.save(content, tmp_path / "before.ckpt")
+    before = load_model(tmp_path / "before.ckpt")
+    assert before.attributes == ()
+    assert list(CLASSES) == before.classes
