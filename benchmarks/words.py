@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
+from torch import Tensor
 
 import wbc
 from wbc.answers.predictor import Predictor
@@ -32,9 +33,9 @@ from wbc.plain.words import FittedWords
 from wbc.settings.run_folder import versions
 from wbc.utils.files import write_json
 from wbc.utils.progress import progress
-from wbc.utils.text_tables import markdown_table
+from wbc.utils.text_tables import markdown_table, percent
 from wbc.words.attribute_table import MISSING, AttributeTable, Vocabulary
-from wbc.words.measured import measured_words
+from wbc.words.measured import measured_words, words_table
 
 OUTPUT = Path("outputs/benchmarks")
 LOOKED_AT = 300  # cells of each other lab
@@ -105,20 +106,6 @@ def cells_of(predictor: Predictor, model: Path, images: str, most: int | None) -
     return Cells(paths, rows["label"].tolist(), outputs.features.numpy(), answers, np.stack(found))
 
 
-def attributes_table(found: dict[str, Any]) -> str:
-    def row(name: str, one: dict[str, Any]) -> list[str]:
-        right = one.get("accuracy_when_answered")
-        return [
-            name.replace("_", " "),
-            *(f"{100 * one[key]:.1f} %" for key in ("accuracy", "macro_f1", "ece", "answered")),
-            "" if right is None else f"{100 * right:.1f} %",
-        ]
-
-    header = ["attribute", "accuracy", "macro F1", "ECE", "answered", "accuracy when answered"]
-    rows = [row(name, one) for name, one in found["attributes"].items()]
-    return markdown_table(header, [*rows, row("mean", found["mean"])])
-
-
 def set_to(words: FittedWords, probabilities: np.ndarray, changes: dict[str, str]) -> np.ndarray:
     """Probabilities (N, V) with attributes set to values, as if they were certain."""
     changed = probabilities.copy()
@@ -166,6 +153,21 @@ def granules_changed(words: FittedWords, features: np.ndarray, classes: list[str
         after = words.class_logits(set_to(words, probabilities[others], changes)).argmax(axis=1)
         shares[label] = float((after == classes.index(label)).mean())
     return shares
+
+
+def turned_by_one(words: FittedWords, features: np.ndarray) -> dict[str, float]:
+    """For each attribute: the share of cells whose class by words another value of it alone would turn."""
+    probabilities = words.probabilities(features)
+    before = words.class_logits(probabilities).argmax(axis=1)
+    shares, ever = {}, np.zeros(len(features), bool)
+    for name, values in zip(words.names, words.values, strict=True):
+        turned = np.zeros(len(features), bool)
+        for value in values:
+            after = words.class_logits(set_to(words, probabilities, {name: value})).argmax(axis=1)
+            turned |= after != before
+        shares[name] = float(turned.mean())
+        ever |= turned
+    return shares | {"any of them": float(ever.mean())}
 
 
 def agreement(words: FittedWords, cells: Cells, truth: np.ndarray | None) -> list[float | None]:
@@ -220,6 +222,73 @@ def cost(predictor: Predictor, paths: list[str]) -> dict[str, float]:
     return {name: 1000 * min(times) / len(paths) for name, times in seconds.items()}
 
 
+def class_rows(
+    words: FittedWords, cells: Cells, targets: np.ndarray, classes: list[str], alone: Path | None
+) -> list[list[str]]:
+    """By what the class is told, its accuracy and macro F1."""
+    labels = torch.tensor([classes.index(label) for label in cells.labels])
+    named = (targets != MISSING).all(axis=1)
+    true_words = np.concatenate(
+        [np.eye(len(values))[targets[named, place]] for place, values in enumerate(words.values)], axis=1
+    )
+    told = words.probabilities(cells.features)
+    by = {
+        "network": (torch.from_numpy(cells.answers.probabilities), labels),
+        "words of the model": (_by_words(words, told), labels),
+        "words of pathologists": (_by_words(words, true_words), labels[torch.from_numpy(named)]),
+    }
+    if alone is not None:
+        other = wbc.load(alone).by("auto")
+        other.runtime.expect(10_000)
+        _, answers, _ = other.answer_files(cells.paths, 32, 0, "by the class alone")
+        by["network that learnt the class alone"] = (torch.from_numpy(answers.probabilities), labels)
+    rows = []
+    for name, (probabilities, truth) in by.items():
+        figures = classification_metrics(probabilities.double(), truth, classes)
+        rows.append([name, percent(figures["accuracy"]), percent(figures["macro_f1"])])
+    return rows
+
+
+def _by_words(words: FittedWords, probabilities: np.ndarray) -> Tensor:
+    return torch.from_numpy(softmax(words.class_logits(probabilities), axis=1))
+
+
+def print_link(record: dict[str, Any]) -> None:
+    """Tables of the class by words, and of what moves it."""
+    print(markdown_table(["class by", "accuracy", "macro F1"], record["class"]))
+    rows = [
+        [
+            *(one["attribute"].replace("_", " "), one["value"], one["class"], one["source"]),
+            *(str(one["cells"]), percent(one["moved"]), f"{one['log_odds']:+.1f}"),
+        ]
+        for one in record["interventions"]
+    ]
+    print(markdown_table(["set", "to", "must raise", "source", "cells", "moved so", "log-odds"], rows))
+    rows = [[name, percent(share)] for name, share in record["granules"].items()]
+    print(markdown_table(["granules changed to those of", "class by words becomes so"], rows))
+    rows = [[name.replace("_", " "), percent(share)] for name, share in record["turned_by_one"].items()]
+    print(markdown_table(["one attribute changed", "class by words turns in"], rows))
+
+
+def print_labs(record: dict[str, Any]) -> None:
+    """Tables of what is said of other labs' cells, and whether measurements agree."""
+    labs = record["spoken"]
+    keys = list(next(iter(labs.values())))
+    rows = [
+        [name, str(one["images"]), *(percent(one[key]) for key in keys[1:])] for name, one in labs.items()
+    ]
+    print(markdown_table(["cells", *(key.replace("_", " ") for key in keys)], rows))
+    rows = [
+        [
+            f"{name.replace('_', ' ')}: {value}",
+            f"{'more' if sign > 0 else 'less'} {measurement.replace('_', ' ')}",
+            *("–" if one[place] is None else f"{one[place]:.2f}" for one in record["agreement"].values()),
+        ]
+        for place, (name, value, measurement, sign) in enumerate(MEASURED)
+    ]
+    print(markdown_table(["word", "measurement", *record["agreement"]], rows))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -241,107 +310,23 @@ def main() -> None:
     labels = np.array([classes.index(label) for label in cells.labels])
     found = measured_words(words, cells.features, targets, labels, classes)
     record: dict[str, Any] = {"versions": versions(), "model": str(given.model), "words": found}
-    print(attributes_table(found))
-
-    named = (targets != MISSING).all(axis=1)
-    true_words = np.concatenate(
-        [np.eye(len(values))[targets[named, place]] for place, values in enumerate(words.values)], axis=1
-    )
-    by_class = {
-        "network": torch.from_numpy(cells.answers.probabilities).double(),
-        "words that the model tells": torch.from_numpy(
-            softmax(words.class_logits(words.probabilities(cells.features)), axis=1)
-        ),
-    }
-    rows = []
-    for name, probabilities in by_class.items():
-        figures = classification_metrics(probabilities, torch.from_numpy(labels), classes)
-        rows.append([name, f"{100 * figures['accuracy']:.1f} %", f"{100 * figures['macro_f1']:.1f} %"])
-    told = torch.from_numpy(softmax(words.class_logits(true_words), axis=1))
-    figures = classification_metrics(told, torch.from_numpy(labels[named]), classes)
-    rows.append(
-        ["words of pathologists", f"{100 * figures['accuracy']:.1f} %", f"{100 * figures['macro_f1']:.1f} %"]
-    )
-    if given.alone is not None:
-        alone = wbc.load(given.alone).by("auto")
-        alone.runtime.expect(10_000)
-        _, answers, _ = alone.answer_files(cells.paths, 32, 0, "by the class alone")
-        figures = classification_metrics(
-            torch.from_numpy(answers.probabilities).double(), torch.from_numpy(labels), classes
-        )
-        rows.append(
-            [
-                "network that learnt the class alone",
-                f"{100 * figures['accuracy']:.1f} %",
-                f"{100 * figures['macro_f1']:.1f} %",
-            ]
-        )
-    record["class"] = rows
-    print(markdown_table(["class by", "accuracy", "macro F1"], rows))
-
+    print(markdown_table(*words_table(found)))
+    record["class"] = class_rows(words, cells, targets, classes, given.alone)
     record["interventions"] = interventions(words, cells.features, classes)
-    print(
-        markdown_table(
-            ["set", "to", "must raise", "source", "cells", "moved so", "log-odds"],
-            [
-                [
-                    one["attribute"].replace("_", " "),
-                    one["value"],
-                    one["class"],
-                    one["source"],
-                    str(one["cells"]),
-                    f"{100 * one['moved']:.1f} %",
-                    f"{one['log_odds']:+.1f}",
-                ]
-                for one in record["interventions"]
-            ],
-        )
-    )
     record["granules"] = granules_changed(words, cells.features, classes)
-    print(
-        markdown_table(
-            ["granules changed to those of", "class by words becomes so"],
-            [[name, f"{100 * share:.1f} %"] for name, share in record["granules"].items()],
-        )
-    )
-
+    record["turned_by_one"] = turned_by_one(words, cells.features)
+    print_link(record)
     looked_at = {given.cells: cells} | {
         lab: cells_of(predictor, given.model, lab, LOOKED_AT) for lab in given.labs
     }
     record["spoken"] = {name: spoken(one.answers) for name, one in looked_at.items()}
-    keys = list(record["spoken"][given.cells])
-    print(
-        markdown_table(
-            ["cells", *keys],
-            [
-                [name, str(one["images"]), *(f"{100 * one[key]:.1f} %" for key in keys[1:])]
-                for name, one in record["spoken"].items()
-            ],
-        )
-    )
     record["agreement"] = {"pathologists": agreement(words, cells, targets)} | {
         name: agreement(words, one, None) for name, one in looked_at.items()
     }
-    print(
-        markdown_table(
-            ["word", "measurement", *record["agreement"]],
-            [
-                [
-                    f"{name.replace('_', ' ')}: {value}",
-                    f"{'more' if sign > 0 else 'less'} {measurement.replace('_', ' ')}",
-                    *(
-                        "–" if column[place] is None else f"{column[place]:.2f}"
-                        for column in record["agreement"].values()
-                    ),
-                ]
-                for place, (name, value, measurement, sign) in enumerate(MEASURED)
-            ],
-        )
-    )
+    print_labs(record)
     record["cost_ms"] = cost(predictor, cells.paths[:TIMED])
-    print(
-        markdown_table(["milliseconds an image", ""], [[k, f"{v:.3f}"] for k, v in record["cost_ms"].items()])
-    )
+    rows = [[name, f"{value:.3f}"] for name, value in record["cost_ms"].items()]
+    print(markdown_table(["of", "milliseconds an image"], rows))
     OUTPUT.mkdir(parents=True, exist_ok=True)
     write_json(OUTPUT / "words.json", record)
 

@@ -1,5 +1,6 @@
 """Panels: what is drawn where, what is said of empty maps, and that names fit."""
 
+from dataclasses import replace
 from importlib import resources
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 from PIL import Image
 
 from tests.helpers.explained_images import IMAGE, LONG, RIGHT, WRONG, spot
-from wbc.heat.panels import GAP, TILE, TOP, Decision, panel, write_picture
+from wbc.heat.lettering import font, wrapped
+from wbc.heat.panels import GAP, REASONS, TILE, TOP, Decision, panel, write_picture
+from wbc.plain.words import Reasons
 
 
 def tile(drawn: np.ndarray, index: int) -> np.ndarray:
@@ -100,6 +103,31 @@ def test_names_of_any_length_stay_in_their_place(written):
     for left in (232, 464):
         assert (headings[:, left + 1 : left + 7] == 255).all(), "headings keep apart"
     assert (tile(drawn, 2)[:, :3] > 170).all(), "the message stays inside"
+
+
+def test_reasons_stand_below_the_pictures_and_move_none_of_them(written):
+    said = Reasons(", ".join(f"nucleus shape: {LONG} (0.9{n})" for n in range(4)), "", "Basophil (0.51)")
+    plain = panel(IMAGE, {"a": spot(9, 9)}, RIGHT)
+    written.clear()
+    drawn = panel(IMAGE, {"a": spot(9, 9)}, replace(RIGHT, reasons=said))
+    assert drawn.shape[0] == plain.shape[0] + REASONS
+    np.testing.assert_array_equal(drawn[: len(plain) - GAP], plain[:-GAP])
+    assert written[-7] == "for: ", "and its words in two lines"
+    assert written[-4:] == ["against: ", "none", "words alone: ", "Basophil (0.51)"]
+    assert (drawn[len(plain) :, -6:] == 255).all(), "nothing runs out at the right"
+
+
+def test_lines_break_behind_commas_and_the_last_gives_way():
+    letters = font(11)
+    width = letters.getlength("granules: red (0.99), size")
+    assert wrapped("granules: red (0.99), size: big", letters, width, 2) == [
+        "granules: red (0.99),",
+        "size: big",
+    ]
+    (line,) = wrapped("granules: red (0.99), size: big", letters, width, 1)
+    assert "…" in line
+    assert letters.getlength(line) <= width
+    assert wrapped("one", letters, width, 2) == ["one"]
 
 
 def test_line_breaks_in_a_name_do_not_make_lines(written):

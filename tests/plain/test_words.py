@@ -61,6 +61,7 @@ def test_of_what_is_no_known_cell_nothing_is_said():
     (cell,) = described_cells([RED_BILOBED], ["Eosinophil"], [UNKNOWN]).words
     assert not any(word.answered for word in cell.words)
     assert not cell.speak_for
+    assert cell.reasons == ("", "", "nothing is said of this cell")
 
 
 def test_an_attribute_that_promises_nothing_is_never_answered():

@@ -59,6 +59,9 @@ def test_the_model_tells_the_tables_attributes(run):
     assert told["images"] == 10
     assert 0 <= told["macro_f1"] <= 1
     assert json.loads((folder / "metrics.json").read_text())["words"] == metrics["words"]
+    page = (folder / "results.md").read_text(encoding="utf-8")
+    assert "**Words, test**: class by the words alone, macro F1 " in page
+    assert "| granularity " in page
 
 
 def test_fine_tuning_learnt_them_and_the_head_phase_did_not(run):

@@ -21,6 +21,7 @@ _SHAPES = {
     "class_weight": "VC",
     "class_bias": "C",
 }
+UNTOLD = "nothing is said of this cell"
 _LEAST_EFFECT = math.log(2)  # of a word that speaks: its change halves or doubles the odds of the class
 
 
@@ -42,7 +43,7 @@ class Reasons(NamedTuple):
 
     speak_for: str
     speak_against: str
-    told: str  # the class by the words alone, with its probability
+    told: str  # the class by the words alone, with its probability; UNTOLD where no attribute is answered
 
 
 class CellWords(NamedTuple):
@@ -59,8 +60,13 @@ class CellWords(NamedTuple):
     @property
     def reasons(self) -> Reasons:
         """The same in three lines."""
-        lines = (", ".join(map(str, words)) for words in (self.speak_for, self.speak_against))
-        return Reasons(*lines, f"{self.told_class} ({self.told_probability:.2f})")
+        return Reasons(
+            ", ".join(map(str, self.speak_for)),
+            ", ".join(map(str, self.speak_against)),
+            f"{self.told_class} ({self.told_probability:.2f})"
+            if any(word.answered for word in self.words)
+            else UNTOLD,
+        )
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from wbc.settings.layout import (
     FINAL_MODEL,
     PHASE_TITLES,
     RESULTS,
+    WORDS,
     phase_history,
     phase_logits,
 )
@@ -32,6 +33,7 @@ from wbc.training.measuring import read_logits
 from wbc.training.training_figure import training_curves_figure
 from wbc.utils.files import write_text
 from wbc.utils.text_tables import markdown_table, percent, ratio
+from wbc.words.measured import words_table
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +110,11 @@ def write_results_page(folder: Path, metrics: Mapping[str, Any]) -> None:
     table = results_table(metrics)
     if folds := metrics.get(CROSS_VALIDATION):
         table += f"\n\n**Cross-validation**: {what_folds_are(folds)}\n\n{markdown_table(*folds_table(folds))}"
+    for name, found in metrics.get(WORDS, {}).items():
+        if name != "val":
+            by_words = percent(found["class_by_words"]["macro_f1"])
+            table += f"\n\n**Words, {name}**: class by the words alone, macro F1 {by_words}\n\n"
+            table += markdown_table(*words_table(found))
     write_text(folder / RESULTS, f"# {metrics['name']}, seed {metrics['seed']}\n\n{table}\n")
     log.info("results\n\n%s\n", table)
     log.info("tables: %s; model, metrics and predictions lie beside it", folder / RESULTS)

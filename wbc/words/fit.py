@@ -18,8 +18,8 @@ from wbc.words.attribute_table import MISSING, Vocabulary
 
 log = logging.getLogger(__name__)
 
-_HEAD_STRENGTH = 1.0  # of the penalty on the heads' weights, over the number of cells
-_CLASS_STRENGTH = 1.0  # likewise, on those from words to classes
+# Of half the squared weights, beside the mean loss.  Of heads 0.05 to 0.5 are alike (docs/results/words.md).
+_HEAD_L2, _CLASS_L2 = 0.2, 2e-4
 _STEPS = 200  # more change no figure
 
 
@@ -43,7 +43,7 @@ def fit_words(
         shown = features[known]
         centre, spread = shown.mean(axis=0), np.maximum(shown.std(axis=0), 1e-6)
         values = len(vocabulary.values[place])
-        weight, bias = _logistic((shown - centre) / spread, codes[known, place], values, _HEAD_STRENGTH)
+        weight, bias = _logistic((shown - centre) / spread, codes[known, place], values, _HEAD_L2)
         weight = weight / spread[:, None]
         bias = bias - centre @ weight
         told = val[1][:, place] != MISSING
@@ -61,7 +61,7 @@ def fit_words(
         shares.append(np.bincount(codes[known, place], minlength=values) / known.sum())
     named = (codes != MISSING).all(axis=1)
     class_weight, class_bias = _logistic(
-        _one_hot(codes[named], vocabulary), labels[named], classes, _CLASS_STRENGTH
+        _one_hot(codes[named], vocabulary), labels[named], classes, _CLASS_L2
     )
     return FittedWords(
         vocabulary.names,
@@ -83,10 +83,10 @@ def _one_hot(codes: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
 
 
 def _logistic(
-    inputs: np.ndarray, numbers: np.ndarray, count: int, strength: float
+    inputs: np.ndarray, numbers: np.ndarray, count: int, l2: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weight (D, count) and bias (count,) of a logistic regression; what no row shows is never likely."""
-    model = LogisticRegression(C=1 / strength, max_iter=_STEPS)
+    model = LogisticRegression(C=1 / (l2 * len(inputs)), max_iter=_STEPS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(inputs, numbers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.special import softmax
 from wbc.metrics.calibration import expected_calibration_error
 from wbc.metrics.classification import classification_metrics
 from wbc.plain.words import FittedWords
+from wbc.utils.text_tables import percent
 from wbc.words.attribute_table import MISSING
 
 
@@ -55,3 +56,13 @@ def measured_words(
         "mean": means,
         "class_by_words": {key: by_words[key] for key in ("accuracy", "macro_f1")},
     }
+
+
+def words_table(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows, one an attribute and their mean, of what `measured_words` found."""
+    rows = []
+    for name, one in [*found["attributes"].items(), ("mean", found["mean"])]:
+        right = one.get("accuracy_when_answered")
+        shares = [percent(one[key]) for key in ("accuracy", "macro_f1", "ece", "answered")]
+        rows.append([name.replace("_", " "), *shares, "" if right is None else percent(right)])
+    return ["attribute", "accuracy", "macro F1", "ECE", "answered", "accuracy when answered"], rows
