@@ -28,6 +28,7 @@ from wbc.images.decode import decode
 from wbc.images.morphometry import NAMES, measure
 from wbc.labels import ClassNames
 from wbc.metrics.classification import classification_metrics
+from wbc.metrics.mcnemar import mcnemar_test
 from wbc.plain.answers import Answers
 from wbc.plain.words import FittedWords
 from wbc.settings.run_folder import versions
@@ -242,6 +243,8 @@ def class_rows(
         other.runtime.expect(10_000)
         _, answers, _ = other.answer_files(cells.paths, 32, 0, "by the class alone")
         by["network that learnt the class alone"] = (torch.from_numpy(answers.probabilities), labels)
+        right = [np.array(one.labels) == cells.labels for one in (answers, cells.answers)]
+        print("class alone, and with words:", mcnemar_test(*right))
     rows = []
     for name, (probabilities, truth) in by.items():
         figures = classification_metrics(probabilities.double(), truth, classes)
@@ -311,6 +314,13 @@ def main() -> None:
     found = measured_words(words, cells.features, targets, labels, classes)
     record: dict[str, Any] = {"versions": versions(), "model": str(given.model), "words": found}
     print(markdown_table(*words_table(found)))
+    rows = [
+        [name.replace("_", " "), value, str(one["support"]), percent(one["recall"]), percent(one["f1"])]
+        for name, attribute in found["attributes"].items()
+        for value, one in attribute["values"].items()
+        if one["f1"] is not None and one["f1"] < 0.85
+    ]
+    print(markdown_table(["attribute", "value", "cells", "recall", "F1"], rows))
     record["class"] = class_rows(words, cells, targets, classes, given.alone)
     record["interventions"] = interventions(words, cells.features, classes)
     record["granules"] = granules_changed(words, cells.features, classes)

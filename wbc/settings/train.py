@@ -228,7 +228,7 @@ class TrainingConfig:
 class WordsConfig:
     """How attributes are learnt and answered, where data.attributes names a table of them."""
 
-    loss: Amount = 1.0  # of all attributes, in fine-tuning, beside that of the class; 0: the class alone
+    loss: Amount = 3.0  # of all attributes, in fine-tuning, beside that of the class; 0: the class alone
     max_error: Share = 0.05  # of the answers of each attribute that may be wrong
 
 

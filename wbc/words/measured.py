@@ -22,7 +22,8 @@ def measured_words(
     """Of N cells: features (N, D), numbers of values (N, A) with MISSING, classes (N,).
 
     For each attribute accuracy, macro F1 over the values that occur, calibration error, the share that is
-    answered, and the accuracy of that; their means; and accuracy and macro F1 of the class by words alone.
+    answered, the accuracy of that, and each value by itself; their means; and accuracy and macro F1 of the
+    class by the words alone.
     """
     probabilities = words.probabilities(features)
     attributes = {}
@@ -44,6 +45,10 @@ def measured_words(
             "answered": answered.double().mean().item(),
             "accuracy_when_answered": right.mean().item() if len(right) else None,
             "max_error": float(words.max_errors[place]),
+            "values": {
+                value: {key: one[key] for key in ("support", "recall", "f1")}
+                for value, one in found["per_class"].items()
+            },
         }
     told = torch.from_numpy(softmax(words.class_logits(probabilities), axis=1)).double()
     by_words = classification_metrics(told, torch.from_numpy(labels), classes)
