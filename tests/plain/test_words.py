@@ -6,7 +6,7 @@ from scipy.special import softmax
 
 from tests.helpers.fitted_words import CLASSES, fitted_words
 from wbc.plain.answers import UNKNOWN, Answers, described, joined, no_answers, with_unreadable
-from wbc.plain.prediction_rows import columns, number_columns, prediction_rows
+from wbc.plain.prediction_rows import columns, number_columns, prediction_rows, silence
 from wbc.plain.words import FittedWords
 
 RED_BILOBED = [5.0, -9.0, -9.0]
@@ -62,6 +62,22 @@ def test_of_what_is_no_known_cell_nothing_is_said():
     assert not any(word.answered for word in cell.words)
     assert not cell.speak_for
     assert cell.reasons == ("", "", "nothing is said of this cell")
+
+
+def test_a_row_of_another_lab_says_nothing_in_words_and_keeps_its_numbers():
+    told = described_cells([RED_BILOBED], ["Eosinophil"])
+    (row,) = prediction_rows(told, ["a"])
+    before = dict(zip(columns(CLASSES, fitted_words().names), row, strict=True))
+    silence(row, CLASSES)
+    after = dict(zip(before, row, strict=True))
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"word_granules", "word_nucleus", "words_for"}
+    assert not any(after[name] for name in changed)
+    (quiet,) = prediction_rows(told._replace(words=[told.words[0].silenced]), ["a"])
+    assert quiet == row
+    wordless = ["x"] * len(columns(CLASSES))
+    silence(wordless, CLASSES)
+    assert "" not in wordless
 
 
 def test_an_attribute_that_promises_nothing_is_never_answered():

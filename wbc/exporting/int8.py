@@ -39,6 +39,7 @@ def with_int8(
     """Make the network in `folder` one of int8; the predictor that answers by it, and figures of both.
 
     paths, labels: the validation images, which set the limits, fit the rule and tell whether it is as good.
+    Words are left out: thresholds of attributes hold for features in float32.
     Raises ConfigError where it is not, or where the model has no rule that could be fitted on them.
     """
     rule = predictor.rule
@@ -50,7 +51,9 @@ def with_int8(
         )
     truth = torch.tensor([predictor.classes.index(label) for label in labels])
     before, answers, _ = predictor.answer_files(paths, 32, None, "by this model in float32")
-    figures = {"float32": _figures(before.logits, answers.probabilities, truth, predictor.classes)}
+    figures: dict[str, Any] = {
+        "float32": _figures(before.logits, answers.probabilities, truth, predictor.classes)
+    }
     _quantise(predictor, paths, folder / "network.onnx")
     found = Predictor(predictor.network, None, predictor.views, predictor.second_opinion, predictor.pictures)
     found.runtime = _OnnxRuntime(folder)
@@ -58,6 +61,9 @@ def with_int8(
     found.rule = _rule(rule, after.features, after.logits, truth)
     found.lab = fit_lab_check(after.features.numpy(), after.logits.argmax(dim=1).numpy())
     probabilities = found.answers(after, [None] * len(marks), marks).probabilities
+    if predictor.words is not None:
+        figures["words_left_out"] = True
+        log.warning("words are left out: their promises hold for features in float32; give precision=float32")
     figures["int8"] = _figures(after.logits, probabilities, truth, predictor.classes)
     _refuse_worse(figures)
     return found, figures

@@ -130,8 +130,8 @@ class LabTally:
 def of_one_lab(
     answers: Answers, features: np.ndarray, check: LabCheck | None, classes: Sequence[str]
 ) -> tuple[Answers, dict[str, Any] | None]:
-    """The answers to all pictures of one lab, of which none counts as answered where it is another's; and
-    `LabTally.record`, or None where the model has no such check.
+    """The answers to all pictures of one lab, of which none counts as answered where it is another's, and no
+    attribute; and `LabTally.record`, or None where the model has no such check.
 
     features (N, D): of the pictures.
     """
@@ -141,7 +141,10 @@ def of_one_lab(
     tally.add(check.ranks(features, numbers(answers, classes)))
     record = tally.record()
     if record["elsewhere"]:
-        answers = answers._replace(status=[held_back(one) for one in answers.status])
+        answers = answers._replace(
+            status=[held_back(one) for one in answers.status],
+            words=[None if cell is None else cell.silenced for cell in answers.words],
+        )
     return answers, record
 
 

@@ -73,6 +73,14 @@ def prediction_rows(
         ]
 
 
+def silence(row: list[str], classes: Sequence[str]) -> None:
+    """Take out of a row what it says in words, where it does; probabilities and the class by words stay."""
+    first = len(columns(classes))
+    attributes = (len(row) - first - len(_TOLD)) // 2
+    for place in [*range(first, first + 2 * attributes, 2), *range(first + 2 * attributes, len(row) - 2)]:
+        row[place] = ""
+
+
 def _words(cell: CellWords | None, untold: list[str]) -> list[str]:
     if cell is None:
         return untold

@@ -58,6 +58,12 @@ class CellWords(NamedTuple):
     told_probability: float
 
     @property
+    def silenced(self) -> CellWords:
+        """The same with nothing said: no attribute is answered, so none speaks."""
+        words = tuple(word._replace(answered=False) for word in self.words)
+        return self._replace(words=words, speak_for=(), speak_against=())
+
+    @property
     def reasons(self) -> Reasons:
         """The same in three lines."""
         return Reasons(

@@ -13,7 +13,7 @@ import numpy as np
 from wbc.answers.predictor import Answered
 from wbc.datasets.image_list import Listed
 from wbc.plain.lab_check import LabCheck, LabTally, held_back, numbers
-from wbc.plain.prediction_rows import prediction_rows, status_column
+from wbc.plain.prediction_rows import prediction_rows, silence, status_column
 from wbc.utils.files import replacing
 
 
@@ -59,7 +59,7 @@ def read_part(path: Path) -> Iterator[PartRow]:
 
 
 def compare_labs(parts: Sequence[Path], lab: LabCheck, classes: Sequence[str]) -> dict[str, Any]:
-    """`LabTally.record` of all pictures; of another lab's, no part calls any answered any more."""
+    """`LabTally.record` of all pictures; of another lab's no part calls any answered any more, or any word."""
     status = status_column(classes)
     tally = LabTally(len(lab.bank))
     for part in parts:
@@ -70,6 +70,7 @@ def compare_labs(parts: Sequence[Path], lab: LabCheck, classes: Sequence[str]) -
             rows = list(read_part(part))
             for row in rows:
                 row.prediction[status : status + 1] = map(held_back, row.prediction[status : status + 1])
+                silence(row.prediction, classes)
             with replacing(part) as beside:
                 write_part(beside, rows)
     return record
