@@ -143,7 +143,7 @@ def of_one_lab(
     if record["elsewhere"]:
         answers = answers._replace(
             status=[held_back(one) for one in answers.status],
-            words=[None if cell is None else cell.silenced for cell in answers.words],
+            words=tuple(None if cell is None else cell.silenced for cell in answers.words),
         )
     return answers, record
 

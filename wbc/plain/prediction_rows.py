@@ -76,8 +76,10 @@ def prediction_rows(
 def silence(row: list[str], classes: Sequence[str]) -> None:
     """Take out of a row what it says in words, where it does; probabilities and the class by words stay."""
     first = len(columns(classes))
-    attributes = (len(row) - first - len(_TOLD)) // 2
-    for place in [*range(first, first + 2 * attributes, 2), *range(first + 2 * attributes, len(row) - 2)]:
+    if len(row) == first:
+        return
+    last = len(row) - len(_TOLD)
+    for place in (*range(first, last, 2), last, last + 1):  # values, and what speaks for and against
         row[place] = ""
 
 

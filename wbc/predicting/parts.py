@@ -59,7 +59,7 @@ def read_part(path: Path) -> Iterator[PartRow]:
 
 
 def compare_labs(parts: Sequence[Path], lab: LabCheck, classes: Sequence[str]) -> dict[str, Any]:
-    """`LabTally.record` of all pictures; of another lab's no part calls any answered any more, or any word."""
+    """`LabTally.record` of all pictures; of another lab's no part calls any answered, nor says any word."""
     status = status_column(classes)
     tally = LabTally(len(lab.bank))
     for part in parts:
