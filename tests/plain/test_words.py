@@ -78,6 +78,7 @@ def test_a_row_of_another_lab_says_nothing_in_words_and_keeps_its_numbers():
     wordless = ["x"] * len(columns(CLASSES))
     silence(wordless, CLASSES)
     assert "" not in wordless
+    silence([], CLASSES)  # of an image that cannot be read
 
 
 def test_an_attribute_that_promises_nothing_is_never_answered():

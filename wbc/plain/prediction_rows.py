@@ -76,7 +76,7 @@ def prediction_rows(
 def silence(row: list[str], classes: Sequence[str]) -> None:
     """Take out of a row what it says in words, where it does; probabilities and the class by words stay."""
     first = len(columns(classes))
-    if len(row) == first:
+    if len(row) <= first:  # of a model without words, or of an image that cannot be read
         return
     last = len(row) - len(_TOLD)
     for place in (*range(first, last, 2), last, last + 1):  # values, and what speaks for and against
