@@ -38,6 +38,11 @@ def log_folder(folder: Path, phase: str) -> Path:
     return folder / "logs" / phase
 
 
+def logged_elsewhere(folder: Path) -> Path:
+    """By which names the run is known to loggers that keep it elsewhere."""
+    return folder / "logs" / "elsewhere.json"
+
+
 def phase_history(folder: Path, phase: str) -> Path:
     """A row for each epoch of a phase."""
     return log_folder(folder, phase) / "history.csv"

@@ -255,7 +255,8 @@ class Config:
     abstain: AbstainConfig
     words: WordsConfig = field(default_factory=WordsConfig)
     trainer: dict[str, Any] = field(default_factory=dict)  # arguments of pytorch_lightning.Trainer
-    logger: dict[str, Any] = field(default_factory=dict)  # a Lightning logger by `_target_`
+    # Name -> a Lightning logger by `_target_`; in runs from before the one logger itself.
+    logger: dict[str, Any] = field(default_factory=dict)
 
     def as_plain(self) -> dict[str, Any]:
         """The settings as plain dicts, lists, strings and numbers, as a checkpoint may hold them."""
@@ -268,6 +269,7 @@ class Config:
             self,
             init_from=absolute(self.init_from),
             cache_dir=absolute(self.cache_dir),
+            logger={name: _with_absolute_store(one) for name, one in self.logger.items()},
             data=replace(
                 self.data,
                 root=absolute(self.data.root),
@@ -310,6 +312,16 @@ _OWN_TRAINER_ARGUMENTS = {
     "check_val_every_n_epoch": "nothing: every epoch is validated, since the best one is kept",
     "limit_test_batches": "a smaller data set: every test image gets its prediction",
 }
+
+
+def _with_absolute_store(logger: Any) -> Any:
+    """The settings of a logger, whose store in a file is the same from any folder."""
+    scheme, is_file, path = str(logger.get("tracking_uri") if isinstance(logger, dict) else "").partition(
+        ":///"
+    )
+    if not is_file or scheme != "sqlite":
+        return logger
+    return logger | {"tracking_uri": f"{scheme}:///{absolute(path)}"}
 
 
 def parse(composed: DictConfig) -> Config:

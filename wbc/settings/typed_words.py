@@ -31,6 +31,9 @@ _SEVERAL_IMAGES = (
     "table with a column path, such as images=cells.csv"
 )
 
+# Groups of which several presets can be chosen at once: their settings lie side by side.
+_TAKE_SEVERAL = {"logger"}
+
 
 def check_words(words: list[str], verb: str, kind: type) -> None:
     """Raise ConfigError for what Hydra could not read, for a key that is no setting, for one that is missing.
@@ -51,6 +54,9 @@ def check_words(words: list[str], verb: str, kind: type) -> None:
             raise ConfigError(_unknown(verb, kind, key, value))
         if override.is_sweep_override() and not flags.multirun:
             raise ConfigError(_several(kind, key, value))
+        chosen = override.value()
+        if key in groups and isinstance(chosen, list):
+            _check_choices(key, [str(one) for one in chosen], groups[key], own_presets)
         if key in groups and isinstance(override.value(), int | float | None) and not override.is_delete():
             _check_choice(key, value, groups[key])  # null or a number, which names no preset of anybody's
         if key in groups and isinstance(override.value(), str) and not own_presets:
@@ -127,7 +133,7 @@ def _several(kind: type, key: str, value: str) -> str:
     """What is said of values with commas between them, where one run is asked for."""
     if key == "images":
         return f"{key}={value}: {_SEVERAL_IMAGES}"
-    if is_list(kind, key):
+    if is_list(kind, key) or key in _TAKE_SEVERAL:
         return f"{key}={value}: several values stand in brackets and quotes: {mended(f'{key}=[{value}]')}"
     return (
         f"{key}={value}: one value is expected. To try each in turn, a sweep, add -m; where the comma "
@@ -144,6 +150,24 @@ def _groups(folder: Path) -> dict[str, list[str]]:
     }
 
 
+def _check_choices(group: str, choices: list[str], presets: list[str], own_presets: bool) -> None:
+    """Of several presets in brackets."""
+    if group not in _TAKE_SEVERAL and len(choices) > 1:
+        raise ConfigError(
+            f"{group}=[{','.join(choices)}]: one preset is expected. To try each in turn, a sweep, give "
+            f"-m {group}={','.join(choices)}"
+        )
+    if "none" in choices and len(choices) > 1:
+        rest = ",".join(one for one in choices if one != "none")
+        raise ConfigError(
+            f"{group}=[{','.join(choices)}]: none is not one among others; give {group}=none, or "
+            + mended(f"{group}=[{rest}]")
+        )
+    for choice in choices:
+        if not own_presets:
+            _check_choice(group, choice, presets)
+
+
 def _check_choice(group: str, choice: str, presets: list[str]) -> None:
     if choice in presets:
         return
@@ -153,7 +177,7 @@ def _check_choice(group: str, choice: str, presets: list[str]) -> None:
         "model": f"for any network of timm give model=timm {in_shell('model.backbone', choice)}",
     }.get(group)
     if choice == "null":
-        own = f"to choose none, leave {group}= out"
+        own = f"to choose none, {f'give {group}=none' if 'none' in presets else f'leave {group}= out'}"
     mend = f"is {group}={like[0]} meant?" if like else own or f"for all settings see --help {group}"
     raise ConfigError(f"{group}={choice} is none of {', '.join(presets)}; {mend}")
 

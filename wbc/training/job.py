@@ -42,9 +42,11 @@ from wbc.settings.layout import (
 )
 from wbc.settings.train import Config
 from wbc.training.final_model import FinalModel, final_model
-from wbc.training.folds import cross_validated, write_out_of_fold
+from wbc.training.folds import CrossValidation, cross_validated, write_out_of_fold
 from wbc.training.kept_phase import RULE, best_epoch, kept_phase
 from wbc.training.learnt_attributes import attribute_loss, learnt_attributes
+from wbc.training.logged_run import logged_run
+from wbc.training.loggers import Loggers
 from wbc.training.manifest import run_manifest_of
 from wbc.training.measuring import logits_metrics, measured_outputs, read_logits, write_logits
 from wbc.training.phases import phases_to_run, run_phase
@@ -75,8 +77,25 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     """
     seed_everything(config.seed, workers=True, verbose=False)
     augment = _augment(config)
+    loggers = Loggers(config, folder)
     manifest = run_manifest_of(config, folder)
     folds = cross_validated(config, folder, manifest, train)
+    with loggers:
+        metrics = _trained(config, folder, manifest, augment, folds, loggers)
+        if metrics:
+            loggers.hand_over(logged_run(config, folder, metrics))
+    return metrics
+
+
+def _trained(
+    config: Config,
+    folder: Path,
+    manifest: pd.DataFrame,
+    augment: Augment,
+    folds: CrossValidation | None,
+    loggers: Loggers,
+) -> dict[str, Any]:
+    """The content of metrics.json, from the images of `manifest`; {} in all processes but the first."""
     data = ImageData(
         manifest,
         config.data.classes,
@@ -101,7 +120,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
             network = load_network(best_checkpoint(folder, phase))
         else:
             learnt = attribute_loss(attributes, phase, data, network, config.words.loss)
-            outcome = run_phase(phase, config, network, data, folder, following, learnt)
+            outcome = run_phase(phase, config, network, data, folder, loggers, following, learnt)
             if run_folder.is_first_rank():
                 with replacing(phase_history(folder, phase)) as beside:
                     outcome.history.to_csv(beside, index=False)

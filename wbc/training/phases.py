@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from wbc.training.classifier import Classifier
 from wbc.training.freeze import FreezeBackbone
 from wbc.training.history import History, ended_while_gaining
 from wbc.training.linear_baseline import LinearBaseline
+from wbc.training.loggers import Loggers
 from wbc.training.progress_bar import PhaseProgress
 from wbc.training.schedule import BestAndLast, EarlyStop, KerasPlateau
 from wbc.training.signals import StopWhenAsked, raise_if_asked
@@ -71,6 +71,7 @@ def run_phase(
     network: Network,
     data: ImageData,
     folder: Path,
+    loggers: Loggers,
     then: str | None = None,
     attributes: AttributeLoss | None = None,
 ) -> PhaseOutcome:
@@ -111,7 +112,10 @@ def run_phase(
         callbacks.append(linear)
     if config.trainer.get("enable_progress_bar", True):
         callbacks.append(PhaseProgress(phase))
-    trainer = _trainer(config, fit, callbacks, _logger(config, folder, phase), folder)
+    shown_by = loggers.of_phase(phase, config.as_plain())
+    if shown_by:
+        callbacks.append(LearningRateMonitor(logging_interval="epoch"))
+    trainer = _trainer(config, fit, callbacks, shown_by, folder)
     trainer.strategy.checkpoint_io = WholeFiles()
     resumed = last if last.is_file() else None
     if resumed:
@@ -170,7 +174,6 @@ def _callbacks(fit: FitConfig, data: ImageData) -> list[Callback]:
     callbacks: list[Callback] = [
         FreezeBackbone(fit.unfreeze_last, _trains_batch_norm(fit, data)),
         EarlyStop(fit.monitor, mode=fit.mode, patience=fit.patience, min_delta=0.0),
-        LearningRateMonitor(logging_interval="epoch"),
     ]
     if fit.plateau is not None:
         callbacks.append(KerasPlateau(fit.monitor, fit.mode, **vars(fit.plateau)))
@@ -179,38 +182,21 @@ def _callbacks(fit: FitConfig, data: ImageData) -> list[Callback]:
     return callbacks
 
 
-def _logger(config: Config, folder: Path, phase: str) -> Logger:
-    return _built(
-        "logger",
-        # The folder is given afterwards: Hydra would read ${...} in its name as a reference.
-        lambda: instantiate(config.logger, _partial_=True)(
-            save_dir=str(folder / "logs"), name=phase, version=""
-        ),
-    )
-
-
 def _trainer(
-    config: Config, fit: FitConfig, callbacks: list[Callback], logger: Logger, folder: Path
+    config: Config, fit: FitConfig, callbacks: list[Callback], loggers: list[Logger], folder: Path
 ) -> Trainer:
-    return _built(
-        "trainer",
-        lambda: Trainer(
+    """ConfigError for a setting that Lightning refuses."""
+    try:
+        return Trainer(
             **instantiate(config.trainer),
             max_epochs=fit.max_epochs,
             callbacks=callbacks,
-            logger=logger,
+            logger=loggers,
             default_root_dir=folder,
             enable_model_summary=False,
             use_distributed_sampler=False,  # wbc.loading.datamodule.Views divides the images itself
             num_sanity_val_steps=0,  # its random numbers and metrics would differ on resume
             log_every_n_steps=1,
-        ),
-    )
-
-
-def _built(section: str, build: Callable[[], Any]) -> Any:
-    """What `build` makes; a setting that its library refuses becomes a ConfigError."""
-    try:
-        return build()
+        )
     except (TypeError, ValueError, MisconfigurationException, InstantiationException) as error:
-        raise ConfigError(f"the settings under {section} do not hold: {error}") from error
+        raise ConfigError(f"the settings under trainer do not hold: {error}") from error
