@@ -30,7 +30,7 @@ class Layer(NamedTuple):
 
 def backbone_layers(net: Any) -> list[Layer]:
     """All layers of a timm network without its classifier, first to last."""
-    if isinstance(net, EfficientNet) and {type(b).__name__ for s in net.blocks for b in s} <= _KERAS_BLOCKS:
+    if is_of_keras(net):
         return _keras_efficientnet_layers(net)
     return [
         Layer(name, name)
@@ -38,6 +38,13 @@ def backbone_layers(net: Any) -> list[Layer]:
         if not isinstance(module, nn.Identity)
         and (not list(module.children()) or list(module.parameters(recurse=False)))
     ]
+
+
+def is_of_keras(net: Any) -> bool:
+    """Whether a timm network is built of the blocks of Keras's EfficientNets."""
+    return (
+        isinstance(net, EfficientNet) and {type(b).__name__ for s in net.blocks for b in s} <= _KERAS_BLOCKS
+    )
 
 
 def last_modules(net: Any, last: int) -> set[str]:

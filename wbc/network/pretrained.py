@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 _MISTAKEN = {
     b"version https://git-lfs": "it is a pointer of Git LFS, not the file: fetch that with git lfs pull",
-    b"\x89HDF": "it is HDF5, as Keras writes, whose weights cannot be read",
+    b"\x89HDF": "it is HDF5, as Keras writes: give a whole model of Keras as wbc train init_from=<file>",
 }
 _PACKAGED = "tf_efficientnet_lite0"
 
@@ -107,7 +107,7 @@ def _mistaken_archive(path: Path) -> str:
     except (zipfile.BadZipFile, ValueError, NotImplementedError):  # its list of names may be what is damaged
         return "it is cut short or damaged: copy it again from its origin"
     if "model.weights.h5" in inside:
-        return "it is a model of Keras, whose weights cannot be read"
+        return "it is a model of Keras: give it as wbc train init_from=<file>"
     return "it holds Python objects, such as a whole model, which could run code: save its state_dict()"
 
 

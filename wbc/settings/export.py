@@ -12,7 +12,12 @@ from wbc.settings.paths import absolute
 from wbc.settings.values import STRICT, Checkpoint, Count, Seed, one_of
 
 # Beside the packages that write each, the one that computes it.
-FORMATS = {"onnx": ["onnx", "onnxscript", "onnxruntime"], "openvino": ["openvino"], "torch": []}
+FORMATS = {
+    "onnx": ["onnx", "onnxscript", "onnxruntime"],
+    "openvino": ["openvino"],
+    "torch": [],
+    "keras": ["h5py"],
+}
 FLOAT32, INT8 = "float32", "int8"
 
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from wbc.answers.checkpoint import load_network
 from wbc.errors import CheckpointError, ConfigError
 from wbc.network.backbone import Backbone
+from wbc.network.keras_file import is_keras, read_keras
+from wbc.network.keras_weights import load_keras, pixels_of
 from wbc.network.network import Network
 from wbc.network.pretrained import load_pretrained
 from wbc.settings.layout import last_checkpoint
 from wbc.settings.train import Config
+
+log = logging.getLogger(__name__)
 
 
 def starting_network(config: Config, folder: Path, phases: Sequence[str]) -> Network:
     """The network that the first phase starts from, or on a resumed run, any of its states.
 
     A resumed run needs neither the weights nor the file it started from: its checkpoints hold everything.
-    Raises ConfigError for an `init_from` of another model or other classes.
+    Raises ConfigError or CheckpointError for an `init_from` of another model or other classes.
     """
     for phase in reversed(phases):
         last = last_checkpoint(folder, phase)
@@ -34,6 +39,9 @@ def starting_network(config: Config, folder: Path, phases: Sequence[str]) -> Net
     network = Network(backbone, config.data.classes, model.head_units, model.dropout, model.standardise)
     if config.init_from is None:
         load_pretrained(backbone, model.weights)
+        return network
+    if is_keras(config.init_from):
+        _load_keras(network, config)
         return network
     found = load_network(config.init_from)
     asked = {
@@ -52,3 +60,21 @@ def starting_network(config: Config, folder: Path, phases: Sequence[str]) -> Net
     network.load_state_dict(found.state_dict())
     network.mean, network.std = found.mean, found.std
     return network
+
+
+def _load_keras(network: Network, config: Config) -> None:
+    """What a file of Keras has learnt."""
+    assert config.init_from is not None
+    file = read_keras(config.init_from)
+    pixels = pixels_of(file)
+    if pixels is not None and pixels != network.image_size_px:
+        raise ConfigError(
+            f"init_from={config.init_from} takes images of {pixels} pixels, and model.image_size_px is "
+            f"{network.image_size_px}: give model.image_size_px={pixels}"
+        )
+    load_keras(network, file)
+    log.info(
+        "weights of Keras from %s, whose outputs are taken as %s, in this order",
+        config.init_from,
+        ", ".join(network.classes),
+    )
