@@ -7,6 +7,6 @@ with every package listed by hand.
 from setuptools import find_namespace_packages, setup
 
 setup(
-    packages=[*find_namespace_packages(include=["wbc*"]), "wbc.conf"],
+    packages=[*find_namespace_packages(include=["wbc*", "hydra_plugins"]), "wbc.conf"],
     package_dir={"wbc.conf": "conf"},
 )

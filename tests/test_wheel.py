@@ -24,7 +24,7 @@ def wheel(tmp_path_factory) -> Path:
     source = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
-    for name in ("wbc", "conf"):
+    for name in ("wbc", "conf", "hydra_plugins"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     options = [
         "--no-deps",
@@ -104,4 +104,4 @@ def test_every_preset_and_template_travels(wheel):
     templates = {str(path.relative_to(ROOT)) for path in (ROOT / "wbc" / "pages" / "templates").iterdir()}
     assert presets
     assert templates
-    assert presets | templates <= travelling
+    assert presets | templates | {"wbc/py.typed", "hydra_plugins/wbc_optuna.py"} <= travelling

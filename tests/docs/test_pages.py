@@ -76,6 +76,8 @@ def first_values(overrides: list[str]) -> list[str]:
 def _first_value(override: Override) -> str:
     if not override.is_sweep_override():
         return str(override.input_line)
+    if override.is_interval_sweep():
+        return f"{override.get_key_element()}={override.value().start}"
     return f"{override.get_key_element()}={next(override.sweep_string_iterator())}"
 
 

@@ -64,7 +64,7 @@ def command_help(verb: str, program: str, first: Sequence[str]) -> str:
     lines += [line for name in first for line in _lines(by_name[name], folder)]
     lines += ["", "And:"]
     lines += [line for key in rest for line in _lines(key, folder)]
-    groups = sorted(group.name for group in folder.iterdir() if group.is_dir())
+    groups = sorted(group.name for group in folder.iterdir() if group.is_dir() and group.name != "hydra")
     lines.append("")
     if groups:
         lines.append(f"The keys of a group: {program} --help <{'|'.join(groups)}>")

@@ -39,6 +39,7 @@ class SweepJob:
     settings: list[str]
     val_macro_f1: float | None
     figures: dict[str, Any] = field(default_factory=dict)
+    ended: str = "failed"  # what stands where there is no macro F1
 
 
 def job_figures(folder: Path) -> dict[str, Any]:
@@ -75,8 +76,11 @@ def best_first(jobs: Sequence[SweepJob]) -> list[SweepJob]:
     return sorted(jobs, key=lambda job: 1.0 if job.val_macro_f1 is None else -job.val_macro_f1)
 
 
-def write_sweep(folder: Path, jobs: Sequence[SweepJob]) -> str:
-    """sweep.md, sweep.png and sweep.html of the jobs so far, best first; returns the table."""
+def write_sweep(folder: Path, jobs: Sequence[SweepJob], more: Sequence[Section] = ()) -> str:
+    """sweep.md, sweep.png and sweep.html of the jobs so far, best first; returns the table.
+
+    more: what else the page shows.
+    """
     ordered = best_first(jobs)
     names = _differences(ordered)
     rows = [[job.job, name, *_cells(job)] for job, name in zip(ordered, names, strict=True)]
@@ -89,7 +93,7 @@ def write_sweep(folder: Path, jobs: Sequence[SweepJob]) -> str:
     if any(job.figures for job in ordered):
         save_figure(_figure(ordered, names), folder / "sweep.png", svg=False)
         parts.append(picture(folder / "sweep.png", "macro F1 of each job with its interval"))
-    sections = [Section("Validation", [*parts, _REMARK])]
+    sections = [Section("Validation", [*parts, _REMARK]), *more]
     write_page(folder / "sweep.html", f"Sweep: {len(jobs)} jobs", sections)
     return text
 
@@ -102,7 +106,7 @@ def _differences(jobs: Sequence[SweepJob]) -> list[str]:
 
 def _cells(job: SweepJob) -> list[str]:
     if job.val_macro_f1 is None:
-        return ["failed", *[NOT_MEASURED] * 4]
+        return [job.ended, *[NOT_MEASURED] * 4]
     if not job.figures:
         return [percent(job.val_macro_f1), *[NOT_MEASURED] * 4]
     return [

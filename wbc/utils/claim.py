@@ -56,6 +56,21 @@ def claimed(folder: Path, instead: str) -> Iterator[None]:
         lock.release()
 
 
+def is_claimed(folder: Path) -> bool:
+    """Whether another process holds `folder`."""
+    if not (folder / _LOCK).exists():
+        return False
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except NotImplementedError:  # of some network file systems
+        return False
+    lock.release()
+    return False
+
+
 def _owner(folder: Path) -> str:
     try:
         owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
