@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -14,8 +17,7 @@ def heed_signals() -> None:
 
     To be called again where a library has set a handler of its own.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    _handle_by(_stop)
 
 
 def note_signals() -> None:
@@ -24,8 +26,29 @@ def note_signals() -> None:
     For work beside threads of a library: an exception between two of its lines can leave a lock closed that
     the way out then waits for.
     """
+    _handle_by(_note)
+
+
+def _handle_by(handler: Callable[[int, FrameType | None], Any]) -> None:
+    if threading.current_thread() is not threading.main_thread():
+        return  # signals come to the main thread alone, and Python lets no other thread choose their handlers
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _note)
+        signal.signal(number, handler)
+
+
+@contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Signals are handled afterwards as they were before: a program's own way comes back."""
+    global _asked  # noqa: PLW0603  # what was asked of this job is not asked of the next
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        _asked = None
+        if threading.current_thread() is threading.main_thread():
+            for number in numbers:
+                signal.signal(number, before[number])
 
 
 def leave_signals() -> None:
