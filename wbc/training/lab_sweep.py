@@ -17,6 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from wbc.settings.layout import METRICS
+from wbc.training.sweep_jobs import keep_job
 from wbc.utils.files import read_json, write_json, write_text
 from wbc.utils.text_tables import NOT_MEASURED, markdown_table, mean_of_labs, percent
 
@@ -26,10 +27,7 @@ _MEAN = "mean of labs"
 
 
 class LabSweep(Callback):
-    """Collects the jobs that leave out a lab; writes labs.md and labs.json beside the sweep's own table."""
-
-    def __init__(self) -> None:
-        self.jobs: list[dict[str, Any]] = []
+    """Of the jobs that leave out a lab: writes labs.md and labs.json beside the sweep's own table."""
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Note one job, and write the table so far: where a job failed, Hydra ends without another word."""
@@ -46,11 +44,11 @@ class LabSweep(Callback):
             sets = final_sets(read_json(Path(config.hydra.runtime.output_dir) / METRICS))
             job["metrics"] = sets[lab_test_set(job["lab"])]
             job["val_macro_f1"] = sets["val"]["macro_f1"]
-        self.jobs.append(job)
-        table = lab_table(self.jobs)
+        jobs = keep_job(config, "lab_job.json", job)
+        table = lab_table(jobs)
         folder = Path(config.hydra.sweep.dir)
         write_text(folder / "labs.md", table + "\n")
-        write_json(folder / "labs.json", self.jobs)
+        write_json(folder / "labs.json", jobs)
         log.info("lab by lab, in %s\n\n%s\n", folder / "labs.md", table)
 
 
