@@ -17,7 +17,7 @@ from tests.helpers.verbs import run_verb
 from wbc.answers.checkpoint import load_model, save_model
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
-from wbc.errors import ConfigError
+from wbc.errors import CheckpointError, ConfigError
 from wbc.exporting import graph, int8, job, sameness
 from wbc.labels import CLASSES
 from wbc.network.backbone import Backbone
@@ -178,3 +178,25 @@ def test_the_command_names_what_is_wrong(place, tmp_path):
     without = typed("export.py", f"checkpoint={place / 'model.ckpt'}", cwd=tmp_path)
     assert without.returncode == 1
     assert "images=val: no such file or folder, and no split of the model's run" in without.stdout
+
+
+def test_keras_gets_the_network_alone_where_it_has_one_like_it(place, tmp_path, caplog):
+    pytest.importorskip("h5py", reason="h5py not installed")
+    with pytest.raises(CheckpointError, match=r"keras\.applications has no tf_efficientnet_lite0"):
+        export(place, tmp_path / "lite0", "format=keras")
+    assert not (tmp_path / "lite0" / "model").exists()
+    torch.manual_seed(0)
+    network = Network(Backbone("tf_efficientnet_b0", 64), CLASSES, [16], standardise=["size"]).eval()
+    save_model(Predictor(network), tmp_path / "b0.ckpt", {})
+    words = [f"checkpoint={tmp_path / 'b0.ckpt'}", "format=keras"]
+    assert export(place, tmp_path / "b0", *words) == 0
+    assert "the network alone, without the standard view of a cell" in caplog.text
+    written = tmp_path / "b0" / "model"
+    assert sorted(path.name for path in written.iterdir()) == [
+        "keras_model.py",
+        "model.weights.h5",
+        "network.json",
+    ]
+    told = json.loads((written / "network.json").read_text())
+    assert (told["application"], told["head_units"], told["rescaling"]) == ("EfficientNetB0", [16], None)
+    compile((written / "keras_model.py").read_text(), "keras_model.py", "exec")

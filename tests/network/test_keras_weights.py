@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from benchmarks.keras_environment import KerasUnavailableError, keras_python
+from tests.helpers.commands import typed
 from tests.helpers.places import KERAS
-from tests.helpers.small_runs import settings
+from tests.helpers.small_runs import SMALL, settings
 from wbc.errors import CheckpointError, ConfigError
 from wbc.exporting.keras_folder import write_keras_folder
 from wbc.network.backbone import Backbone
@@ -41,7 +42,7 @@ def layouts():
 
 
 class Drawn:
-    """A file as Keras writes it, with random arrays; `change` may alter what is written."""
+    """A file as Keras writes it, with random arrays, kernels small; `change` may alter what is written."""
 
     def __init__(self, layouts, folder, structure, form, change=None):
         self.told = copy.deepcopy(layouts[structure])
@@ -61,7 +62,8 @@ class Drawn:
         with h5py.File(path, "w") as file:
             for place, shape in layout["shapes"].items():
                 whole = place.endswith("/count") or (not shape and "normalization/" in place)
-                array = np.array(1) if whole else rng.uniform(0.1, 1, shape).astype(np.float32)
+                drawn = rng.normal(0, 0.05, shape) if len(shape) > 1 else rng.uniform(0.1, 1, shape)
+                array = np.array(1) if whole else drawn.astype(np.float32)
                 self.arrays[place] = array
                 file.create_dataset(place, data=array)
             for place, attributes in layout["attributes"].items():
@@ -276,6 +278,19 @@ def test_names_of_keras_files_are_known_in_any_letter_case():
         *[True] * 3,
         *[False] * 2,
     ]
+
+
+@pytest.mark.slow  # a training
+def test_the_command_fine_tunes_a_model_of_keras(layouts, tmp_path):
+    drawn = Drawn(layouts, tmp_path, "nested", "model.keras")
+    words = [*SMALL, "model=timm", "model.backbone=tf_efficientnet_b0", "model.head_units=[16,8]"]
+    words += [f"data.root={tmp_path / 'cells'}", f"init_from={drawn.path}", "hydra.run.dir=run"]
+    done = typed("wbc", "train", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "weights of Keras from" in done.stdout
+    told = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert list(told["phases"]) == ["finetune"]  # the head is trained already
+    assert (tmp_path / "run" / "model.ckpt").is_file()
 
 
 @pytest.mark.slow  # makes an environment of Keras once, and builds networks of up to 117 million parameters

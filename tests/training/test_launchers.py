@@ -59,7 +59,7 @@ def test_all_jobs_are_in_the_table_and_a_killed_one_is_repeated(tmp_path, monkey
         return
     killed = tmp_path / "sweep" / "1"
     with subprocess.Popen([*sweep, "phase.head.max_epochs=40"], cwd=tmp_path) as started:
-        wait_until((killed / "logs" / "head" / "history.csv").exists)
+        wait_until((killed / "checkpoints" / "head" / "last.ckpt").exists)
         os.kill(owner_of(killed), signal.SIGKILL)
     assert started.returncode != 0
     whole, cut = jobs_of(tmp_path / "sweep", 2)

@@ -111,6 +111,14 @@ def test_wandb_and_mlflow_have_one_run_with_everything(tmp_path, monkeypatch):
     again = typed("wbc", "train", f"resume_from={run}", cwd=tmp_path)
     assert again.returncode == 0, again.stdout + again.stderr
     assert len(client.search_runs([found.info.experiment_id])) == 1
+    # One that fails says so there.
+    config = settings(tmp_path, "logger=mlflow", f"logger.mlflow.tracking_uri=sqlite:///{tmp_path}/other.db")
+    loggers = Loggers(config, tmp_path / "failed")
+    loggers.of_phase("head", {})
+    loggers.__exit__(KeyError, KeyError(), None)
+    other = MlflowClient(f"sqlite:///{tmp_path}/other.db")
+    (failed,) = other.search_runs([other.get_experiment_by_name("wbc").experiment_id])
+    assert failed.info.status == "FAILED"
 
 
 def _wandb_records(file):
