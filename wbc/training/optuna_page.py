@@ -50,7 +50,7 @@ def write_search(
                 "Best settings",
                 [
                     f"Trial {best.number}: macro F1 {percent(best.value)} of the validation images, with "
-                    + ", ".join(f"{key}={value}" for key, value in best.params.items())
+                    + ", ".join(f"{key}={_short(value)}" for key, value in best.params.items())
                     + ".",
                     f"To train with them: {command}",
                 ],
