@@ -82,9 +82,10 @@ def export(config: ExportConfig, folder: Path) -> int:
 
 def _export_keras(predictor: Predictor, folder: Path) -> None:
     """The network alone: Keras has no place for what answers beside it, so there is nothing to compare."""
-    if predictor.answered_by or predictor.prepare.standardise:
-        beside = [predictor.answered_by] if predictor.answered_by else []
-        beside += ["the standard view of a cell"] if predictor.prepare.standardise else []
+    beside = [predictor.answered_by] if predictor.answered_by else []
+    beside += ["the standard view of a cell"] if predictor.prepare.standardise else []
+    beside += ["words"] if predictor.words is not None else []
+    if beside:
         log.warning("format=keras is the network alone, without %s", " and ".join(beside))
     with _put_in_place(folder) as beside_it:
         write_keras_folder(predictor.network, beside_it)
