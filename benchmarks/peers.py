@@ -313,8 +313,15 @@ def main() -> None:
             reasons[tool] = str(error)
     for row in found:
         row.failed = reasons.get(row.tool)
+    stopped = False
     with tempfile.TemporaryDirectory() as scratch:
-        measure(found, options, prepare(options, Path(scratch)), pythons)
+        try:
+            measure(found, options, prepare(options, Path(scratch)), pythons)
+        except KeyboardInterrupt:  # what was measured is told
+            stopped = True
+    for row in found:
+        if not row.rounds and row.failed is None:
+            row.failed = "stopped before"
     records = []
     print(
         f"\n{options.train} training and {options.val} validation images of {IMAGE_SIZE_PX} px in batches of "
@@ -346,6 +353,8 @@ def main() -> None:
         },
     )
     print(f"written to {OUTPUT}")
+    if stopped:
+        sys.exit(130)
 
 
 if __name__ == "__main__":
