@@ -48,7 +48,10 @@ def run_measured(command: Sequence[str], environment: Mapping[str, str] | None =
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             log.seek(0)
-            raise RuntimeError(f"{' '.join(command)} failed:\n{log.read().decode(errors='replace')[-4000:]}")
+            said = log.read().decode(errors="replace")[-4000:].strip()
+            if process.returncode < 0:  # its last line would be no reason
+                said += f"\nended by signal {-process.returncode}"
+            raise RuntimeError(f"{' '.join(command)} failed:\n{said}")
     elsewhere = None
     if busy is not None and (now := _busy_s()) is not None:
         others_s = now - busy - usage.ru_utime - usage.ru_stime
