@@ -34,11 +34,11 @@ class StepTimer(keras.callbacks.Callback):
         self.seconds.append(time.perf_counter() - self._start)
 
 
-def build(phase: str, image_size_px: int) -> keras.Model:
-    """The study's network, compiled for `phase`."""
+def build(phase: str, image_size_px: int, backbone: str = "EfficientNetV2L") -> keras.Model:
+    """The study's network, or the same head on another of keras.applications, compiled for `phase`."""
     shape = (image_size_px, image_size_px, 3)
-    base = keras.applications.EfficientNetV2L(
-        weights=None, include_top=False, pooling="avg", input_shape=shape, include_preprocessing=True
+    base = getattr(keras.applications, backbone)(
+        weights=None, include_top=False, pooling="avg", input_shape=shape
     )
     base.trainable = phase == "finetune"
     if phase == "finetune":

@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pandas as pd
-from keras_environment import KerasUnavailableError, keras_python
+from environments import EnvironmentUnavailableError
+from keras_environment import keras_python
+from measured_process import run_measured
 from tqdm import tqdm
 
 from wbc.settings.run_folder import versions
@@ -43,7 +42,7 @@ def run_keras(python: Path, table: Path, epochs: int, scratch: Path) -> dict[str
     answer = scratch / "keras.json"
     sizes = [str(BATCH_SIZE), str(IMAGE_SIZE_PX), str(epochs)]
     script = str(Path(__file__).with_name("keras_recipe.py"))
-    _peak_memory_mib([str(python), script, str(table.parent / "images"), *sizes, str(answer)])
+    run_measured([str(python), script, str(table.parent / "images"), *sizes, str(answer)])
     return read_json(answer)
 
 
@@ -62,8 +61,8 @@ def run_ours(views: int, table: Path, epochs: int, scratch: Path) -> dict[str, A
         "+trainer.enable_progress_bar=false",
         f"hydra.run.dir={folder}",
     ]
-    memory = _peak_memory_mib([sys.executable, str(ROOT / "train.py"), *arguments])
-    content: dict[str, Any] = {"peak_memory_mib": memory}
+    usage = run_measured([sys.executable, str(ROOT / "train.py"), *arguments])
+    content: dict[str, Any] = {"peak_memory_mib": usage.peak_memory_mib}
     for phase in EPOCHS:
         logs = folder / "logs" / phase
         seconds = pd.read_csv(logs / "history.csv")["seconds"].tolist()
@@ -72,22 +71,6 @@ def run_ours(views: int, table: Path, epochs: int, scratch: Path) -> dict[str, A
             "cache_seconds": read_json(logs / "result.json")["cache_seconds"],
         }
     return content
-
-
-def _peak_memory_mib(command: Sequence[str]) -> float:
-    """Run to the end; what the process had resident at most, without its loader processes."""
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            _, status, usage = os.wait4(process.pid, 0)
-        except BaseException:
-            process.kill()
-            raise
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            log.seek(0)
-            raise RuntimeError(f"{' '.join(command)} failed:\n{log.read().decode(errors='replace')[-4000:]}")
-    return usage.ru_maxrss / 2**10
 
 
 def summary(name: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
@@ -119,7 +102,7 @@ def main() -> None:
     try:
         python = keras_python()
         rows[KERAS] = lambda scratch: run_keras(python, table, options.epochs, scratch)
-    except KerasUnavailableError as error:
+    except EnvironmentUnavailableError as error:
         print(f"without Keras: {error}", file=sys.stderr)
     for views in (0, options.views):
         rows[f"ours, cache_views={views}"] = lambda scratch, v=views: run_ours(

@@ -23,7 +23,8 @@ from statistics import median
 from typing import Any
 
 import torch
-from keras_environment import KerasUnavailableError, keras_python
+from environments import EnvironmentUnavailableError
+from keras_environment import keras_python
 from step_child import StepChild, child_command
 from tqdm import tqdm
 
@@ -169,7 +170,7 @@ def main() -> None:
     if not arguments.without_keras:
         try:
             keras, why_no_keras = keras_python(), None
-        except KerasUnavailableError as error:
+        except EnvironmentUnavailableError as error:
             why_no_keras = str(error)
     steps = steps_to_measure(keras)
     try:
