@@ -244,7 +244,6 @@ def _cell(review: Review, request: Request) -> dict[str, Any]:
     cell = _number(review, request)
     reviewer = request.query_params.get("reviewer")
     cells, mine = review.cells, review.decisions.of(reviewer or "")
-    here = np.flatnonzero(cells.photograph == cells.photograph[cell])
     history = [row for row in review.decisions.rows(cell) if row.reviewer == reviewer or mine[cell] != OPEN]
     box = cells.box(cell)
     found = _brief(review, cell, -1, mine, reviewer) | {
@@ -265,14 +264,23 @@ def _cell(review: Review, request: Request) -> dict[str, Any]:
         ],
     }
     if box is not None:
-        found["photograph"] = {
-            "name": cells.photograph_path(cell).rpartition("/")[2],
-            "size": review.pictures.size(cell),
-            "cells": [
-                _brief(review, one, -1, mine, reviewer) | {"box": cells.box(one)} for one in here.tolist()
-            ],
-        }
+        found["photograph"] = _photograph(review, cell, mine, reviewer)
     return found
+
+
+def _photograph(review: Review, cell: int, mine: np.ndarray, reviewer: str | None) -> dict[str, Any] | None:
+    """The one that the cell is in, with the boxes of all its cells; None where it cannot be read any more."""
+    cells = review.cells
+    try:
+        size = review.pictures.size(cell)
+    except ImageError:
+        return None
+    here = np.flatnonzero(cells.photograph == cells.photograph[cell]).tolist()
+    return {
+        "name": cells.photograph_path(cell).rpartition("/")[2],
+        "size": size,
+        "cells": [_brief(review, one, -1, mine, reviewer) | {"box": cells.box(one)} for one in here],
+    }
 
 
 def _tally(review: Review, request: Request) -> dict[str, Any]:

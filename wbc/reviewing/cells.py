@@ -122,6 +122,8 @@ def _columns(path: Path) -> tuple[list[str], list[pa.Array]]:
             return table.column_names, [_joined(column) for column in table.columns]
         with path.open(encoding="utf-8", newline="") as file:
             header = next(csv.reader(file), [])
+        if len(header) < 2:
+            return header, []
         numbered = [str(number) for number in range(len(header))]  # a class may have a column's name
         table = pa.csv.read_csv(
             path,
@@ -133,7 +135,7 @@ def _columns(path: Path) -> tuple[list[str], list[pa.Array]]:
     except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{path} is damaged ({reason:.200}); have the images answered anew") from error
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(_not_there(path)) from error
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; mend that") from error

@@ -58,8 +58,8 @@ def review(config: ReviewConfig, folder: Path) -> None:
         log.info("%d cells to review: %s", len(cells), address + (f"?token={token}" if token else ""))
         if token:
             log.warning(
-                "whoever has this link can decide, and what is sent can be read on the way: use it in a network "
-                "that you trust, or leave out host= and come through ssh -L"
+                "whoever has this link can decide, and what is sent can be read on the way: use it in a "
+                "network that you trust, or leave out host= and come through ssh -L"
             )
         log.info("Ctrl-C ends it; decisions are kept in %s", folder)
         _serve(app, listening)
@@ -122,7 +122,7 @@ def _look_for_images(cells: Cells, table: Path) -> None:
         )
     if gone:
         log.warning(
-            "of %d images that were looked for, %d are not where %s says, e.g. %s; they are shown without picture",
+            "of %d images that were looked for, %d are not where %s says, e.g. %s: no picture of them is shown",
             *(len(some), len(gone), table, gone[0]),
         )
 
