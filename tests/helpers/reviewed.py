@@ -40,9 +40,7 @@ def write_crops(folder: Path, count: int = 12, seed: int = 0, table: str = "pred
     """`count` cells of two slides, each a file of its own; returns their answers."""
     made = answers(count, seed)
     slides = ["a" if number % 3 else "b" for number in range(count)]
-    paths = [
-        str(folder / "cells" / slide / names.format(number)) for number, slide in enumerate(slides)
-    ]
+    paths = [str(folder / "cells" / slide / names.format(number)) for number, slide in enumerate(slides)]
     for number, path in enumerate(paths):
         write_image(path, picture(number, 32))
     with table_writer(folder / table, CLASSES) as rows:

@@ -36,7 +36,9 @@ def test_pages_follow_each_other_without_gap_though_cells_are_decided_meanwhile(
     """A page by its number would pass over as many cells as were decided on the one before."""
     seen, after = [], -1
     while True:
-        page = client.get("/api/cells", params={"reviewer": "Anna", "show": "open", "after": after, "count": 7}).json()
+        page = client.get(
+            "/api/cells", params={"reviewer": "Anna", "show": "open", "after": after, "count": 7}
+        ).json()
         if not page["cells"]:
             break
         found = [cell["id"] for cell in page["cells"]]
@@ -72,7 +74,15 @@ def test_filters_leave_what_they_say(client):
 
 @pytest.mark.parametrize(
     "search",
-    [{"order": "x"}, {"show": "x"}, {"count": 0}, {"count": 501}, {"status": "x"}, {"x": 1}, {"name": "a" * 201}],
+    [
+        {"order": "x"},
+        {"show": "x"},
+        {"count": 0},
+        {"count": 501},
+        {"status": "x"},
+        {"x": 1},
+        {"name": "a" * 201},
+    ],
 )
 def test_a_search_that_does_not_exist_is_refused(client, search):
     assert client.get("/api/cells", params=search).status_code in (400, 422)
@@ -86,7 +96,10 @@ def test_a_second_reviewer_sees_the_first_ones_word_only_behind_his_own(client):
     decide(client, "Ben", [3, 4], "Basophil")
     told = client.get("/api/cells/3", params={"reviewer": "Ben"}).json()
     assert told["others"] == [["Anna", CLASSES.index("Monocyte")]]
-    assert [(one["reviewer"], one["after"]) for one in told["history"]] == [("Anna", "Monocyte"), ("Ben", "Basophil")]
+    assert [(one["reviewer"], one["after"]) for one in told["history"]] == [
+        ("Anna", "Monocyte"),
+        ("Ben", "Basophil"),
+    ]
     assert ids(client, show="split", reviewer="Ben") == [3]
     said = client.get("/api/agreement").json()
     assert said["reviewers"] == {"Anna": 1, "Ben": 2}
@@ -124,7 +137,10 @@ def test_pictures_are_of_the_cell_and_of_its_photograph(tmp_path):
     shown = np.asarray(small.resize((100, 100)), np.int32)
     there = field([(100, 100), (300, 200)])[150:250, 250:350].astype(np.int32)
     assert np.abs(shown - there).mean() < 12  # JPEG, twice resized
-    assert opened_picture(client, "/picture/1.jpg").size == (200, 200)  # a crop of 100 px is not blown up further
+    assert opened_picture(client, "/picture/1.jpg").size == (
+        200,
+        200,
+    )  # a crop of 100 px is not blown up further
     assert opened_picture(client, "/photograph/1.jpg").size == (960, 720)
     told = client.get("/api/cells/1").json()
     assert told["photograph"]["size"] == [480, 360]
@@ -137,7 +153,13 @@ def test_a_photograph_is_decoded_once_for_all_its_cells(tmp_path, monkeypatch):
     client = opened(tmp_path)
     read = []
     monkeypatch.setattr("wbc.reviewing.pictures.decode", lambda path: read.append(path) or decode(path))
-    for address in ("/thumbnail/0.jpg", "/thumbnail/1.jpg", "/photograph/0.jpg", "/api/cells/1", "/thumbnail/0.jpg"):
+    for address in (
+        "/thumbnail/0.jpg",
+        "/thumbnail/1.jpg",
+        "/photograph/0.jpg",
+        "/api/cells/1",
+        "/thumbnail/0.jpg",
+    ):
         assert client.get(address).status_code == 200
     assert read == [str(tmp_path / "one.png")]
 

@@ -65,7 +65,10 @@ def of_another_class(folder):
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda folder: (folder / "predictions.csv").unlink(), "has no predictions.csv; give the folder that"),
+        (
+            lambda folder: (folder / "predictions.csv").unlink(),
+            "has no predictions.csv; give the folder that",
+        ),
         (lambda folder: (folder / "predictions.csv").rename(folder / "predictions.parquet"), "give table="),
         (lambda folder: [(folder / "predictions.csv").unlink(), (folder / "parts").mkdir()], "was stopped"),
         (write(""), "no table of predictions: its columns are none"),

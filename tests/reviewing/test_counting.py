@@ -54,7 +54,9 @@ def test_risk_is_the_expected_move_of_the_shares_in_their_standard_errors(cells)
 def test_of_two_cells_as_doubtful_the_one_that_may_be_of_a_rare_class_comes_first():
     from types import SimpleNamespace
 
-    probabilities = np.array([[0.6, 0.4, 0.0], [0.6, 0.0, 0.4], *[[1.0, 0.0, 0.0]] * 50, *[[0.0, 1.0, 0.0]] * 50])
+    probabilities = np.array(
+        [[0.6, 0.4, 0.0], [0.6, 0.0, 0.4], *[[1.0, 0.0, 0.0]] * 50, *[[0.0, 1.0, 0.0]] * 50]
+    )
     some = SimpleNamespace(
         probabilities=probabilities,
         prediction=probabilities.argmax(axis=1),

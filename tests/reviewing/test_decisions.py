@@ -49,6 +49,17 @@ def test_what_two_reviewers_decided_is_there_again(cells, file):
     assert [row.cell for row in again.rows(3)] == [3, 3]
 
 
+def test_confirming_gives_each_cell_its_own_name_in_one_step(cells, file):
+    decisions = Decisions(file, cells, "x")
+    decisions.decide("Anna", [2], 5)
+    assert decisions.decide("Anna", list(range(10)), None) == 9  # what was said before stays
+    own = decisions.of("Anna")
+    assert own[2] == 5
+    assert [own[cell] for cell in (0, 1, 3)] == [cells.prediction[cell] for cell in (0, 1, 3)]
+    assert {row.kind for row in decisions.rows()[1:]} == {"confirmed"}
+    assert len(decisions.undo("Anna")) == 9
+
+
 def test_steps_are_taken_back_one_by_one_each_reviewer_their_own(cells, file):
     decisions = Decisions(file, cells, "x")
     decisions.decide("Anna", [1, 2], 0)
@@ -87,11 +98,13 @@ def test_what_cannot_be_written_is_no_decision(cells, file):
     decisions = Decisions(file, cells, "x")
     decisions.decide("Anna", [1], 0)
     decisions._file.execute("PRAGMA max_page_count = 1")  # as on a full disk
-    with pytest.raises(NotKeptError, match="not kept: .*full"):
-        decisions.decide("Anna", list(range(10)), 3)
-        decisions.decide("Anna", list(range(10)), 4)
+
+    def until_full():
         for verdict in range(200):
             decisions.decide("Anna", list(range(10)), verdict % 5)
+
+    with pytest.raises(NotKeptError, match=r"not kept: .*full"):
+        until_full()
     now = decisions.of("Anna").copy()
     decisions._file.execute("PRAGMA max_page_count = 100000")
     np.testing.assert_array_equal(Decisions(file, cells, "x").of("Anna"), now)
@@ -128,7 +141,7 @@ def test_a_damaged_file_is_refused_and_the_mend_works(cells, file, content):
         decisions.decide("Anna", [cell], 0)
     decisions.close()  # which takes the WAL into the file
     spoilt(content)(file)
-    with pytest.raises(DataError, match="cannot be used .*move it away and begin anew"):
+    with pytest.raises(DataError, match=r"cannot be used .*move it away and begin anew"):
         Decisions(file, cells, "x")
     file.rename(file.with_name("moved"))
     assert Decisions(file, cells, "x").reviewers == []

@@ -47,7 +47,7 @@ def test_every_file_is_there_and_can_be_fetched(reviewed):
 
 
 def test_reviewed_cells_have_what_now_counts_and_who_said_what(reviewed):
-    client, folder = reviewed
+    _, folder = reviewed
     rows = pd.read_csv(folder / "reviewed.csv", keep_default_na=False)
     assert len(rows) == COUNT
     own = rows["prediction"] == rows["reviewed"]
@@ -78,7 +78,7 @@ def test_the_differential_counts_the_same_rows(reviewed):
 
 
 def test_the_trail_has_every_decision(reviewed):
-    client, folder = reviewed
+    _, folder = reviewed
     rows = pd.read_csv(folder / "decisions.csv", keep_default_na=False)
     assert len(rows) == 40
     assert rows["number"].tolist() == list(range(1, 41))
@@ -92,8 +92,12 @@ def test_the_report_stands_alone_and_says_what_was_counted(reviewed):
     page = Elements(text)
     assert requests(text) == []
     assert page.text("h1") == [f"Reviewed white cell differential: {folder.parent.name}"]
-    assert "40 white cells were found and named by a program; a person looked at 37 of them." in page.text("p")
-    assert "About 1 cells reviewers disagree; they count as the program named them." in " ".join(page.text("p"))
+    assert "40 white cells were found and named by a program; a person looked at 37 of them." in page.text(
+        "p"
+    )
+    assert "About 1 cells reviewers disagree; they count as the program named them." in " ".join(
+        page.text("p")
+    )
     titles = page.text("h2")
     for title in ("Differential", "Who looked", "Artefacts: 1", "Unknown cells: 1", "Reviewers disagree: 1"):
         assert title in titles
@@ -129,7 +133,9 @@ def test_the_labelled_table_is_one_that_the_verbs_read(tmp_path, write):
     decide(client, "Anna", [2], "Basophil")
     decide(client, "Anna", [1], "(artefact)")
     client.post("/api/export", json={})
-    found = find_images(str(tmp_path / "review" / "labelled.csv"), ClassNames(CLASSES), tmp_path / "model.ckpt")
+    found = find_images(
+        str(tmp_path / "review" / "labelled.csv"), ClassNames(CLASSES), tmp_path / "model.ckpt"
+    )
     assert found["path"].tolist() == [client.review.cells.path(0), client.review.cells.path(2)]
     assert found["label"].tolist() == ["Monocyte", "Basophil"]
 
@@ -139,7 +145,13 @@ def test_adapt_learns_from_what_was_labelled(reviewed, tmp_path):
     torch.manual_seed(0)
     network = Network(Backbone("tf_efficientnet_lite0", 32), CLASSES).eval()
     save_model(Predictor(network), tmp_path / "model.ckpt", {})
-    words = [f"data={folder / 'labelled.csv'}", "views=1", f"checks_dir={tmp_path}", "device=cpu", "workers=0"]
+    words = [
+        f"data={folder / 'labelled.csv'}",
+        "views=1",
+        f"checks_dir={tmp_path}",
+        "device=cpu",
+        "workers=0",
+    ]
     run_verb("adapt", tmp_path, *words, folder=tmp_path / "adapted")
     used = pd.read_csv(tmp_path / "adapted" / "manifest.csv", keep_default_na=False)
     assert (len(used), set(used["label"])) == (35, set(CLASSES))
@@ -150,7 +162,12 @@ def test_adapt_learns_from_what_was_labelled(reviewed, tmp_path):
 def test_train_learns_from_what_was_labelled(reviewed, tmp_path):
     _, folder = reviewed
     words = [word for word in SMALL if not word.startswith("data")]
-    table = ["data=manifest", f"data.root={folder / 'labelled.csv'}", "data.workers=0", f"data.checks_dir={tmp_path}"]
+    table = [
+        "data=manifest",
+        f"data.root={folder / 'labelled.csv'}",
+        "data.workers=0",
+        f"data.checks_dir={tmp_path}",
+    ]
     done = typed("train.py", *table, *words, f"hydra.run.dir={tmp_path / 'run'}", "data.group=null")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "run" / "model.ckpt").is_file()

@@ -29,7 +29,9 @@ def test_a_name_that_is_not_this_machines_is_refused(client, host):
     assert client.get("/api/session", headers={"host": host}).status_code == 421
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:8765", "localhost:8765", "LOCALHOST", "[::1]:8765", "192.168.1.7:80"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:8765", "localhost:8765", "LOCALHOST", "[::1]:8765", "192.168.1.7:80"]
+)
 def test_its_own_names_and_numbers_are_known(client, host):
     assert client.get("/api/session", headers={"host": host}).status_code == 200
 
@@ -128,7 +130,9 @@ def test_no_path_that_a_browser_sends_is_opened(client, address):
     assert client.get(address).status_code == 404
 
 
-@pytest.mark.parametrize("address", ["/", "/review.js", "/api/session", "/thumbnail/0.jpg", "/nothing", "/api/decide"])
+@pytest.mark.parametrize(
+    "address", ["/", "/review.js", "/api/session", "/thumbnail/0.jpg", "/nothing", "/api/decide"]
+)
 def test_every_answer_has_the_headers_that_keep_a_page_to_itself(client, address):
     headers = client.get(address).headers
     policy = headers["content-security-policy"]
@@ -147,7 +151,9 @@ def test_the_page_has_no_script_or_style_of_its_own_and_asks_nobody_else(client)
     assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|\sstyle=", page)
     assert not re.search(r"""(src|href)=["'](?!/)""", page)
     script = client.get("/review.js").text
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", script)
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", script
+    )
     for text in (page, script, client.get("/review.css").text):
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
 
@@ -157,7 +163,14 @@ def test_elsewhere_nothing_is_told_without_the_token(folder):
     assert len(token) > 40
     assert token != new_token()
     client = opened(folder, token)
-    for address in ("/", "/api/session", "/thumbnail/0.jpg", "/?token=wrong", f"/api/session?token={token}", "/?token="):
+    for address in (
+        "/",
+        "/api/session",
+        "/thumbnail/0.jpg",
+        "/?token=wrong",
+        f"/api/session?token={token}",
+        "/?token=",
+    ):
         answer = client.get(address, follow_redirects=False)
         assert answer.status_code == 401, address
         assert "open the link that the command printed" in answer.text
@@ -172,7 +185,10 @@ def test_elsewhere_nothing_is_told_without_the_token(folder):
     assert "samesite=strict" in cookie
     assert client.get("/api/session").status_code == 200  # the cookie was kept
     assert decide(client, "Anna", [1], "Monocyte") == 1
-    assert client.post("/api/decide", json=DECISION, headers={"origin": "http://evil.example"}).status_code == 403
+    assert (
+        client.post("/api/decide", json=DECISION, headers={"origin": "http://evil.example"}).status_code
+        == 403
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from tests.helpers.commands import Started, typed
 from tests.helpers.reviewed import write_crops, write_photographs
 
+
 def asked(address, body=None):
     request = urllib.request.Request(address)
     if body is not None:
@@ -101,7 +102,9 @@ def test_a_port_in_use_is_named_with_the_mend(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert f"port={port}: is in use; give another, or port=0" in refused(f"predictions={tmp_path}", f"port={port}")
+        assert f"port={port}: is in use; give another, or port=0" in refused(
+            f"predictions={tmp_path}", f"port={port}"
+        )
 
 
 def test_moved_images_are_told_before_the_page_is_opened(serve, tmp_path):

@@ -59,12 +59,12 @@ _STRICT = ConfigDict(extra="forbid")
 
 
 class _Decision(BaseModel):
-    """verdict: a class, or one of the further ones."""
+    """verdict: a class, or one of the further ones; null confirms each as it is called."""
 
     model_config = _STRICT
     reviewer: Reviewer
     cells: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=MOST_CELLS)]
-    verdict: str
+    verdict: str | None
 
 
 class _Undo(BaseModel):
@@ -307,12 +307,10 @@ def _agreement(review: Review, request: Request) -> dict[str, Any]:
 def _decide(review: Review, told: _Decision) -> dict[str, Any]:
     if max(told.cells) >= len(review.cells):
         raise HTTPException(404, f"there is no cell {max(told.cells)}")
-    try:
-        verdict = review.decisions.verdicts.number(told.verdict)
-    except KeyError:
-        verdict = OPEN
-    if verdict == OPEN:
-        raise HTTPException(422, f"verdict: one of {', '.join(review.decisions.verdicts.words)}")
+    words = review.decisions.verdicts.words
+    if told.verdict is not None and told.verdict not in words:
+        raise HTTPException(422, f"verdict: one of {', '.join(words)}")
+    verdict = None if told.verdict is None else words.index(told.verdict)
     return {"changed": review.decisions.decide(told.reviewer, told.cells, verdict)}
 
 

@@ -130,17 +130,20 @@ class Decisions:
         """(N,) int16: the reviewer's verdicts, OPEN where there is none.  Not to be written to."""
         return self._of.get(reviewer, np.full(len(self._cells), OPEN, np.int16))
 
-    def decide(self, reviewer: str, cells: Sequence[int], verdict: int) -> int:
-        """The same verdict about each of `cells`; returns about how many the reviewer had another.
+    def decide(self, reviewer: str, cells: Sequence[int], verdict: int | None) -> int:
+        """The same verdict about each of `cells`, or None: it is what it is called; returns how many changed.
 
         It is on the disk when this returns.  Raises NotKeptError where that cannot be; then nothing changes.
         """
         with self._lock:
-            now = self.of(reviewer)
-            others = [cell for cell in dict.fromkeys(cells) if now[cell] != verdict]
-            kinds = [self.verdicts.kind(verdict, int(self._cells.prediction[cell])) for cell in others]
-            self._add(reviewer, others, kinds, [verdict] * len(others), None)
-            return len(others)
+            now, called = self.of(reviewer), self._cells.prediction
+            if verdict is None:
+                after = {cell: int(called[cell]) for cell in cells if now[cell] == OPEN}
+            else:
+                after = {cell: verdict for cell in cells if now[cell] != verdict}
+            kinds = [self.verdicts.kind(one, int(called[cell])) for cell, one in after.items()]
+            self._add(reviewer, list(after), kinds, list(after.values()), None)
+            return len(after)
 
     def undo(self, reviewer: str) -> list[tuple[int, int]]:
         """Take the reviewer's last step back; returns its cells with the verdicts of before, [] for none.

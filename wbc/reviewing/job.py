@@ -122,7 +122,7 @@ def _look_for_images(cells: Cells, table: Path) -> None:
         )
     if gone:
         log.warning(
-            "of %d images that were looked for, %d are not where %s says, e.g. %s: no picture of them is shown",
+            "of %d images looked for, %d are not where %s says, e.g. %s; no picture of them is shown",
             *(len(some), len(gone), table, gone[0]),
         )
 

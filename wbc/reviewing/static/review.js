@@ -331,10 +331,11 @@ const targets = () => (chosen.size ? [...chosen] : current === null ? [] : [curr
 async function decide(verdict, cells = targets()) {
   if (!cells.length || busy) return false;
   busy = true;
-  const kept = await attempt(() => call("/api/decide", { reviewer, cells, verdict: session.verdicts[verdict] }));
+  const said = verdict === null ? null : session.verdicts[verdict]; // null: each is what it is called
+  const kept = await attempt(() => call("/api/decide", { reviewer, cells, verdict: said }));
   busy = false;
   if (!kept) return false;
-  for (const cell of cells) setVerdict(cell, verdict);
+  for (const cell of cells) setVerdict(cell, verdict ?? counted(known.get(cell)));
   return true;
 }
 
@@ -354,23 +355,7 @@ async function act(verdict) {
   after(single);
 }
 
-async function confirm() {
-  const single = chosen.size === 0;
-  if (!(await confirmAll(targets()))) return;
-  after(single);
-}
-
-async function confirmAll(cells) {
-  // Each by its own prediction: a request for every class among them.
-  const open = new Map();
-  for (const id of cells) {
-    const cell = known.get(id);
-    const verdict = counted(cell);
-    open.set(verdict, [...(open.get(verdict) ?? []), id]);
-  }
-  for (const [verdict, ids] of open) if (!(await decide(verdict, ids))) return false;
-  return cells.length > 0;
-}
+const confirm = () => act(null);
 
 function after(single) {
   refreshCounts();
@@ -384,7 +369,7 @@ function after(single) {
 
 async function confirmRest() {
   const open = page.cells.filter((cell) => cell.verdict < 0).map((cell) => cell.id);
-  if (open.length && !(await confirmAll(open))) return;
+  if (open.length && !(await decide(null, open))) return;
   refreshCounts();
   if (!by("next").disabled) next();
   else clearChoice();
