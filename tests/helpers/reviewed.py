@@ -36,15 +36,17 @@ def answers(count: int, seed: int = 0, classes=CLASSES) -> Answers:
     )
 
 
-def write_crops(folder: Path, count: int = 12, seed: int = 0, table: str = "predictions.csv", names="{}.png"):
-    """`count` cells of two slides, each a file of its own; returns their answers."""
-    made = answers(count, seed)
-    slides = ["a" if number % 3 else "b" for number in range(count)]
-    paths = [str(folder / "cells" / slide / names.format(number)) for number, slide in enumerate(slides)]
+def write_crops(
+    folder: Path, count: int = 12, table: str = "predictions.csv", names: str = "{}.png", slides: str = "baa"
+) -> Answers:
+    """`count` cells, each a file of its own, of slides with these names in turn."""
+    made = answers(count)
+    of_slides = [slides[number % len(slides)] for number in range(count)]
+    paths = [str(folder / "cells" / slide / names.format(number)) for number, slide in enumerate(of_slides)]
     for number, path in enumerate(paths):
         write_image(path, picture(number, 32))
     with table_writer(folder / table, CLASSES) as rows:
-        for row in prediction_rows(made, paths, slides):
+        for row in prediction_rows(made, paths, of_slides):
             rows.writerow(row)
     return made
 

@@ -159,15 +159,18 @@ def test_adapt_learns_from_what_was_labelled(reviewed, tmp_path):
 
 
 @pytest.mark.slow  # a training
-def test_train_learns_from_what_was_labelled(reviewed, tmp_path):
-    _, folder = reviewed
+def test_train_learns_from_what_was_labelled_and_parts_no_slide(tmp_path):
+    write_crops(tmp_path, 120, slides="abcdefghijkl")
+    client = opened(tmp_path)
+    for place, name in enumerate(CLASSES):
+        decide(client, "Anna", list(range(place, 120, 5)), name)
+    client.post("/api/export", json={})
+    table = f"data.root={tmp_path / 'review' / 'labelled.csv'}"
     words = [word for word in SMALL if not word.startswith("data")]
-    table = [
-        "data=manifest",
-        f"data.root={folder / 'labelled.csv'}",
-        "data.workers=0",
-        f"data.checks_dir={tmp_path}",
-    ]
-    done = typed("train.py", *table, *words, f"hydra.run.dir={tmp_path / 'run'}", "data.group=null")
+    data = ["data=manifest", table, "data.workers=0", f"data.checks_dir={tmp_path}"]
+    done = typed("train.py", *data, *words, f"hydra.run.dir={tmp_path / 'run'}")
     assert done.returncode == 0, done.stdout + done.stderr
+    used = pd.read_csv(tmp_path / "run" / "manifest.csv", keep_default_na=False)
+    assert len(used) == 120
+    assert (used.groupby("group")["split"].nunique() == 1).all()
     assert (tmp_path / "run" / "model.ckpt").is_file()
