@@ -2,12 +2,12 @@
 
     python benchmarks/review_order.py <folder of wbc predict> [<another>] [--table cells.csv]
 
-The folders of the images spell their true classes, as in <pbc>/val.  --table: a table of path, whose images are
+The folders of the images spell their true classes, as in <pbc>/val.  --table: whose images (column path) are
 left out: those that the model was trained and fitted on.
 
 Of each folder `--slides` slides of `--cells` cells are sampled with the shares of a healthy adult (MIX).  A
-perfect reviewer goes through each in every order; the differential is right once the share of every class lies within
-the exact 95 % interval of the true share, and stays there.
+perfect reviewer goes through each in every order; the differential is right once the share of every class
+lies within the exact 95 % interval of the true share, and stays there.
   doubt         as the page shows them: unanswered first, then by risk
   risk          without regard to the status
   probability   least probable first

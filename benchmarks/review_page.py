@@ -2,8 +2,8 @@
 
     python benchmarks/review_page.py [--cells 5000 50000 500000]
 
-Cells without pictures, of answers made up; asked through the application itself, without a browser.  Each time
-is the median of 20.  Prints a Markdown table and writes outputs/benchmarks/review_page.json.
+Cells without pictures, of answers made up; asked of the application itself, without a browser.  Each time is
+the median of 20.  Prints a Markdown table and writes outputs/benchmarks/review_page.json.
 """
 
 from __future__ import annotations
