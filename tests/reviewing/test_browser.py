@@ -132,7 +132,7 @@ def test_by_the_mouse_alone(serve, visit, tmp_path):
     tiles.nth(8).locator(".pick").click()
     waits_for(page, "1 chosen", "#chosen")
     page.locator("#buttons button", has_text="Artefact").click()
-    waits_for(page, "1 artefacts")
+    waits_for(page, "1 artefact")
     page.locator("#buttons button", has_text="Undo").click()
     waits_for(page, "4 of 20 looked at")
     page.select_option("select[name=show]", "seen")
@@ -237,7 +237,7 @@ def test_two_people_at_once(serve, visit, tmp_path):
     assert set(decided(tmp_path).values()) == {"Eosinophil"}
     assert sorted(decided(tmp_path, "Ben").values()) == ["Eosinophil"] * 6 + ["Lymphocyte"] * 2
     anna.reload()
-    waits_for(anna, "6 of 8 alike (75.0 %)", "#agreement")
+    waits_for(anna, "6 of 8 alike (75.0\u00a0%)", "#agreement")
     anna.select_option("select[name=show]", "split")
     waits_for(anna, "1 to 2 of 2 cells", "#where")
     waits_for(anna, "Ben: Lymphocyte", "#grid")

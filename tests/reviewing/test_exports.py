@@ -92,7 +92,7 @@ def test_the_report_stands_alone_and_says_what_was_counted(reviewed):
     page = Elements(text)
     assert requests(text) == []
     assert page.text("h1") == [f"Reviewed white cell differential: {folder.parent.name}"]
-    assert "40 white cells were found and named by a program; a person looked at 37 of them." in page.text(
+    assert "40 white cells were found and named by a program; a person looked at 38 of them." in page.text(
         "p"
     )
     assert "About 1 cells reviewers disagree; they count as the program named them." in " ".join(

@@ -147,7 +147,7 @@ def _session(review: Review, request: Request) -> dict[str, Any]:
         "statuses": _counted(cells.statuses, cells.status),
         "groups": _counted(cells.groups, cells.group),
         "cells": len(cells),
-        "photographs": bool((cells.boxes[:, 0] >= 0).any()),
+        "answered": int(cells.answered.sum()),
         "reviewers": review.decisions.reviewers,
         "proposed": review.proposed,
         "predictions": review.predictions[:12],

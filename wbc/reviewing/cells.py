@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from wbc.errors import DataError
 from wbc.images.boxes import Box, photograph_and_box
+from wbc.plain.answers import ANSWERED
 from wbc.plain.prediction_rows import FRONT, GROUP, LABEL, PATH, PREDICTION, columns, status_column
 from wbc.settings.layout import CELLS
 
@@ -50,6 +51,11 @@ class Cells:
 
     def __len__(self) -> int:
         return len(self.prediction)
+
+    @property
+    def answered(self) -> np.ndarray:
+        """(N,) bool: of which the model was sure."""
+        return np.array([name == ANSWERED for name in self.statuses])[self.status]
 
     @property
     def confidence(self) -> np.ndarray:

@@ -44,6 +44,7 @@ def write_exports(review: Reviewed, folder: Path, about: dict[str, Any]) -> dict
     cells, verdicts = review.cells, review.verdicts
     shared = shared_verdicts(list(verdicts.values()), len(cells))
     record = about | {
+        "answered": int(cells.answered.sum()),
         "written": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "total": tally(cells, shared),
         "groups": _groups(cells, shared),
@@ -58,7 +59,7 @@ def write_exports(review: Reviewed, folder: Path, about: dict[str, Any]) -> dict
         Decision._fields,
         [["" if value is None else value for value in row] for row in review.decisions.rows()],
     )
-    write_report(folder / REPORT, cells, shared, record, review.pictures)
+    write_report(folder / REPORT, cells, verdicts, shared, record, review.pictures)
     return record
 
 

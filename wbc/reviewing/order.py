@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from wbc.plain.answers import ANSWERED
 from wbc.reviewing.cells import Cells
 
 DOUBT, CLASS, FILE = "doubt", "class", "file"
@@ -19,8 +18,7 @@ def review_order(cells: Cells, order: str = DOUBT) -> np.ndarray:
     """
     if order == FILE:
         return np.arange(len(cells))
-    answered = np.array([name == ANSWERED for name in cells.statuses])[cells.status]
-    keys = [-risk(cells), answered]
+    keys = [-risk(cells), cells.answered]
     return np.lexsort([*keys, cells.prediction] if order == CLASS else keys)
 
 

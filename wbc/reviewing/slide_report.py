@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +23,26 @@ _MOST_CARDS = 60  # of each kind; reviewed.csv has all
 
 
 def write_report(
-    path: Path, cells: Cells, shared: np.ndarray, record: dict[str, Any], pictures: Pictures
+    path: Path,
+    cells: Cells,
+    verdicts: Mapping[str, np.ndarray],
+    shared: np.ndarray,
+    record: dict[str, Any],
+    pictures: Pictures,
 ) -> None:
-    """The page.  shared: (N,) the verdicts.  record: what `wbc.reviewing.exports` calls the differential."""
+    """The page.  verdicts: of each reviewer, (N,); shared: of all.  record: what differential.json holds."""
     total = record["total"]
     sections = [
         Section("", [_lead(total), _warning(total), table(["", ""], _facts(record, total), "This review")]),
         Section("Differential", _differentials(record)),
         Section("Who looked", _reviewers(record)),
-        *_cell_sections(cells, shared, pictures),
+        *_cell_sections(cells, verdicts, shared, pictures),
     ]
     write_page(path, f"Reviewed white cell differential: {record['title']}", sections)
 
 
 def _lead(total: dict[str, Any]) -> str:
-    seen, cells = total["decided"], total["cells"]
+    seen, cells = total["decided"] + total["disagreed"], total["cells"]
     who = "every one" if seen == cells else f"{seen:,}"
     return f"{cells:,} white cells were found and named by a program; a person looked at {who} of them."
 
@@ -59,6 +64,7 @@ def _facts(record: dict[str, Any], total: dict[str, Any]) -> list[tuple[str, str
         ("Predictions", record["predictions"]),
         ("Model", record["model"] or "not told"),
         ("Written", record["written"]),
+        ("Program sure of", f"{record['answered']:,} cells (status answered)"),
         ("Changed by a person", f"{total['changed']:,} cells"),
         ("Artefacts, not counted", f"{total['artefacts']:,}"),
         ("Unknown cells, not counted", f"{total['unknown']:,}"),
@@ -117,10 +123,12 @@ def _reviewers(record: dict[str, Any]) -> Iterator[str]:
     yield fragment("signature.html")
 
 
-def _cell_sections(cells: Cells, shared: np.ndarray, pictures: Pictures) -> Iterator[Section]:
+def _cell_sections(
+    cells: Cells, verdicts: Mapping[str, np.ndarray], shared: np.ndarray, pictures: Pictures
+) -> Iterator[Section]:
     classes = len(cells.classes)
     changed = (shared >= 0) & (shared < classes) & (shared != cells.prediction)
-    unanswered = (shared == OPEN) & np.array([name != "answered" for name in cells.statuses])[cells.status]
+    unanswered = (shared == OPEN) & ~cells.answered
     kinds = [
         ("Changed by a person", changed),
         ("Artefacts", shared == classes),
@@ -128,34 +136,34 @@ def _cell_sections(cells: Cells, shared: np.ndarray, pictures: Pictures) -> Iter
         ("Reviewers disagree", shared == DISAGREED),
         ("Doubtful, and not looked at", unanswered),
     ]
-    words = Verdicts(cells.classes)
     for title, chosen in kinds:
         found = np.flatnonzero(chosen)
         if len(found):
             shown = found[np.argsort(cells.confidence[found], kind="stable")][:_MOST_CARDS].tolist()
             more = f"The {len(shown)} with the least probability of {len(found):,}; reviewed.csv has all."
-            parts = [
-                more if len(found) > len(shown) else "",
-                card_grid(_cards(cells, shared, words, shown, pictures), True),
-            ]
+            cards = card_grid(_cards(cells, verdicts, shown, pictures), small=True)
+            parts = [more if len(found) > len(shown) else "", cards]
             yield Section(f"{title}: {len(found):,}", parts)
 
 
 def _cards(
-    cells: Cells, shared: np.ndarray, words: Verdicts, shown: Sequence[int], pictures: Pictures
+    cells: Cells, verdicts: Mapping[str, np.ndarray], shown: Sequence[int], pictures: Pictures
 ) -> Iterator[Card]:
+    words = Verdicts(cells.classes)
     for cell in shown:
-        path = cells.path(cell)
         box = cells.box(cell)
         file = shortened(Path(cells.photograph_path(cell)).name, 40)
         name = file if box is None else f"{file} at {box.x0}, {box.y0}"
-        verdict = int(shared[cell])
-        program = f"program: {cells.classes[cells.prediction[cell]]} {100 * cells.confidence[cell]:.0f} %"
-        person = f"person: {words.word(verdict).strip('()')}" if verdict >= 0 else ""
+        said = [
+            f"{reviewer}: {words.word(int(one[cell])).strip('()')}"
+            for reviewer, one in verdicts.items()
+            if one[cell] != OPEN
+        ]
+        said.append(f"program: {cells.classes[cells.prediction[cell]]} {100 * cells.confidence[cell]:.0f} %")
         try:
             pixels = pictures.small(cell)
         except ImageError as error:
-            yield Card(Markup(), name, path, [*filter(None, [person]), program, f"not shown: {error.reason}"])
+            yield Card(Markup(), name, cells.path(cell), [*said, f"not shown: {error.reason}"])
         else:
-            shown_as = picture(pixels, f"{name}, {person or program}", photograph=True, lazy=False)
-            yield Card(shown_as, name, path, [*filter(None, [person]), program])
+            shown_as = picture(pixels, f"{name}, {said[0]}", photograph=True, lazy=False)
+            yield Card(shown_as, name, cells.path(cell), said)

@@ -25,7 +25,7 @@ function make(kind, className, text) {
 }
 
 const number = (value) => value.toLocaleString("en");
-const percent = (value, digits = 1) => `${(100 * value).toFixed(digits)} %`;
+const percent = (value, digits = 1) => `${(100 * value).toFixed(digits)}\u00a0%`;
 
 // The server.
 
@@ -448,7 +448,7 @@ async function refreshCounts() {
   by("progress").value = got.cells ? got.decided / got.cells : 0;
   const further = [
     `${number(got.changed)} changed`,
-    got.artefacts && `${number(got.artefacts)} artefacts`,
+    got.artefacts && `${number(got.artefacts)} ${got.artefacts === 1 ? "artefact" : "artefacts"}`,
     got.unknown && `${number(got.unknown)} unknown`,
   ].filter(Boolean);
   by("progress-text").textContent = `${number(got.decided)} of ${number(got.cells)} looked at; ${further.join(", ")}`;
@@ -627,6 +627,9 @@ async function start() {
   fill(filters.status, session.statuses.map((one) => `${one.name} (${number(one.cells)})`));
   by("by-group").hidden = session.groups.length < 2;
   if (session.groups.length > 1) fill(filters.group, session.groups.map((one) => `${one.name || "none told"} (${number(one.cells)})`));
+  by("sure").textContent = session.answered < session.cells / 2
+    ? `The program is sure of ${number(session.answered)} of ${number(session.cells)} cells: look at all of them, or adapt the model first.`
+    : `The program is sure of ${number(session.answered)} of ${number(session.cells)} cells.`;
   makeBar();
   listKeys();
   const before = sessionStorage.getItem("wbc-reviewer");
