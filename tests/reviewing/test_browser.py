@@ -106,8 +106,11 @@ def test_by_keys_alone(serve, visit, tmp_path):
     page.keyboard.press("Shift+Enter")  # the rest of the page, and on to the next
     waits_for(page, "60 of 70 looked at")
     waits_for(page, "1 to 10 of 10 cells", "#where")
-    page.locator("input[name=name]").fill("3")  # digits there are no decisions
-    page.wait_for_timeout(500)
+    page.locator("input[name=name]").press("3")  # digits there are no decisions
+    page.wait_for_timeout(600)
+    page.keyboard.press("9")  # cells that came meanwhile have not taken the focus
+    page.wait_for_timeout(600)
+    assert page.locator("input[name=name]").input_value() == "39"
     assert len(decided(tmp_path)) == 60
     page.keyboard.press("Tab")
     page.locator("h1").click()
@@ -138,6 +141,7 @@ def test_by_the_mouse_alone(serve, visit, tmp_path):
     page.select_option("select[name=show]", "seen")
     waits_for(page, "1 to 4 of 4 cells", "#where")
     page.select_option("select[name=show]", "open")
+    waits_for(page, "1 to 16 of 16 cells", "#where")
     page.click("#rest")
     waits_for(page, "20 of 20 looked at")
     page.select_option("select[name=show]", "all")

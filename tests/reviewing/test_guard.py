@@ -4,8 +4,10 @@ import asyncio
 import re
 
 import pytest
+from starlette.testclient import TestClient
 
 from tests.helpers.reviewed import ADDRESS, decide, opened, write_crops
+from wbc.reviewing.app import review_app
 from wbc.reviewing.guard import MOST_BYTES, is_loopback, new_token
 
 DECISION = {"reviewer": "Anna", "cells": [1], "verdict": "Monocyte"}
@@ -156,6 +158,12 @@ def test_the_page_has_no_script_or_style_of_its_own_and_asks_nobody_else(client)
     )
     for text in (page, script, client.get("/review.css").text):
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
+
+
+def test_the_name_by_which_it_was_opened_to_others_is_known(folder):
+    app = review_app(opened(folder).review, host="Smears.lab")
+    for host, status in (("smears.lab:8765", 200), ("other.lab", 421), ("", 421)):
+        assert TestClient(app, ADDRESS).get("/api/session", headers={"host": host}).status_code == status
 
 
 def test_elsewhere_nothing_is_told_without_the_token(folder):

@@ -108,8 +108,8 @@ class Review:
         return self.orders[name]
 
 
-def review_app(review: Review, token: str | None = None) -> Starlette:
-    """The application.  token: what a browser has to know; None for nothing."""
+def review_app(review: Review, token: str | None = None, host: str = "") -> Starlette:
+    """The application.  token, host: see `wbc.reviewing.guard.Guard`."""
     routes = [
         *(Route(address, _asset(*asset)) for address, asset in _ASSETS.items()),
         Route("/api/session", _asked(_session)),
@@ -128,7 +128,7 @@ def review_app(review: Review, token: str | None = None) -> Starlette:
     ]
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, token=token)],
+        middleware=[Middleware(Guard, token=token, host=host)],
         exception_handlers={ImageError: _missing, WbcError: _failed, OSError: _failed},
     )
     app.state.review = review

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,24 +75,24 @@ def _write_reviewed(
     """A row a cell: the prediction, and in `reviewed` what is now taken for right."""
     cells, words = review.cells, review.decisions.verdicts
     header = ["path", "group", "photograph", "x0", "y0", "x1", "y1", "prediction", "probability", "status"]
-    rows = []
     confidence = cells.confidence
-    for cell, verdict in enumerate(shared.tolist()):
+
+    def row(cell: int, verdict: int) -> list[object]:
         box = cells.box(cell)
-        prediction = cells.classes[cells.prediction[cell]]
-        rows.append(
-            [
-                cells.path(cell),
-                cells.groups[cells.group[cell]],
-                *(("",) * 5 if box is None else (cells.photograph_path(cell), *box)),
-                prediction,
-                f"{confidence[cell]:.6g}",
-                cells.statuses[cells.status[cell]],
-                "" if verdict == DISAGREED else words.word(verdict) or prediction,
-                _state(verdict, words.kind(verdict, int(cells.prediction[cell])) if verdict >= 0 else ""),
-                *(words.word(int(one[cell])) for one in verdicts.values()),
-            ]
-        )
+        predicted = int(cells.prediction[cell])
+        return [
+            cells.path(cell),
+            cells.groups[cells.group[cell]],
+            *(("",) * 5 if box is None else (cells.photograph_path(cell), *box)),
+            cells.classes[predicted],
+            f"{confidence[cell]:.6g}",
+            cells.statuses[cells.status[cell]],
+            "" if verdict == DISAGREED else words.word(verdict) or cells.classes[predicted],
+            _state(verdict, words.kind(verdict, predicted) if verdict >= 0 else ""),
+            *(words.word(int(one[cell])) for one in verdicts.values()),
+        ]
+
+    rows = (row(cell, verdict) for cell, verdict in enumerate(shared.tolist()))
     _write_rows(path, [*header, "reviewed", "review", *(f"by {name}" for name in verdicts)], rows)
 
 
@@ -109,7 +109,7 @@ def _write_labelled(path: Path, cells: Cells, shared: np.ndarray) -> None:
     _write_rows(path, ["path", "label", "group"], rows)
 
 
-def _write_rows(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def _write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     with replacing(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(header)

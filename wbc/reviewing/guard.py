@@ -48,12 +48,17 @@ def new_token() -> str:
 
 
 class Guard:
-    """Answers before `app` does where a request is not to reach it.  token: None where none is asked for."""
+    """Answers before `app` does where a request is not to reach it.
 
-    def __init__(self, app: ASGIApp, token: str | None = None) -> None:
+    token: None where none is asked for.  host: by which name the page was opened to others, if by one.
+    """
+
+    def __init__(self, app: ASGIApp, token: str | None = None, host: str = "") -> None:
         self._app = app
         self._token = token
-        self._names = {"localhost", socket.gethostname().lower(), socket.getfqdn().lower()}
+        self._names = {"localhost", socket.gethostname().lower(), socket.getfqdn().lower(), host.lower()} - {
+            ""
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""

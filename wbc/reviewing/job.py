@@ -54,7 +54,8 @@ def review(config: ReviewConfig, folder: Path) -> None:
         address = f"http://{_in_address(config.host)}:{listening.getsockname()[1]}/"
         about = _about(predictions, table)
         proposed = config.reviewer or _login()
-        app = review_app(Review(cells, decisions, Pictures(cells), folder, about, proposed, table), token)
+        shown = Review(cells, decisions, Pictures(cells), folder, about, proposed, table)
+        app = review_app(shown, token, config.host)
         log.info("%d cells to review: %s", len(cells), address + (f"?token={token}" if token else ""))
         if token:
             log.warning(

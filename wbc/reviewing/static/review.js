@@ -193,7 +193,7 @@ function look(cell, scroll = true) {
   for (const one of [before, cell]) if (known.has(one)) drawTile(known.get(one));
   const made = tiles.get(cell);
   if (made) {
-    made.focus({ preventScroll: true });
+    if (document.activeElement !== by("filters").elements.name) made.focus({ preventScroll: true });
     if (scroll) made.scrollIntoView({ block: "nearest" });
   }
   drawBar();
@@ -335,7 +335,7 @@ async function decide(verdict, cells = targets()) {
   const kept = await attempt(() => call("/api/decide", { reviewer, cells, verdict: said }));
   busy = false;
   if (!kept) return false;
-  for (const cell of cells) setVerdict(cell, verdict ?? counted(known.get(cell)));
+  for (const cell of cells) if (known.has(cell)) setVerdict(cell, verdict ?? counted(known.get(cell)));
   return true;
 }
 
