@@ -37,7 +37,7 @@ def visit(chromium):
     """`visit(address, name)`: the page as `name` sees it; nothing may go wrong on it."""
     problems, contexts = [], []
 
-    def open_page(address, name="Anna", **options):
+    def open_page(address, name="Anna", complete=True, **options):
         context = chromium.new_context(**({"viewport": {"width": 1280, "height": 860}} | options))
         contexts.append(context)
         page = context.new_page()
@@ -50,6 +50,8 @@ def visit(chromium):
         page.fill("#name", name)
         page.keyboard.press("Enter")
         page.wait_for_selector(".tile.current")
+        if complete:
+            api.expect(page.locator(".tile:not(.shown)")).to_have_count(0)
         return page
 
     yield open_page
@@ -257,6 +259,25 @@ def test_names_of_files_are_shown_as_text(serve, visit, tmp_path):
     api.expect(page.locator("#exported")).to_be_visible()
     page.goto(page.url + "exports/report.html")
     assert page.locator("img[src=x]").count() == 0
+
+
+def test_what_has_no_picture_is_not_confirmed_unseen(serve, visit, tmp_path):
+    write_crops(tmp_path, 12)
+    for number in (3, 6):
+        (tmp_path / "cells" / "b" / f"{number}.png").unlink()
+    page = visit(serve(tmp_path).address, complete=False)
+    waits_for(page, "No picture: No such file", ".tile[data-cell='3']")
+    api.expect(page.locator(".tile:not(.shown)")).to_have_count(2)
+    page.keyboard.press("Shift+Enter")
+    waits_for(page, "10 of 12 looked at")
+    waits_for(page, "Not confirmed, for there is no picture: 2 cells.", "#alert")
+    page.locator(".tile[data-cell='3']").click()
+    page.keyboard.press("Enter")
+    waits_for(page, "no picture: 1 cell.", "#alert")
+    page.keyboard.press("a")  # who knows the cell otherwise can say what it is
+    waits_for(page, "11 of 12 looked at")
+    assert set(range(12)) - set(decided(tmp_path)) == {6}
+    page.problems[:] = [said for said in page.problems if "404" not in said]  # the browser's own remark
 
 
 def test_elsewhere_the_link_opens_the_page_and_the_token_stays_out_of_its_address(serve, visit, tmp_path):

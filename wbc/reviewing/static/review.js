@@ -126,10 +126,10 @@ function tile(cell) {
   lens.setAttribute("aria-label", "Look closely");
   const pic = make("div", "pic");
   const image = make("img");
-  image.loading = "lazy";
   image.decoding = "async";
   image.alt = "";
   image.draggable = false;
+  image.addEventListener("load", () => made.classList.add("shown"));
   image.addEventListener("error", () => missing(image));
   image.src = `/thumbnail/${cell.id}.jpg?v=${session.predictions}`;
   pic.append(image);
@@ -349,13 +349,25 @@ function setVerdict(cell, verdict) {
   }
 }
 
-async function act(verdict) {
+async function act(verdict, cells = targets()) {
   const single = chosen.size === 0;
-  if (!(await decide(verdict))) return;
-  after(single);
+  if (await decide(verdict, cells)) after(single);
 }
 
-const confirm = () => act(null);
+// Nobody can confirm what they do not see.
+const isShown = (cell) => !tiles.has(cell) || tiles.get(cell).classList.contains("shown");
+
+function tellUnseen(cells) {
+  const unseen = cells.filter((cell) => !isShown(cell)).length;
+  if (unseen) complain(new Error(`Not confirmed, for there is no picture: ${number(unseen)} ${unseen === 1 ? "cell" : "cells"}.`));
+  return unseen > 0;
+}
+
+async function confirm() {
+  const cells = targets();
+  await act(null, cells.filter(isShown));
+  tellUnseen(cells);
+}
 
 function after(single) {
   refreshCounts();
@@ -369,8 +381,10 @@ function after(single) {
 
 async function confirmRest() {
   const open = page.cells.filter((cell) => cell.verdict < 0).map((cell) => cell.id);
-  if (open.length && !(await decide(null, open))) return;
-  refreshCounts();
+  const seen = open.filter(isShown);
+  if (seen.length && !(await decide(null, seen))) return;
+  await refreshCounts();
+  if (tellUnseen(open)) return;
   if (!by("next").disabled) next();
   else clearChoice();
 }
