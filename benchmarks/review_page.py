@@ -65,7 +65,7 @@ def measured(count: int) -> dict[str, Any]:
         cells = read_cells(folder, "predictions.csv")
         decisions = Decisions(folder / "decisions.sqlite", cells, "")
         seconds = time.perf_counter() - started
-        about = {"title": "", "model": None}
+        about = {"title": "", "model": None, "caution": ""}
         app = review_app(Review(cells, decisions, Pictures(cells), folder, about, "", ""))
         client = TestClient(app, ADDRESS, headers={"origin": ADDRESS})
         client.get("/api/cells")  # the order is made once

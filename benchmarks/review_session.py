@@ -4,10 +4,10 @@
 
 The photographs are mosaics of six crops each, sampled evenly over the classes and in the colours of another
 stain (STAIN), so that the true class of what is found at a place is known.  Cells of the first slide are
-found and named by `wbc predict`, and reviewed in Chromium by `--decisions` keys, in the order of the page;
-the keys are those of the true classes.  `wbc adapt` refits the model to what was exported; the second slide,
-of which nothing was reviewed, is named by the old model and by the new one.  Prints what came of it and
-writes outputs/benchmarks/review_session.json.  Needs playwright and a Chromium.
+found and named by `wbc predict`, and reviewed in Chromium by `--decisions` keys, in `--order`; the keys are
+those of the true classes.  `wbc adapt` refits the model to what was exported; the second slide, of which
+nothing was reviewed, is named by the old model and by the new one.  Prints what came of it and writes
+outputs/benchmarks/review_session.json.  Needs playwright and a Chromium.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from wbc.datasets.class_folders import image_files
 from wbc.images.decode import decode, resize
 from wbc.labels import CLASSES
+from wbc.reviewing.order import ORDERS
 from wbc.settings.run_folder import versions
 from wbc.utils.files import read_json, write_json
 
@@ -78,17 +79,20 @@ def accuracy(cells: list[tuple[str, str]]) -> float:
     return sum(prediction == true for prediction, true in cells) / len(cells)
 
 
-def decide(page: Page, address: str, truth: list[str], decisions: int, pictures: Path) -> None:
+def decide(page: Page, address: str, truth: list[str], decisions: int, order: str) -> None:
     """Press the key of the true class of the cell in question, and look at what the page makes of it."""
     page.goto(address)
     page.fill("#name", "Reviewer")
     page.keyboard.press("Enter")
+    expect(page.locator("#where")).to_contain_text(f"of {len(truth)} cells")
+    page.select_option("select[name=order]", order)
+    page.wait_for_timeout(1000)
     for count in range(1, decisions + 1):
         cell = int(page.locator(".tile.current").get_attribute("data-cell"))
         page.keyboard.press(str(1 + CLASSES.index(truth[cell])))
         expect(page.locator("#progress-text")).to_contain_text(f"{count} of {len(truth)} looked at")
     page.wait_for_timeout(1000)
-    page.screenshot(path=str(pictures / "review.png"))
+    page.screenshot(path=str(OUTPUT.with_suffix(".png")))
     page.click("#export")
     expect(page.locator("#exported")).to_be_visible(timeout=60_000)
 
@@ -101,6 +105,7 @@ def main() -> None:
     parser.add_argument("crops", type=Path)
     parser.add_argument("--photographs", type=int, default=20, help="of each slide")
     parser.add_argument("--decisions", type=int, default=30)
+    parser.add_argument("--order", default="doubt", choices=ORDERS)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +126,7 @@ def main() -> None:
                 executable = next(filter(None, map(shutil.which, BROWSERS)))
                 browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
                 page = browser.new_page(viewport={"width": 1280, "height": 900})
-                decide(page, address, [cell[1] for cell in first], given.decisions, OUTPUT.parent)
+                decide(page, address, [cell[1] for cell in first], given.decisions, given.order)
                 browser.close()
         finally:
             server.terminate()

@@ -71,12 +71,20 @@ def write_photographs(folder: Path) -> None:
             cells.writerow([photograph, *box, "no", *row[PREDICTION:]])
 
 
-def opened(folder: Path, token: str | None = None, table: str = "predictions.csv") -> TestClient:
+def opened(
+    folder: Path, token: str | None = None, table: str = "predictions.csv", caution: str = ""
+) -> TestClient:
     """A browser before a review of `folder`, whose decisions lie in folder/review."""
     cells = read_cells(folder, table)
     (folder / "review").mkdir(exist_ok=True)
     decisions = Decisions(folder / "review" / "decisions.sqlite", cells, "hash")
-    about = {"title": folder.name, "predictions": str(folder), "model": None, "version": "0"}
+    about = {
+        "title": folder.name,
+        "predictions": str(folder),
+        "model": None,
+        "version": "0",
+        "caution": caution,
+    }
     review = Review(cells, decisions, Pictures(cells), folder / "review", about, "", "hash")
     client = TestClient(review_app(review, token), ADDRESS, headers={"origin": ADDRESS})
     client.review = review

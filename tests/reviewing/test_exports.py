@@ -105,6 +105,15 @@ def test_the_report_stands_alone_and_says_what_was_counted(reviewed):
     assert {"Anna", "Ben", "Anna and Ben"} <= set(page.text("th"))
 
 
+def test_what_is_to_be_known_of_another_lab_stands_on_the_page_and_in_the_report(tmp_path):
+    write_crops(tmp_path, 3)
+    client = opened(tmp_path, caution="The promise is not valid here.")
+    assert client.get("/api/session").json()["caution"] == "The promise is not valid here."
+    client.post("/api/export", json={})
+    page = Elements((tmp_path / "review" / "report.html").read_text())
+    assert "The promise is not valid here." in page.text("p")
+
+
 def test_names_of_files_are_text_in_the_report(tmp_path):
     write_crops(tmp_path, 3, names="{}" + NASTY.replace("/", "_"))
     client = opened(tmp_path)

@@ -123,6 +123,24 @@ def test_moved_images_are_told_before_the_page_is_opened(serve, tmp_path):
     assert server.command.ended(60).returncode == 143
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"lab": {"elsewhere": true}}'])
+def test_a_damaged_differential_is_refused_and_the_mend_works(serve, tmp_path, text):
+    write_crops(tmp_path)
+    (tmp_path / "differential.json").write_text(text)
+    assert "differential.json is damaged" in refused(f"predictions={tmp_path}", "port=0")
+    (tmp_path / "differential.json").rename(tmp_path / "moved.json")
+    serve(tmp_path)
+
+
+def test_what_the_model_says_of_the_lab_is_told(serve, tmp_path):
+    write_crops(tmp_path)
+    lab = {"elsewhere": True, "images": 12, "rank": 0.99}
+    (tmp_path / "differential.json").write_text(json.dumps({"model": "a/model.ckpt", "lab": lab}))
+    session = asked(f"{serve(tmp_path).address}api/session")
+    assert session["model"] == "a/model.ckpt"
+    assert "these 12 pictures are of another lab" in session["caution"]
+
+
 def test_damaged_decisions_are_refused_and_begun_anew_elsewhere(serve, tmp_path):
     write_crops(tmp_path)
     (tmp_path / "review").mkdir()

@@ -153,6 +153,7 @@ def _session(review: Review, request: Request) -> dict[str, Any]:
         "predictions": review.predictions[:12],
         "title": review.about["title"],
         "model": review.about["model"],
+        "caution": review.about["caution"],
         "folder": str(review.folder),
         "exports": list(EXPORTS),
     }

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from wbc.errors import ConfigError, DataError
+from wbc.plain.lab_check import said_of_lab
 from wbc.reviewing.cells import Cells, read_cells
 from wbc.reviewing.decisions import Decisions
 from wbc.reviewing.pictures import Pictures
@@ -129,19 +130,20 @@ def _look_for_images(cells: Cells, table: Path) -> None:
 
 
 def _about(predictions: Path, table: str) -> dict[str, Any]:
-    """Facts for page and exports."""
-    model = None
-    if (predictions / DIFFERENTIAL).is_file():
+    """Facts for page and exports.  model, caution: None and "" where no differential of predict's tells."""
+    model, caution, told = None, "", predictions / DIFFERENTIAL
+    if told.is_file():
         try:
-            told = read_json(predictions / DIFFERENTIAL)
-        except ValueError as error:
-            raise DataError(f"{predictions / DIFFERENTIAL} is damaged ({error}); move it away") from error
-        model = told.get("model") if isinstance(told, dict) else None
+            record = read_json(told)
+            model, caution = record.get("model"), said_of_lab(record.get("lab"))
+        except (ValueError, AttributeError, KeyError, TypeError) as error:
+            raise DataError(f"{told} is damaged ({error!r:.200}); move it away") from error
     return {
         "title": predictions.name,
         "predictions": str(predictions),
         "table": table,
         "model": model if isinstance(model, str) else None,
+        "caution": caution,
         "version": importlib.metadata.version("wbc"),
     }
 

@@ -33,7 +33,15 @@ def write_report(
     """The page.  verdicts: of each reviewer, (N,); shared: of all.  record: what differential.json holds."""
     total = record["total"]
     sections = [
-        Section("", [_lead(total), _warning(total), table(["", ""], _facts(record, total), "This review")]),
+        Section(
+            "",
+            [
+                _lead(total),
+                _warning(total),
+                record["caution"],
+                table(["", ""], _facts(record, total), "This review"),
+            ],
+        ),
         Section("Differential", _differentials(record)),
         Section("Who looked", _reviewers(record)),
         *_cell_sections(cells, verdicts, shared, pictures),

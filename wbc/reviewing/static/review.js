@@ -644,6 +644,8 @@ async function start() {
   by("sure").textContent = session.answered < session.cells / 2
     ? `The program is sure of ${number(session.answered)} of ${number(session.cells)} cells: look at all of them, or adapt the model first.`
     : `The program is sure of ${number(session.answered)} of ${number(session.cells)} cells.`;
+  by("caution").textContent = session.caution;
+  by("caution").hidden = !session.caution;
   makeBar();
   listKeys();
   const before = sessionStorage.getItem("wbc-reviewer");
