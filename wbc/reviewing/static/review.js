@@ -42,7 +42,10 @@ async function call(address, body) {
   return answer.json();
 }
 
-function complain(problem) {
+let lasting = false; // what is said stays until the next decision or page, whatever goes well meanwhile
+
+function complain(problem, lasts = false) {
+  lasting = lasts;
   by("alert").textContent = problem ? problem.message : "";
   by("alert").hidden = !problem;
 }
@@ -50,7 +53,7 @@ function complain(problem) {
 async function attempt(work) {
   try {
     const done = await work();
-    complain(null);
+    if (!lasting) complain(null);
     return done;
   } catch (problem) {
     complain(problem);
@@ -79,9 +82,10 @@ function query(more) {
 }
 
 async function load(more = {}, at = "first") {
-  const number_asked = ++asked;
+  const numberAsked = ++asked;
+  complain(null);
   const got = await attempt(() => call(`/api/cells?${query(more)}`));
-  if (!got || number_asked !== asked) return;
+  if (!got || numberAsked !== asked) return;
   page = got;
   chosen.clear();
   anchor = null;
@@ -331,6 +335,7 @@ const targets = () => (chosen.size ? [...chosen] : current === null ? [] : [curr
 async function decide(verdict, cells = targets()) {
   if (!cells.length || busy) return false;
   busy = true;
+  complain(null);
   const said = verdict === null ? null : session.verdicts[verdict]; // null: each is what it is called
   const kept = await attempt(() => call("/api/decide", { reviewer, cells, verdict: said }));
   busy = false;
@@ -359,7 +364,8 @@ const isShown = (cell) => !tiles.has(cell) || tiles.get(cell).classList.contains
 
 function tellUnseen(cells) {
   const unseen = cells.filter((cell) => !isShown(cell)).length;
-  if (unseen) complain(new Error(`Not confirmed, for there is no picture: ${number(unseen)} ${unseen === 1 ? "cell" : "cells"}.`));
+  const howMany = `${number(unseen)} ${unseen === 1 ? "cell" : "cells"}`;
+  if (unseen) complain(new Error(`Not confirmed, for there is no picture: ${howMany}.`), true);
   return unseen > 0;
 }
 
@@ -402,9 +408,9 @@ async function undo() {
 
 // Moving.
 
-function move(by_cells, range = false) {
+function move(cells, range = false) {
   const ids = page.cells.map((cell) => cell.id);
-  const place = ids.indexOf(current) + by_cells;
+  const place = ids.indexOf(current) + cells;
   if (place < 0) return previous();
   if (place >= ids.length) return next();
   if (range) {
