@@ -8,6 +8,7 @@ from tests.helpers.reviewed import write_crops, write_photographs
 from wbc.errors import DataError
 from wbc.images.boxes import Box
 from wbc.labels import CLASSES
+from wbc.plain.prediction_rows import columns
 from wbc.reviewing.cells import read_cells
 
 
@@ -100,6 +101,17 @@ def test_a_checkpoint_or_a_missing_folder_is_told_from_a_folder(tmp_path):
         read_cells(tmp_path / "model.ckpt", "predictions.csv")
     with pytest.raises(DataError, match="there is no such folder"):
         read_cells(tmp_path / "nowhere", "predictions.csv")
+
+
+def test_columns_of_a_model_with_words_are_passed_over(tmp_path):
+    made = write_crops(tmp_path, 4)
+    rows = pd.read_csv(tmp_path / "predictions.csv", keep_default_na=False)
+    names = columns(CLASSES, ["nucleus"])
+    rows.reindex(columns=names, fill_value="").to_csv(tmp_path / "predictions.csv", index=False)
+    assert len(names) > len(columns(CLASSES))
+    cells = read_cells(tmp_path, "predictions.csv")
+    assert cells.classes == list(CLASSES)
+    assert [cells.statuses[place] for place in cells.status] == made.status
 
 
 def test_a_class_may_be_named_as_a_column_is(tmp_path):

@@ -84,8 +84,8 @@ def read_cells(folder: Path, table: str) -> Cells:
     """The cells of `table` in `folder`; raises DataError where it is none that wbc wrote."""
     path = folder / table
     header, read = _columns(path)
-    classes = header[len(FRONT) : len(header) - (len(columns([])) - len(FRONT))]
-    if not classes or header != columns(classes):
+    classes = _classes(header)
+    if not classes:
         raise DataError(
             f"{path} is no table of predictions: its columns are {', '.join(header[:8]) or 'none'}; give the "
             "folder that wbc predict wrote"
@@ -118,6 +118,15 @@ def read_cells(folder: Path, table: str) -> Cells:
         photograph=photograph,
         boxes=boxes,
     )
+
+
+def _classes(header: Sequence[str]) -> list[str]:
+    """Those of a table of predictions, which may have further columns behind; [] of any other."""
+    for end in range(len(FRONT) + 1, len(header)):
+        classes = list(header[len(FRONT) : end])
+        if list(header[: len(columns(classes))]) == columns(classes):
+            return classes
+    return []
 
 
 def _columns(path: Path) -> tuple[list[str], list[pa.Array]]:
