@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 # The stamp is written last, so that an interrupted installation is started again.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo,fast,export,dev,docs]"
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo,fast,export,review,dev,docs]"
 	touch $@
 
 setup: $(VENV)/.ready

@@ -101,7 +101,8 @@ def test_help_is_of_the_installed_conf(bin_folder, tmp_path):
 def test_every_preset_and_template_travels(wheel):
     travelling = set(zipfile.ZipFile(wheel).namelist())
     presets = {f"wbc/{path.relative_to(ROOT)}" for path in (ROOT / "conf").rglob("*.yaml")}
-    templates = {str(path.relative_to(ROOT)) for path in (ROOT / "wbc" / "pages" / "templates").iterdir()}
+    folders = [ROOT / "wbc" / name for name in ("pages/templates", "reviewing/static")]
+    templates = {str(path.relative_to(ROOT)) for folder in folders for path in folder.iterdir()}
     assert presets
     assert templates
     assert presets | templates | {"wbc/py.typed", "hydra_plugins/wbc_optuna.py"} <= travelling

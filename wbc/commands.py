@@ -1,4 +1,4 @@
-"""The six commands: what each is for, its settings, how its run folder is opened, and its job."""
+"""The commands: what each is for, its settings, how its run folder is opened, and its job."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from wbc.settings.command import Command
 from wbc.settings.evaluate import EvaluateConfig
 from wbc.settings.explain import ExplainConfig
 from wbc.settings.export import ExportConfig
-from wbc.settings.layout import ERRORS, EXPORTED, MANIFEST, METRICS, MODEL, SOURCES
+from wbc.settings.layout import DECISIONS, ERRORS, EXPORTED, MANIFEST, METRICS, MODEL, SOURCES
 from wbc.settings.parse import parse_as
 from wbc.settings.predict import PredictConfig
+from wbc.settings.review import ReviewConfig
 from wbc.settings.train import Config, parse
 
 
@@ -91,6 +92,16 @@ def _open_prediction(composed: DictConfig) -> tuple[PredictConfig, Path]:
     return config, folder
 
 
+def _open_review(composed: DictConfig) -> tuple[ReviewConfig, Path]:
+    """The settings of this time; decisions that lie there already are gone on with."""
+    config = parse_as(ReviewConfig, composed).with_absolute_paths()
+    folder = _output_folder()
+    config = replace(config, output=str(folder))
+    if not (folder / DECISIONS).exists():
+        run_folder.start(config, folder)
+    return config, folder
+
+
 def _output_folder() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
@@ -130,6 +141,12 @@ def _predict() -> Callable[[PredictConfig, Path], int]:
     from wbc.predicting.job import predict
 
     return predict
+
+
+def _review() -> Callable[[ReviewConfig, Path], None]:
+    from wbc.reviewing.job import review
+
+    return review
 
 
 def _adapt() -> Callable[[AdaptConfig, Path], int]:
@@ -188,6 +205,17 @@ _COMMANDS: list[Command[Any]] = [
         other_folder="another output=",
         failed="{error}, then give the same command again with {output} to go on",
         unreadable=ERRORS,
+    ),
+    Command(
+        verb="review",
+        wish="look through the predictions on a page, doubtful ones first, and put them right",
+        kind=ReviewConfig,
+        open_run=_open_review,
+        job=_review,
+        first_keys=("predictions", "output", "reviewer", "host", "port"),
+        stopped="stopped; every decision is kept, and the same command with {output} goes on",
+        other_folder="another output=",
+        failed="{error}, then give the same command again with {output} to go on",
     ),
     Command(
         verb="adapt",

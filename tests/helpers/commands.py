@@ -20,7 +20,11 @@ from tests.helpers.places import ROOT
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
-        *(f"wbc.{verb}ing.job" for verb in ("train", "explain", "evaluat", "predict", "adapt", "export")),
+        *(
+            f"wbc.{verb}ing.job"
+            for verb in ("train", "explain", "evaluat", "predict", "adapt", "export", "review")
+        ),
+        "wbc.reviewing.app",
         "wbc.training.run_report",
         "wbc.__main__",
         "matplotlib.pyplot",

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from wbc.metrics.intervals import exact_interval
+from wbc.metrics.shares import class_shares
 from wbc.plain.answers import ANSWERED, UNCERTAIN, UNKNOWN
 from wbc.plain.lab_check import ELSEWHERE
 from wbc.plain.picture_check import SEVERAL_CELLS, SWAPPED
@@ -47,12 +47,7 @@ class Differential:
 
     def _shares(self, statuses: set[str]) -> dict[str, Any]:
         counts = {name: sum(self.counts[name, status] for status in statuses) for name in self.classes}
-        total = sum(counts.values())
-        shares = {}
-        for name, count in counts.items():
-            share, low, high = exact_interval(count, total)
-            shares[name] = {"count": count, "share": share if total else None, "low": low, "high": high}
-        return {"images": total, "classes": shares, "within_5_points": _cells_within(counts, total)}
+        return class_shares(counts) | {"within_5_points": _cells_within(counts, sum(counts.values()))}
 
 
 _WITHIN = 0.05  # of a share, to either side

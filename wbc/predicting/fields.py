@@ -22,12 +22,13 @@ from wbc.plain.answers import ANSWERED, UNCERTAIN
 from wbc.plain.prediction_rows import PREDICTION, columns, status_column
 from wbc.predicting.cell_formats import Coco, FieldCell, write_geojson
 from wbc.predicting.parts import read_part
+from wbc.settings.layout import CELLS
 from wbc.utils.files import replacing
 from wbc.utils.machine import available_cores
 from wbc.utils.progress import Progress, progress
 
 FOUND = "found.csv"  # in the folder of parts: each cell, its box and the crop that the network is shown
-CELLS, COCO, PICTURES = "cells.csv", "cells.coco.json", "fields"
+COCO, PICTURES = "cells.coco.json", "fields"
 
 _BOX = ("x0", "y0", "x1", "y1")
 _ASSUMED_SHARE = (

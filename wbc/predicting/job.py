@@ -27,17 +27,16 @@ from wbc.plain.lab_check import said_of_lab
 from wbc.plain.picture_check import SEVERAL_CELLS
 from wbc.plain.prediction_rows import PREDICTION, status_column
 from wbc.predicting.differential import Differential, differential_table
-from wbc.predicting.fields import CELLS, FOUND, PICTURES, list_cells, write_cells
+from wbc.predicting.fields import FOUND, PICTURES, list_cells, write_cells
 from wbc.predicting.parts import PartRow, compare_labs, part_rows, read_part, write_part
 from wbc.settings import run_folder
-from wbc.settings.layout import ERRORS, SOURCES
+from wbc.settings.layout import CELLS, DIFFERENTIAL, ERRORS, SOURCES
 from wbc.settings.predict import PredictConfig
 from wbc.utils.files import file_hash, read_json, replacing, write_json
 from wbc.utils.progress import Progress, progress
 
 log = logging.getLogger(__name__)
 
-DIFFERENTIAL = "differential.json"  # written last, so it tells of a finished run
 _CHANGES = {"model": "the file of the model", "images": "the list of images or one of them"}
 _PART_BATCHES = 16  # what a kill loses, at most, in each process
 _SILENCE_S = 3600  # so long without a new part, and a waiting process takes the others for dead
@@ -116,7 +115,7 @@ def _look_at_what_is_there(
                 f"{folder} holds answers from before {' and '.join(changed)} changed: give another "
                 "output=<folder>, or delete this one to have all answered anew"
             )
-        if (folder / DIFFERENTIAL).exists():
+        if (folder / DIFFERENTIAL).exists():  # written last, so it tells of a finished run
             return int(read_json(folder / DIFFERENTIAL)["total"]["unreadable"])
         if before is None:
             listed.parent.mkdir(parents=True, exist_ok=True)

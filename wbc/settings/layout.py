@@ -14,6 +14,9 @@ PREDICTIONS = "predictions.csv"  # of train, evaluate and predict
 ERRORS = "errors.csv"  # of evaluate and predict: files that could not be read
 REPORT = "report.html"  # of train and evaluate
 FIGURES = "figures"
+CELLS = "cells.csv"  # of predict: the white cells that it found in photographs
+DIFFERENTIAL = "differential.json"  # of predict and review
+DECISIONS = "decisions.sqlite"  # of review
 SOURCES = "sources.json"  # of predict: of which model and which images its answers are, by content
 EXPORTED = "model"  # of export: the folder that leaves
 # Of train.

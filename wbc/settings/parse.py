@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
@@ -26,9 +27,16 @@ def _choose(first: Any, second: Any) -> Any:
     return first or second
 
 
-OmegaConf.register_new_resolver(
-    "wbc.first", _choose, replace=True
-)  # conf/*/config.yaml names run folders by it
+def _inside(folder: str | None, name: str, otherwise: str) -> str:
+    """`name` in a folder that is there; a misspelt one is not made."""
+    return (
+        str(Path(folder).expanduser() / name) if folder and Path(folder).expanduser().is_dir() else otherwise
+    )
+
+
+# conf/*/config.yaml names run folders by them.
+OmegaConf.register_new_resolver("wbc.first", _choose, replace=True)
+OmegaConf.register_new_resolver("wbc.inside", _inside, replace=True)
 
 
 def parse_as(kind: type[Settings], composed: DictConfig | Mapping[str, Any]) -> Settings:

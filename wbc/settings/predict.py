@@ -21,6 +21,9 @@ def _table_name(name: str) -> str:
     return name
 
 
+TableName = Annotated[str, AfterValidator(_table_name)]
+
+
 @dataclass(config=STRICT, kw_only=True)
 class PredictConfig:
     """Which model answers for which images, and where the answers lie."""
@@ -28,7 +31,7 @@ class PredictConfig:
     checkpoint: Checkpoint
     images: Annotated[str, Field(examples=["<file, folder, list.txt or list.csv>"])]
     output: str | None = None
-    table: Annotated[str, AfterValidator(_table_name)]
+    table: TableName
     group: str | None = None
     fields: bool = False
     batch_size: Count

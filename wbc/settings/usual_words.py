@@ -46,6 +46,11 @@ _SPECIAL = {
         **dict.fromkeys(_IMAGES, "images={value}"),
         **dict.fromkeys(_DEVICE, "accelerator={device}"),
     },
+    "review": {
+        **dict.fromkeys((*_IMAGES, "prediction", "answers"), "predictions={value}"),
+        **dict.fromkeys(("name", "user"), "reviewer={value}"),
+        **dict.fromkeys(("address", "bind", "ip"), "host={value}"),
+    },
     "explain": {
         **dict.fromkeys(_IMAGES, "images={value}"),
         **dict.fromkeys(_DEVICE, "device={device}"),
