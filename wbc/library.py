@@ -68,7 +68,7 @@ class EvaluationResult:
 
 
 def load(path: str | Path, device: str = "cpu") -> Predictor:
-    """The predictor in a run's `model.ckpt`.
+    """The predictor in a run's `model.ckpt`, or "pretrained", the one that travels with wbc.
 
     device: where it computes: cpu, cuda, or auto, which takes CUDA where there is one.
     Raises CheckpointError for a file that is no model, ConfigError for a device that is not there.
@@ -80,8 +80,9 @@ def load(path: str | Path, device: str = "cpu") -> Predictor:
     """
     from wbc.answers.checkpoint import load_model
     from wbc.network.device import chosen_device
+    from wbc.settings.paths import model_path
 
-    return load_model(path).to(chosen_device(device))
+    return load_model(model_path(str(path))).to(chosen_device(device))
 
 
 def predict(

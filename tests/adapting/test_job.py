@@ -28,6 +28,7 @@ from wbc.loading.augment import Augment
 from wbc.loading.labelled_images import LabelledImages
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
+from wbc.plain.picture_check import PictureCheck
 from wbc.settings.adapt import AdaptConfig
 from wbc.synthetic.draw import LABS, draw_cell
 from wbc.training.fit_second_opinion import fit_second_opinion
@@ -61,7 +62,8 @@ def place(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("place")
     torch.manual_seed(0)
     network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES, (8,))
-    save_model(Predictor(network), folder / "model.ckpt", {"a": 1})
+    pictures = PictureCheck(0.0, 0.0, 0.0, usual_share=0.25)
+    save_model(Predictor(network, pictures=pictures), folder / "model.ckpt", {"a": 1})
     write_lab(folder / "lab", Basophil=1, Monocyte=9, Neutrophil=10)
     return folder
 
@@ -128,7 +130,9 @@ def test_only_the_head_is_another_and_the_model_says_what_it_came_from(run, plac
     new, rule = adapted.network, adapted.rule
     for (key, before), after in zip(old.state_dict().items(), new.state_dict().values(), strict=True):
         assert torch.equal(before, after) != key.startswith("head."), key
-    assert rule.images == 13
+    assert rule.images == len(adapted.lab.bank) == 13
+    assert adapted.pictures.usual_share == 0.25  # photographs are cut as the backbone knows cells
+    assert adapted.pictures.smallest_share > 0  # what else pictures look like is this lab's
     assert rule.set_limit < 1
     promise = json.loads((run / "metrics.json").read_text())["promise"]
     assert promise == {"max_error": None, "asked_error": 0.1, "images": 13}

@@ -43,6 +43,7 @@ WINDOWS_ONLY = {"py -m venv .venv", r".venv\Scripts\Activate.ps1"}
 SECTIONS = {
     "Two commands",
     "Install",
+    "At once, without training",
     "A lab with a folder of crops",
     "An engineer with a data set and several backbones",
     "A student with the paper",
@@ -128,6 +129,17 @@ def draw_cells(
         for name in classes
         for number in range(each)
     ]
+
+
+def test_a_first_look_without_training(terminal):
+    here = terminal.folder
+    draw_cells(here / "new_cells", 2, lab="lab_e")
+    (look,) = commands("At once, without training")
+    # Drawn cells are of another world than that of its validation images.
+    assert "The promise is not valid here" in typed(terminal, look)
+    rows = (here / "first_look" / "predictions.csv").read_text().splitlines()[1:]
+    assert len(rows) == 2 * len(CLASSES)
+    assert not [row for row in rows if ",answered," in row]
 
 
 def test_the_walk_through_of_a_lab(terminal):

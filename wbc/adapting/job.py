@@ -25,7 +25,7 @@ from wbc.labels import names_of_model
 from wbc.network.device import chosen_device, one_thread
 from wbc.network.network import Head
 from wbc.plain.lab_check import fit_lab_check
-from wbc.plain.picture_check import fit_picture_check
+from wbc.plain.picture_check import PictureCheck, fit_picture_check
 from wbc.settings import layout, run_folder
 from wbc.settings.adapt import AdaptConfig
 from wbc.settings.parse import as_plain
@@ -71,7 +71,7 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     logits = comparison.after if helps else comparison.before
     temperature_before = 1.0 if predictor.rule is None else predictor.rule.temperature
     predictor.rule = fit_rule(cells.features[:, 0], logits, cells.labels, config.abstain)
-    predictor.pictures = fit_picture_check(marks, predictor.prepare)
+    predictor.pictures = _pictures(predictor, marks)
     predictor.lab = fit_lab_check(cells.features[:, 0].numpy(), logits.argmax(dim=1).numpy())
     with replacing(folder / "out_of_fold.csv") as beside:
         temperatures = (temperature_before, predictor.rule.temperature)
@@ -83,6 +83,16 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     save_model(predictor, folder / layout.MODEL, made)
     log.info("model: %s", folder / layout.MODEL)
     return int(manifest["excluded"].str.startswith("unreadable").sum())
+
+
+def _pictures(predictor: Predictor, marks: list[PictureMarks]) -> PictureCheck:
+    """What this lab's pictures look like; but cells of photographs are cut as the backbone knows cells from
+    its own training, which does not change.
+    """
+    before, found = predictor.pictures, fit_picture_check(marks, predictor.prepare)
+    if before is None or not before.usual_share:
+        return found
+    return replace(found, usual_share=before.usual_share)
 
 
 def _cells(

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from wbc.settings.abstain import AbstainConfig
-from wbc.settings.paths import absolute
+from wbc.settings.paths import model_path
 from wbc.settings.values import STRICT, Checkpoint, Count, PerClass, Runtime, Seed, Workers, expected
 
 
@@ -40,4 +40,4 @@ class AdaptConfig:
 
     def with_absolute_paths(self) -> AdaptConfig:
         """The same with a checkpoint that is found from any folder; the manifest lists the cells."""
-        return replace(self, checkpoint=absolute(self.checkpoint))
+        return replace(self, checkpoint=model_path(self.checkpoint))

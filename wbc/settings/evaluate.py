@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from wbc.settings.paths import absolute
+from wbc.settings.paths import absolute, model_path
 from wbc.settings.values import STRICT, Count, DistinctWords, Runtime, Seed, Words, Workers
 
 
@@ -51,7 +51,7 @@ class EvaluateConfig:
         """The same with paths that hold from any folder; the images are listed in predictions.csv."""
         return replace(
             self,
-            checkpoint=absolute(self.checkpoint),
-            compare=[absolute(path) for path in self.compare],
+            checkpoint=model_path(self.checkpoint),
+            compare=[model_path(path) for path in self.compare],
             checks_dir=absolute(self.checks_dir),
         )

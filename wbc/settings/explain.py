@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from wbc.settings.paths import absolute
+from wbc.settings.paths import absolute, model_path
 from wbc.settings.values import (
     STRICT,
     Checkpoint,
@@ -62,4 +62,4 @@ class ExplainConfig:
 
     def with_absolute_paths(self) -> ExplainConfig:
         """The same with paths that hold from any folder; the images are listed in images.csv anyway."""
-        return replace(self, checkpoint=absolute(self.checkpoint), masks=absolute(self.masks))
+        return replace(self, checkpoint=model_path(self.checkpoint), masks=absolute(self.masks))

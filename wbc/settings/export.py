@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from wbc.settings.paths import absolute
+from wbc.settings.paths import model_path
 from wbc.settings.values import STRICT, Checkpoint, Count, Seed, one_of
 
 # Beside the packages that write each, the one that computes it.
@@ -34,4 +34,4 @@ class ExportConfig:
 
     def with_absolute_paths(self) -> ExportConfig:
         """The same with paths that hold from any folder; `images` may be a split's name."""
-        return replace(self, checkpoint=absolute(self.checkpoint))
+        return replace(self, checkpoint=model_path(self.checkpoint))

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
-from wbc.settings.paths import absolute
+from wbc.settings.paths import absolute, model_path
 from wbc.settings.values import STRICT, Checkpoint, Count, Runtime, Workers, broken_rule
 
 TABLES = (".csv", ".parquet")
@@ -45,7 +45,7 @@ class PredictConfig:
         """The same with paths that hold from any folder."""
         return replace(
             self,
-            checkpoint=absolute(self.checkpoint),
+            checkpoint=model_path(self.checkpoint),
             images=absolute(self.images),
             output=absolute(self.output),
         )

@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from wbc.settings.abstain import OUTLIER_SCORES, AbstainConfig
 from wbc.settings.parse import as_plain, parse_as
-from wbc.settings.paths import absolute
+from wbc.settings.paths import absolute, model_path
 from wbc.settings.values import (
     STRICT,
     Amount,
@@ -267,7 +267,7 @@ class Config:
         weights = self.model.weights
         return replace(
             self,
-            init_from=absolute(self.init_from),
+            init_from=model_path(self.init_from),
             cache_dir=absolute(self.cache_dir),
             logger={name: _with_absolute_store(one) for name, one in self.logger.items()},
             data=replace(
