@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 
 from tests.helpers.commands import typed
+from tests.helpers.fitted_words import fitted_words
 from tests.helpers.verbs import run_verb
 from wbc.answers.checkpoint import load_model, save_model
 from wbc.answers.predictor import Predictor
@@ -121,11 +123,21 @@ def labelled(place, tmp_path) -> Path:
     return tmp_path / "labelled"
 
 
-def test_int8_leaves_with_a_rule_of_its_own_and_figures_of_both(place, labelled, tmp_path, monkeypatch):
+def test_int8_leaves_with_a_rule_of_its_own_and_figures_of_both(
+    place, labelled, tmp_path, monkeypatch, caplog
+):
     monkeypatch.setattr(int8, "_MOST_LOST", 1.0)  # of a network that knows nothing
     monkeypatch.setattr(int8, "_ECE", 2.0)
-    assert export(place, tmp_path / "run", "precision=int8", f"images={labelled}") == 0
+    predictor = load_model(place / "model.ckpt")
+    told = fitted_words()  # of 3 features and classes
+    weight, link = np.zeros((1280, 5), np.float32), np.zeros((5, 5))
+    predictor.words = replace(told, weight=weight, class_weight=link, class_bias=np.zeros(5))
+    save_model(predictor, tmp_path / "model.ckpt", {})
+    words = "precision=int8", f"images={labelled}"
+    assert run_verb("export", tmp_path, *words, folder=tmp_path / "run") == 0
     model = tmp_path / "run" / "model"
+    assert "words are left out" in caplog.text
+    assert json.loads((model / "model.json").read_text())["words"] is None
     compared = json.loads((model / "comparison.json").read_text())
     assert compared["images"] == compared["precision"]["int8"]["images"] == 10
     assert compared["probability_gap"] <= 1e-4

@@ -2,6 +2,7 @@
 
 import copy
 import gzip
+import importlib
 import json
 import subprocess
 import sys
@@ -11,9 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.keras_environment import KerasUnavailableError, keras_python
 from tests.helpers.commands import typed
-from tests.helpers.places import KERAS
+from tests.helpers.places import KERAS, ROOT
 from tests.helpers.small_runs import SMALL, settings
 from wbc.errors import CheckpointError, ConfigError
 from wbc.exporting.keras_folder import write_keras_folder
@@ -306,11 +306,13 @@ def test_the_command_fine_tunes_a_model_of_keras(layouts, tmp_path):
     ],
 )
 def test_logits_are_those_of_keras_and_keras_answers_alike_with_ours(
-    tmp_path, application, name, size_px, structure
+    tmp_path, monkeypatch, application, name, size_px, structure
 ):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")  # its scripts import each other as they are run
+    environment = importlib.import_module("keras_environment")
     try:
-        keras = keras_python()
-    except KerasUnavailableError as error:
+        keras = environment.keras_python()
+    except environment.KerasUnavailableError as error:
         pytest.skip(str(error))
     side = KERAS / "keras_side.py"
     subprocess.run(

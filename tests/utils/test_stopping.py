@@ -35,3 +35,13 @@ def test_elsewhere_each_raises_at_once(sent):
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), sent)
     assert stopping.is_asked_to_stop()
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_work_with_a_way_of_its_own_is_told_each_time(sent, code):
+    told = []
+    stopping.hand_signals_to(lambda: told.append(stopping.is_asked_to_stop()))
+    for _ in range(2):
+        os.kill(os.getpid(), sent)
+    assert told == [True, True]
+    assert stopping.exit_code() == code

@@ -24,6 +24,7 @@ from wbc.settings.review import ReviewConfig
 from wbc.utils.files import file_hash, read_json
 from wbc.utils.modules import missing_modules
 from wbc.utils.reviewers import is_name
+from wbc.utils.stopping import hand_signals_to, is_asked_to_stop
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,8 @@ def review(config: ReviewConfig, folder: Path) -> None:
         about = _about(predictions, table)
         proposed = config.reviewer or _login()
         shown = Review(cells, decisions, Pictures(cells), folder, about, proposed, table)
-        app = review_app(shown, token, config.host)
+        server = _server(review_app(shown, token, config.host))
+        hand_signals_to(lambda: setattr(server, "should_exit", True))  # before anybody knows the address
         log.info("%d cells to review: %s", len(cells), address + (f"?token={token}" if token else ""))
         if token:
             log.warning(
@@ -64,12 +66,14 @@ def review(config: ReviewConfig, folder: Path) -> None:
                 "network that you trust, or leave out host= and come through ssh -L"
             )
         log.info("Ctrl-C ends it; decisions are kept in %s", folder)
-        _serve(app, listening)
+        server.run(sockets=[listening])
+        if is_asked_to_stop():
+            raise KeyboardInterrupt
     finally:
         decisions.close()
 
 
-def _serve(app: Any, listening: socket.socket) -> None:
+def _server(app: Any) -> Any:
     import uvicorn
 
     settings = uvicorn.Config(
@@ -83,7 +87,7 @@ def _serve(app: Any, listening: socket.socket) -> None:
         limit_concurrency=256,
         ws="none",
     )
-    uvicorn.Server(settings).run(sockets=[listening])
+    return uvicorn.Server(settings)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -29,6 +29,20 @@ def note_signals() -> None:
     _handle_by(_note)
 
 
+def hand_signals_to(stop: Callable[[], Any]) -> None:
+    """From now on, each is noted and `stop` called, for work that ends by a way of its own.
+
+    An exception could come where Python swallows it, in a weak reference's callback amid an import.
+    """
+
+    def note(number: int, frame: FrameType | None) -> None:
+        global _asked  # noqa: PLW0603  # a signal comes to the process, not to an object
+        _asked = number
+        stop()
+
+    _handle_by(note)
+
+
 def _handle_by(handler: Callable[[int, FrameType | None], Any]) -> None:
     if threading.current_thread() is not threading.main_thread():
         return  # signals come to the main thread alone, and Python lets no other thread choose their handlers
