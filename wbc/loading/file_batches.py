@@ -6,7 +6,7 @@ Worker processes import this module.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -155,9 +155,9 @@ def loader_processes(asked: int | None, device: torch.device) -> int:
     return 0 if device.type == "cpu" else default_workers()
 
 
-def batch_loader(batches: FileBatches, numbers: Iterable[int], workers: int) -> DataLoader[FileBatch]:
-    """The batches of these numbers in this order, made ahead by `workers` processes; 0: when asked for."""
-    return DataLoader(
+def batch_loader(batches: FileBatches, numbers: Iterable[int], workers: int) -> Iterator[FileBatch]:
+    """The batches of these numbers in this order, made ahead by `workers` processes; 0: by threads."""
+    loader = DataLoader(
         batches,
         batch_size=None,
         sampler=numbers,
@@ -165,3 +165,14 @@ def batch_loader(batches: FileBatches, numbers: Iterable[int], workers: int) -> 
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=opencv_in_one_thread,
     )
+    yield from loader if workers else _one_ahead(loader)
+
+
+def _one_ahead(loader: DataLoader[FileBatch]) -> Iterator[FileBatch]:
+    """Each batch is made while the one before is used: decoding fills the gaps that the network leaves."""
+    batches = iter(loader)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, batches, None)
+            yield batch
