@@ -45,9 +45,10 @@ def whole(cells, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow  # tests/campaign/test_kills.py kills at random moments
 @pytest.mark.parametrize(
     ("sent", "code"),
-    [pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.slow), (signal.SIGTERM, 143)],
+    [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)],
 )
 def test_a_run_that_was_killed_ends_as_if_it_had_not_been(cells, whole, tmp_path, sent, code):
     killed = tmp_path / "killed"
@@ -78,7 +79,6 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(cells, whole, tmp_path
     assert "leave out phase.finetune.lr=1" in other.stdout + other.stderr
 
 
-@pytest.mark.slow  # the README's sweep is typed in tests/docs
 def test_a_sweep_makes_a_folder_a_job_and_a_table(cells, tmp_path):
     result = run("-m", *SMALL, *cells, "phase.finetune.lr=1e-5,3e-5", cwd=tmp_path)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]

@@ -80,6 +80,7 @@ runpy.run_path("classify.py", run_name="__main__")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", [SETTINGS["test-time views and a second opinion"]], indirect=True)
 def test_export(answers, tmp_path):
     folder, expected = answers

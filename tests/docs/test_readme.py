@@ -163,20 +163,22 @@ def test_the_walk_through_of_a_lab(terminal):
     assert only(here, "outputs/adapt/*/model.ckpt")
 
 
-def test_the_walk_through_of_an_engineer(terminal):
-    here = terminal.folder
+ENGINEER = "An engineer with a data set and several backbones"
+
+
+def table_of_cells(here: Path) -> list[Path]:
     cells = [path.relative_to(here) for path in draw_cells(here / "cells", 8)]
     rows = [f"{path},{path.parent.name}\n" for path in cells]
     (here / "cells.csv").write_text("path,label\n" + "".join(rows))
-    train, sweep, compare, resume, export = commands("An engineer with a data set and several backbones")
+    return cells
+
+
+def test_the_walk_through_of_an_engineer(terminal):
+    here = terminal.folder
+    cells = table_of_cells(here)
+    train, _, _, resume, export = commands(ENGINEER)
     typed(terminal, train)
     run = only(here, "outputs/manifest_timm/*")
-    typed(terminal, sweep)
-    table = only(
-        here, "outputs/manifest_timm/*/sweep.md"
-    )  # the default folder of a sweep, as the README says
-    assert sum(line.startswith("|") for line in table.read_text().splitlines()) == 4
-    typed(terminal, compare, sweep=table.parent)
     assert "finished before" in typed(terminal, resume, run=run)
     typed(terminal, export, run=run)
     assert only(here, "outputs/export/*/model/classify.py")
@@ -185,6 +187,19 @@ def test_the_walk_through_of_an_engineer(terminal):
     (program,) = [block.text for block in blocks(README) if block.language == "python"]
     said = terminal.type(f"python - <<'END'\n{program.replace('<run>', str(run))}END", PYTHONPATH=str(ROOT))
     assert sum(said.count(label) for label in CLASSES) >= 2
+
+
+@pytest.mark.slow  # two trainings more; tests/test_cli.py has a sweep, tests/evaluating compared models
+def test_the_sweep_of_an_engineer(terminal):
+    here = terminal.folder
+    table_of_cells(here)
+    _, sweep, compare, _, _ = commands(ENGINEER)
+    typed(terminal, sweep)
+    table = only(
+        here, "outputs/manifest_timm/*/sweep.md"
+    )  # the default folder of a sweep, as the README says
+    assert sum(line.startswith("|") for line in table.read_text().splitlines()) == 4
+    typed(terminal, compare, sweep=table.parent)
 
 
 def test_the_walk_through_of_a_student(terminal):

@@ -344,6 +344,7 @@ def test_a_full_disk_is_told_with_its_file_and_with_room_all_is_measured(place, 
     assert (tmp_path / "report.html").stat().st_size > 100_000
 
 
+@pytest.mark.slow
 def test_the_command_line_measures_what_it_can_and_exits_1(place, tmp_path):
     given = [f"checkpoint={place / 'run' / 'model.ckpt'}", f"checks_dir={place / 'cache'}"]
     result = command(tmp_path / "out", *given, f"data={place / 'lab_b'}")

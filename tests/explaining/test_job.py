@@ -305,6 +305,7 @@ def test_a_model_that_nothing_speaks_for_shows_no_heat_instead_of_a_blank_pictur
     assert (frame["note"] == "no positive heat").all()
 
 
+@pytest.mark.slow
 def test_empty_maps_of_one_method_beside_another_are_measured(place, tmp_path, monkeypatch):
     plain = ClassActivationMap.__call__
 

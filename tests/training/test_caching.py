@@ -119,6 +119,7 @@ def test_a_kill_during_the_build_leaves_nothing_that_is_trusted(root, tmp_path, 
     assert not list((tmp_path / "killed").rglob("*.part"))
 
 
+@pytest.mark.slow  # tests/campaign/test_disks.py fills others
 def test_a_full_disk_goes_on_without_the_cache(root, tmp_path, monkeypatch, uncached, caplog):
     def full(*args):
         raise OSError(28, "No space left on device")
