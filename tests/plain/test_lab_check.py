@@ -52,8 +52,9 @@ def test_another_world_is_known_too_and_nothing_is_answered_there(check):
     assert "these 40 pictures are of another lab" in said_of_lab(said)
 
 
-def test_few_pictures_tell_nothing(check):
-    assert not record(check, cells(1, 0, 5.0, 5), np.array([0]))["elsewhere"]
+def test_one_picture_tells_nothing_and_two_far_ones_do(check):
+    for count, told in ((1, False), (2, True)):
+        assert record(check, cells(count, 0, 5.0, 5), np.zeros(count, int))["elsewhere"] == told
     none = record(check, np.empty((0, 8)), np.empty(0, int))
     assert (none["images"], none["elsewhere"]) == (0, False)
 

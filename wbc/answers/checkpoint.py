@@ -21,6 +21,7 @@ from wbc.network.pretrained import read_tensors, write_tensors
 from wbc.plain.lab_check import LabCheck
 from wbc.plain.picture_check import PictureCheck
 from wbc.plain.words import FittedWords
+from wbc.settings.paths import PRETRAINED
 
 # In model.ckpt, beside the network; a training checkpoint has none of them.
 RULE_KEY = "answers"  # the AnswerRule's state
@@ -58,6 +59,8 @@ def load_model(path: Path | str) -> Predictor:
     Needs no network connection and runs no code from the file.  Raises CheckpointError for anything else.
     """
     path = Path(path).expanduser()
+    if not path.exists():
+        raise CheckpointError(f"no file {path}: give model.ckpt of a run folder, or {PRETRAINED}")
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder: give the file in it, such as {path / 'model.ckpt'}")
     content = read_tensors(path)
