@@ -94,6 +94,9 @@ def test_what_cannot_be_reviewed_is_said_and_exits_1(tmp_path, monkeypatch, word
     assert "Traceback" not in output
     assert said.format(tmp=tmp_path) in output
     assert not (tmp_path / "nowhere").exists()
+    assert not list(
+        (tmp_path / "empty").iterdir()
+    )  # a folder of cells, perhaps, where another would be a class
 
 
 def test_a_port_in_use_is_named_with_the_mend(tmp_path):

@@ -30,7 +30,7 @@ def outlier_scores(
     if method == "energy":
         return np.asarray(energy)
     if method == "knn":
-        return _to_fifth(features.astype(np.float32), arrays["bank"])
+        return neighbour_distances(features, arrays["bank"], _NEIGHBOUR)
     exact = features.astype(np.float64)
     if method == "mahalanobis":
         precision = arrays["precision"].astype(np.float64)
@@ -41,9 +41,13 @@ def outlier_scores(
     return np.asarray(float(arrays["scale"]) * np.linalg.norm(left_over, axis=1) + energy)
 
 
-def _to_fifth(features: np.ndarray, bank: np.ndarray) -> np.ndarray:
-    """By the cosine, whose error in float32 is that of a distance of less than a thousandth."""
+def neighbour_distances(features: np.ndarray, bank: np.ndarray, number: int) -> np.ndarray:
+    """Of features (N, D), brought to unit length, to the `number`-th nearest of the bank (M, D), or its last.
+
+    By the cosine, whose error in float32 is that of a distance of less than a thousandth.
+    """
+    features = features.astype(np.float32)
     length = np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     squared = 2 - 2 * ((features / length) @ bank.T).astype(np.float64)
-    rank = min(_NEIGHBOUR, len(bank)) - 1
+    rank = min(number, len(bank)) - 1
     return np.sqrt(np.maximum(np.partition(squared, rank, axis=1)[:, rank], 0))

@@ -27,16 +27,15 @@ def _choose(first: Any, second: Any) -> Any:
     return first or second
 
 
-def _inside(folder: str | None, name: str, otherwise: str) -> str:
-    """`name` in a folder that is there; a misspelt one is not made."""
-    return (
-        str(Path(folder).expanduser() / name) if folder and Path(folder).expanduser().is_dir() else otherwise
-    )
+def _beside(folder: str | None, file: str | None, name: str, otherwise: str) -> str:
+    """`name` beside a file that is there: nothing is made in a folder that was given by mistake."""
+    place = Path(folder or "").expanduser()
+    return str(place / name) if folder and file and (place / file).is_file() else otherwise
 
 
 # conf/*/config.yaml names run folders by them.
 OmegaConf.register_new_resolver("wbc.first", _choose, replace=True)
-OmegaConf.register_new_resolver("wbc.inside", _inside, replace=True)
+OmegaConf.register_new_resolver("wbc.beside", _beside, replace=True)
 
 
 def parse_as(kind: type[Settings], composed: DictConfig | Mapping[str, Any]) -> Settings:
