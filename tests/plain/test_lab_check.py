@@ -52,15 +52,16 @@ def test_another_world_is_known_too_and_nothing_is_answered_there(check):
     assert "these 40 pictures are of another lab" in said_of_lab(said)
 
 
-@pytest.mark.parametrize(("spread", "told"), [(0.5, False), (1.5, True)])
-def test_six_validation_images_a_class_are_enough(spread, told):
-    """As a folder of 200 cells leaves."""
-    features = np.concatenate([cells(6, label, 0.5, 8 + label) for label in (0, 1)]).astype(np.float32)
-    few = fit_lab_check(features, np.repeat([0, 1], 6))
-    pictures = np.concatenate([cells(40, label, spread, 10 + label) for label in (0, 1)])
-    found = record(few, pictures, np.repeat([0, 1], 40))
-    assert found["elsewhere"] == told
-    assert told or found["rank"] == pytest.approx(0.5, abs=0.15)
+@pytest.mark.parametrize(("spread", "least", "most"), [(0.5, 0.0, 0.0), (1.5, 0.9, 1.0)])
+def test_six_validation_images_a_class_are_enough(spread, least, most):
+    """As a folder of 200 cells leaves.  By the fifth nearest, of 40 other labs 34 were told."""
+    told = []
+    for seed in range(0, 4000, 100):
+        known = np.concatenate([cells(6, label, 0.5, seed + label) for label in (0, 1)])
+        few = fit_lab_check(known.astype(np.float32), np.repeat([0, 1], 6))
+        pictures = np.concatenate([cells(40, label, spread, seed + 5000 + label) for label in (0, 1)])
+        told.append(record(few, pictures, np.repeat([0, 1], 40))["elsewhere"])
+    assert least <= np.mean(told) <= most
 
 
 def test_one_picture_tells_nothing_and_two_far_ones_do(check):
