@@ -22,6 +22,7 @@ from wbc.settings.layout import DECISIONS, ERRORS, EXPORTED, MANIFEST, METRICS, 
 from wbc.settings.parse import parse_as
 from wbc.settings.predict import PredictConfig
 from wbc.settings.review import ReviewConfig
+from wbc.settings.serve import ServeConfig
 from wbc.settings.train import Config, parse
 
 
@@ -102,6 +103,12 @@ def _open_review(composed: DictConfig) -> tuple[ReviewConfig, Path]:
     return config, folder
 
 
+def _open_service(composed: DictConfig) -> tuple[ServeConfig, Path]:
+    config = parse_as(ServeConfig, composed).with_absolute_paths()
+    run_folder.start(config, _output_folder())
+    return config, _output_folder()
+
+
 def _output_folder() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
@@ -147,6 +154,12 @@ def _review() -> Callable[[ReviewConfig, Path], None]:
     from wbc.reviewing.job import review
 
     return review
+
+
+def _serve() -> Callable[[ServeConfig, Path], None]:
+    from wbc.serving.job import serve
+
+    return serve
 
 
 def _adapt() -> Callable[[AdaptConfig, Path], int]:
@@ -216,6 +229,16 @@ _COMMANDS: list[Command[Any]] = [
         stopped="stopped; every decision is kept, and the same command with {output} goes on",
         other_folder="another output=",
         failed="{error}, then give the same command again with {output} to go on",
+    ),
+    Command(
+        verb="serve",
+        wish="answer pictures that programs and people send: an HTTP service and a page",
+        kind=ServeConfig,
+        open_run=_open_service,
+        job=_serve,
+        first_keys=("checkpoint", "host", "port", "queue", "upload_mb"),
+        stopped="stopped; what waited was answered, and the same command serves again",
+        failed="{error}, then give the same command again",
     ),
     Command(
         verb="adapt",

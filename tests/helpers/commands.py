@@ -22,9 +22,10 @@ _CONTEXT.set_forkserver_preload(
     [
         *(
             f"wbc.{verb}ing.job"
-            for verb in ("train", "explain", "evaluat", "predict", "adapt", "export", "review")
+            for verb in ("train", "explain", "evaluat", "predict", "adapt", "export", "review", "serv")
         ),
         "wbc.reviewing.app",
+        "wbc.serving.app",
         "wbc.training.run_report",
         "wbc.__main__",
         "matplotlib.pyplot",

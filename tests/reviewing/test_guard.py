@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from tests.helpers.reviewed import ADDRESS, decide, opened, write_crops
 from wbc.reviewing.app import review_app
-from wbc.reviewing.guard import MOST_BYTES, is_loopback, new_token
+from wbc.web.guard import MOST_BYTES, is_loopback, new_token
 
 DECISION = {"reviewer": "Anna", "cells": [1], "verdict": "Monocyte"}
 

@@ -114,6 +114,20 @@ def upright_size(path: str) -> tuple[int, int] | None:
     return width, height
 
 
+def header_size(content: bytes) -> tuple[int, int] | None:
+    """Width and height that what a file holds announces, before it is turned; None where it is no image.
+
+    Raises ImageError for so many pixels that Pillow does not open it.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+            return image.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as problem:
+        raise ImageError("an image in memory", f"too large ({problem}); crop it to single cells") from problem
+    except Exception:  # `decode` will say what is wrong with it
+        return None
+
+
 def _cut(rgb: np.ndarray, box: Box, path: str | Path) -> np.ndarray:
     """The pixels of a box alone, so that those of the photograph need not be kept."""
     height, width = rgb.shape[:2]

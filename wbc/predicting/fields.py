@@ -17,7 +17,7 @@ from wbc.datasets.image_list import ImageList, Listed
 from wbc.errors import ImageError
 from wbc.images.boxes import Box, crop_name
 from wbc.images.decode import decode
-from wbc.images.white_cells import WhiteCell, find_white_cells
+from wbc.images.field_crops import CellToCrop, cells_to_crop
 from wbc.plain.answers import ANSWERED, UNCERTAIN
 from wbc.plain.prediction_rows import PREDICTION, columns, status_column
 from wbc.predicting.cell_formats import Coco, FieldCell, write_geojson
@@ -31,9 +31,6 @@ FOUND = "found.csv"  # in the folder of parts: each cell, its box and the crop t
 COCO, PICTURES = "cells.coco.json", "fields"
 
 _BOX = ("x0", "y0", "x1", "y1")
-_ASSUMED_SHARE = (
-    0.35  # share of a crop's side that a nucleus takes, where the model does not tell what it knows
-)
 _COLOURS = {ANSWERED: (0, 140, 60), UNCERTAIN: (230, 130, 0)}  # RGB; all else
 _OTHER = (200, 30, 30)
 _PAPER = (255, 255, 255)
@@ -42,7 +39,7 @@ _PAPER = (255, 255, 255)
 class _Found(NamedTuple):
     photograph: Listed
     unreadable: bool
-    cells: list[tuple[WhiteCell, Box]]  # and the crop of each
+    cells: list[CellToCrop]
 
 
 def list_cells(photographs: Path, listed: Path, usual_share: float) -> tuple[int, int]:
@@ -129,21 +126,10 @@ def _looked_at(photographs: Sequence[Listed], usual_share: float) -> Iterator[_F
             rgb = decode(photograph.path)
         except (ImageError, UnicodeEncodeError):
             return _Found(photograph, True, [])
-        cells = [(cell, _crop(cell, usual_share, rgb.shape)) for cell in find_white_cells(rgb)]
-        return _Found(photograph, False, sorted(cells, key=lambda one: (one[0].box.y0, one[0].box.x0)))
+        return _Found(photograph, False, cells_to_crop(rgb, usual_share))
 
     with ThreadPoolExecutor(available_cores()) as pool:
         yield from pool.map(found, photographs)
-
-
-def _crop(cell: WhiteCell, usual_share: float, shape: tuple[int, ...]) -> Box:
-    """The square around the cell in which its nucleus is as large as in the pictures that the model knows."""
-    box, (height, width) = cell.box, shape[:2]
-    needed = max(box.x1 - box.x0, box.y1 - box.y0)
-    side = min(max(round(cell.nucleus_diameter / (usual_share or _ASSUMED_SHARE)), needed), height, width)
-    left = min(max((box.x0 + box.x1 - side) // 2, 0), width - side)
-    top = min(max((box.y0 + box.y1 - side) // 2, 0), height - side)
-    return Box(left, top, left + side, top + side)
 
 
 def _draw(photograph: np.ndarray, cells: Sequence[FieldCell], path: Path) -> None:

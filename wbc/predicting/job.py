@@ -26,7 +26,7 @@ from wbc.errors import ConfigError
 from wbc.plain.lab_check import said_of_lab
 from wbc.plain.picture_check import SEVERAL_CELLS
 from wbc.plain.prediction_rows import PREDICTION, status_column
-from wbc.predicting.differential import Differential, differential_table
+from wbc.answers.differential import Differential, differential_table
 from wbc.predicting.fields import FOUND, PICTURES, list_cells, write_cells
 from wbc.predicting.parts import PartRow, compare_labs, part_rows, read_part, write_part
 from wbc.settings import run_folder

@@ -29,7 +29,7 @@ from wbc.reviewing.agreement import agreement
 from wbc.reviewing.cells import Cells
 from wbc.reviewing.decisions import Decisions, NotKeptError
 from wbc.reviewing.exports import EXPORTS, Reviewed, write_exports
-from wbc.reviewing.guard import Guard
+from wbc.web.guard import Guard
 from wbc.reviewing.order import ORDERS, review_order
 from wbc.reviewing.pictures import Pictures
 from wbc.reviewing.tally import tally
@@ -109,7 +109,7 @@ class Review:
 
 
 def review_app(review: Review, token: str | None = None, host: str = "") -> Starlette:
-    """The application.  token, host: see `wbc.reviewing.guard.Guard`."""
+    """The application.  token, host: see `wbc.web.guard.Guard`."""
     routes = [
         *(Route(address, _asset(*asset)) for address, asset in _ASSETS.items()),
         Route("/api/session", _asked(_session)),

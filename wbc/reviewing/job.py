@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import getpass
 import importlib.metadata
 import logging
 import os
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +22,11 @@ from wbc.settings.review import ReviewConfig
 from wbc.utils.files import file_hash, read_json
 from wbc.utils.modules import missing_modules
 from wbc.utils.reviewers import is_name
-from wbc.utils.stopping import hand_signals_to, is_asked_to_stop
+from wbc.utils.stopping import is_asked_to_stop
+from wbc.web.listening import NEEDED, address_of, listen, stopped_by_signals
 
 log = logging.getLogger(__name__)
 
-_NEEDED = ("starlette", "uvicorn")
 _LOOKED_FOR = 50  # images, spread over the table, before the page is opened
 _PATIENCE_S = 3  # for requests that are being answered when the command is stopped
 
@@ -38,10 +36,10 @@ def review(config: ReviewConfig, folder: Path) -> None:
 
     Raises WbcError where there is nothing to review, or nowhere to serve it.
     """
-    if missing := missing_modules(_NEEDED):
+    if missing := missing_modules(NEEDED):
         raise ConfigError(f"the page needs {' and '.join(missing)}: pip install {' '.join(missing)}")
     from wbc.reviewing.app import Review, review_app
-    from wbc.reviewing.guard import is_loopback, new_token
+    from wbc.web.guard import is_loopback, new_token
 
     predictions = Path(config.predictions)
     cells = read_cells(predictions, config.table)
@@ -52,13 +50,12 @@ def review(config: ReviewConfig, folder: Path) -> None:
         for name in decisions.reviewers:
             log.info("%s has looked at %d cells", name, int((decisions.of(name) != OPEN).sum()))
         token = None if is_loopback(config.host) else new_token()
-        listening = _listen(config.host, config.port)
-        address = f"http://{_in_address(config.host)}:{listening.getsockname()[1]}/"
+        listening = listen(config.host, config.port)
+        address = address_of(listening, config.host)
         about = _about(predictions, table)
         proposed = config.reviewer or _login()
         shown = Review(cells, decisions, Pictures(cells), folder, about, proposed, table)
-        server = _server(review_app(shown, token, config.host))
-        hand_signals_to(lambda: setattr(server, "should_exit", True))  # before anybody knows the address
+        server = stopped_by_signals(review_app(shown, token, config.host), _PATIENCE_S)
         log.info("%d cells to review: %s", len(cells), address + (f"?token={token}" if token else ""))
         if token:
             log.warning(
@@ -71,50 +68,6 @@ def review(config: ReviewConfig, folder: Path) -> None:
             raise KeyboardInterrupt
     finally:
         decisions.close()
-
-
-def _server(app: Any) -> Any:
-    import uvicorn
-
-    settings = uvicorn.Config(
-        app,
-        log_config=None,  # the log of the run is there already
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        timeout_graceful_shutdown=_PATIENCE_S,
-        h11_max_incomplete_event_size=64 * 2**10,
-        limit_concurrency=256,
-        ws="none",
-    )
-    return uvicorn.Server(settings)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A socket there; ConfigError where that cannot be."""
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, kind)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen()
-    except socket.gaierror as error:
-        raise ConfigError(f"host={host}: no such address ({error.strerror}); leave it out") from error
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            said = "is in use; give another, or port=0 for any that is free"
-        else:
-            said = (
-                f"{error.strerror}; give a port above 1023, and host= an address of this machine, or neither"
-            )
-        raise ConfigError(f"host={host}, port={port}: {said}") from error
-    return listening
-
-
-def _in_address(host: str) -> str:
-    if host in ("0.0.0.0", "::"):
-        return socket.gethostname()
-    return f"[{host}]" if ":" in host else host
 
 
 def _look_for_images(cells: Cells, table: Path) -> None:

@@ -10,10 +10,8 @@ from pydantic.dataclasses import dataclass
 
 from wbc.settings.paths import absolute
 from wbc.settings.predict import TableName
-from wbc.settings.values import STRICT, broken_rule, expected
+from wbc.settings.values import STRICT, Port, broken_rule
 from wbc.utils.reviewers import is_name
-
-Port = Annotated[int, Field(ge=0, lt=2**16), expected("0 to 65535")]
 
 
 def _reviewer(name: str | None) -> str | None:

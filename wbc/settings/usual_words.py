@@ -51,6 +51,12 @@ _SPECIAL = {
         **dict.fromkeys(("name", "user"), "reviewer={value}"),
         **dict.fromkeys(("address", "bind", "ip"), "host={value}"),
     },
+    "serve": {
+        **dict.fromkeys(("address", "bind", "ip"), "host={value}"),
+        **dict.fromkeys(_DEVICE, "device={device}"),
+        **dict.fromkeys(("max_upload", "max_upload_mb", "max_size"), "upload_mb={value}"),
+        **_RUN_FOLDER,
+    },
     "explain": {
         **dict.fromkeys(_IMAGES, "images={value}"),
         **dict.fromkeys(_DEVICE, "device={device}"),

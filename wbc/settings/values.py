@@ -89,6 +89,7 @@ ShareOrNone = Annotated[float, Field(ge=0, lt=1), expected("0 <= share < 1")]
 Seed = Annotated[int, Field(ge=0, lt=2**32), expected("0 to 2**32 - 1")]
 Workers = Annotated[int | None, Field(ge=0), expected("0 or more, or null to choose")]
 PerClass = Annotated[int | None, Field(ge=1), expected("1 or more, or null for all")]
+Port = Annotated[int, Field(ge=0, lt=2**16), expected("0 to 65535")]
 Words = Annotated[list[str], BeforeValidator(_as_list)]
 DistinctWords = Annotated[list[str], BeforeValidator(_as_list), AfterValidator(_distinct)]
 Distinct = AfterValidator(_distinct)

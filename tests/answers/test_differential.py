@@ -3,7 +3,7 @@
 import pytest
 
 from wbc.plain.answers import ANSWERED, UNCERTAIN, UNKNOWN
-from wbc.predicting.differential import Differential, differential_table
+from wbc.answers.differential import Differential, differential_table
 
 
 @pytest.fixture

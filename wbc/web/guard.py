@@ -1,4 +1,4 @@
-"""What keeps the page to its user: who may ask, from where, and how much.
+"""What keeps a page or a service to its users: who may ask, from where, and how much.
 
 Other pages that the same browser has open are the danger on one machine: they can send requests to it (CSRF),
 or give their own name its address (DNS rebinding).  Elsewhere everybody in the network is, hence the token.
@@ -10,6 +10,7 @@ import hmac
 import ipaddress
 import secrets
 import socket
+from collections.abc import Callable, Sequence
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
@@ -47,15 +48,35 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
+def _plain(status: int, why: str) -> Response:
+    return PlainTextResponse(why, status)
+
+
 class Guard:
     """Answers before `app` does where a request is not to reach it.
 
     token: None where none is asked for.  host: by which name the page was opened to others, if by one.
+    kinds: what may be posted, by content type or the part of it before the /.  most_bytes: of a body; None
+    where `app` bounds it itself.  programs: whether those that are no browsers may post too; they send no
+    origin, and the token as `Authorization: Bearer <token>`.  refused: makes an answer of status and reason.
     """
 
-    def __init__(self, app: ASGIApp, token: str | None = None, host: str = "") -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        token: str | None = None,
+        host: str = "",
+        kinds: Sequence[str] = ("application/json",),
+        most_bytes: int | None = MOST_BYTES,
+        programs: bool = False,
+        refused: Callable[[int, str], Response] = _plain,
+    ) -> None:
         self._app = app
         self._token = token
+        self._kinds = kinds
+        self._most_bytes = most_bytes
+        self._programs = programs
+        self._no = refused
         self._names = {"localhost", socket.gethostname().lower(), socket.getfqdn().lower(), host.lower()} - {
             ""
         }
@@ -75,29 +96,32 @@ class Guard:
             await send(message)
 
         refusal = self._refusal(Request(scope))
-        if refusal is None and scope["method"] not in ("GET", "HEAD"):
-            body = await _bounded(receive)
+        if refusal is None and scope["method"] not in ("GET", "HEAD") and self._most_bytes is not None:
+            body = await bounded(receive, self._most_bytes)
             if body is None:
-                refusal = _no(413, f"more than {MOST_BYTES:,} bytes")
+                refusal = self._no(413, f"more than {self._most_bytes:,} bytes")
             else:
-                receive = _again(body, receive)
+                receive = again(body, receive)
         await (refusal or self._app)(scope, receive, send_with_headers)
 
     def _refusal(self, request: Request) -> Response | None:
         host = request.headers.get("host", "")
         if not self._is_own(host):
-            return _no(421, f"{host!a} is no name of this machine; use the address that the command printed")
+            return self._no(421, f"{host!a} is no name of this machine; use the address that the command printed")
         if self._token is not None and not self._knows_token(request.headers):
             return self._admitted(request)
         return None if request.method in ("GET", "HEAD") else self._refusal_to_write(request, host)
 
     def _refusal_to_write(self, request: Request, host: str) -> Response | None:
         if request.method != "POST":
-            return _no(405, "only GET and POST are understood")
-        if request.headers.get("origin", "").partition("://")[2] != host:
-            return _no(403, "asked from another page")
-        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            return _no(415, "give JSON")
+            return self._no(405, "only GET and POST are understood")
+        origin = request.headers.get("origin")
+        # A browser names the page that posts, and a program has none to name.
+        if not (origin is None and self._programs) and (origin or "").partition("://")[2] != host:
+            return self._no(403, "asked from another page")
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in self._kinds and kind.partition("/")[0] not in self._kinds:
+            return self._no(415, f"give {' or '.join(self._kinds)} as content-type")
         return None
 
     def _is_own(self, host: str) -> bool:
@@ -110,6 +134,9 @@ class Guard:
         return True
 
     def _knows_token(self, headers: Headers) -> bool:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if self._programs and scheme.lower() == "bearer" and self._is_token(given.strip()):
+            return True
         try:
             cookie = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
         except CookieError:
@@ -123,29 +150,30 @@ class Guard:
         """To the page, with a cookie, where the link has the token."""
         given = parse_qs(request.url.query).get("token", [""])[0]
         if request.method != "GET" or request.url.path != "/" or not self._is_token(given):
-            return _no(401, "open the link that the command printed: it has a token, which is not here")
+            how = ", or send it as Authorization: Bearer <token>" if self._programs else ""
+            return self._no(
+                401, f"open the link that the command printed: it has a token, which is not here{how}"
+            )
         answer = RedirectResponse("/", 303)  # so that the token stays in no address bar
         answer.set_cookie(_COOKIE, given, httponly=True, samesite="strict")
         return answer
 
 
-def _no(status: int, why: str) -> Response:
-    return PlainTextResponse(why, status)
-
-
-async def _bounded(receive: Receive) -> bytes | None:
-    """The body; None where it is too long, of which no more than that is read."""
-    body = b""
+async def bounded(receive: Receive, most_bytes: int) -> bytes | None:
+    """The body; None where it is too long, of which no more than that is read, and where its sender left."""
+    body = bytearray()
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         body += message.get("body", b"")
-        if len(body) > MOST_BYTES:
+        if len(body) > most_bytes:
             return None
         if not message.get("more_body", False):
-            return body
+            return bytes(body)
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
+def again(body: bytes, receive: Receive) -> Receive:
     """What was read already, to be read once more."""
     left = [body]
 

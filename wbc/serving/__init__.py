@@ -1,0 +1,1 @@
+"""serve.py: a service that answers pictures which programs and people send."""
