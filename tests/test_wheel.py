@@ -101,7 +101,10 @@ def test_help_is_of_the_installed_conf(bin_folder, tmp_path):
 def test_every_preset_and_template_travels(wheel):
     travelling = set(zipfile.ZipFile(wheel).namelist())
     presets = {f"wbc/{path.relative_to(ROOT)}" for path in (ROOT / "conf").rglob("*.yaml")}
-    folders = [ROOT / "wbc" / name for name in ("pages/templates", "reviewing/static", "serving/static", "serving/templates")]
+    folders = [
+        ROOT / "wbc" / name
+        for name in ("pages/templates", "reviewing/static", "serving/static", "serving/templates")
+    ]
     templates = {str(path.relative_to(ROOT)) for folder in folders for path in folder.iterdir()}
     assert presets
     assert templates

@@ -2,8 +2,8 @@
 
 import pytest
 
-from wbc.plain.answers import ANSWERED, UNCERTAIN, UNKNOWN
 from wbc.answers.differential import Differential, differential_table
+from wbc.plain.answers import ANSWERED, UNCERTAIN, UNKNOWN
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from wbc.answers.checkpoint import load_model
+from wbc.answers.differential import Differential, differential_table
 from wbc.answers.prediction_table import table_writer
 from wbc.answers.predictor import Predictor
 from wbc.datasets.image_list import ImageList, list_hash, write_list
@@ -26,7 +27,6 @@ from wbc.errors import ConfigError
 from wbc.plain.lab_check import said_of_lab
 from wbc.plain.picture_check import SEVERAL_CELLS
 from wbc.plain.prediction_rows import PREDICTION, status_column
-from wbc.answers.differential import Differential, differential_table
 from wbc.predicting.fields import FOUND, PICTURES, list_cells, write_cells
 from wbc.predicting.parts import PartRow, compare_labs, part_rows, read_part, write_part
 from wbc.settings import run_folder

@@ -29,12 +29,12 @@ from wbc.reviewing.agreement import agreement
 from wbc.reviewing.cells import Cells
 from wbc.reviewing.decisions import Decisions, NotKeptError
 from wbc.reviewing.exports import EXPORTS, Reviewed, write_exports
-from wbc.web.guard import Guard
 from wbc.reviewing.order import ORDERS, review_order
 from wbc.reviewing.pictures import Pictures
 from wbc.reviewing.tally import tally
 from wbc.reviewing.verdicts import OPEN
 from wbc.utils.reviewers import is_name
+from wbc.web.guard import Guard
 
 MOST_CELLS = 10_000  # of one decision
 MOST_SHOWN = 500  # of one page of the grid

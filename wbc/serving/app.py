@@ -183,5 +183,3 @@ def _refused(request: Request, error: Exception) -> Response:
 def _failed(request: Request, error: Exception) -> Response:
     """What nobody foresaw; the traceback goes to the log, not to the client."""
     return failure(500, "it failed here; the log of wbc serve says why")
-
-

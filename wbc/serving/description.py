@@ -35,8 +35,8 @@ def openapi(version: str) -> dict[str, Any]:
             "title": "wbc serve",
             "version": version,
             "description": (
-                "Answers pictures of white blood cells: class, calibrated probability, set and status, as wbc "
-                "predict does. For research; no medical device."
+                "Answers pictures of white blood cells: class, calibrated probability, set and status, as "
+                "wbc predict does. For research; no medical device."
             ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

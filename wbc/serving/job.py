@@ -54,17 +54,15 @@ def serve(config: ServeConfig, folder: Path) -> None:
     log.info("answering at %s", address + (f"?token={token}" if token else ""))
     if token:
         log.warning(
-            "whoever has this link can ask, and what is sent can be read on the way: use it in a network that "
-            "you trust, or leave out host= and come through ssh -L"
+            "whoever has this link can ask, and what is sent can be read on the way: use it in a network "
+            "that you trust, or leave out host= and come through ssh -L"
         )
     log.info("what can be asked: %sapi; Ctrl-C ends it", address)
     try:
         server.run(sockets=[listening])
     finally:
         service.close()
-    log.info(
-        "%d requests with %d pictures answered", app.state.counted.requests, app.state.counted.pictures
-    )
+    log.info("%d requests with %d pictures answered", app.state.counted.requests, app.state.counted.pictures)
     if is_asked_to_stop():
         raise KeyboardInterrupt
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from wbc.answers.differential import Differential
 from wbc.answers.predictor import Outputs, Predictor
 from wbc.errors import ImageError
+from wbc.images.boxes import Box
 from wbc.images.decode import decode, header_size
 from wbc.images.field_crops import CellToCrop, cells_to_crop
 from wbc.loading.file_batches import FileBatch, FileBatches, InMemory
@@ -114,10 +116,7 @@ class Service:
                 return _Seen(upload.name, error=_error(error))
             height, width = rgb.shape[:2]
             prepared = await asyncio.gather(
-                *(
-                    self._in_pool(lambda box=one.crop: self._prepared(rgb[box.y0 : box.y1, box.x0 : box.x1]))
-                    for one in crops
-                )
+                *(self._in_pool(partial(self._prepared, _within(rgb, one.crop))) for one in crops)
             )
             del rgb
         cells = await asyncio.gather(*map(self._computed, prepared))
@@ -181,6 +180,10 @@ class Service:
             FIELDS if not in_photographs and several > count / 2 else "",
         ]
         return [note for note in notes if note]
+
+
+def _within(rgb: np.ndarray, box: Box) -> np.ndarray:
+    return rgb[box.y0 : box.y1, box.x0 : box.x1]
 
 
 class TooManyPixelsError(ImageError):

@@ -33,7 +33,9 @@ async def uploads(request: Request, most_bytes: int, most_pictures: int) -> list
         raise HTTPException(413, too_long(most_bytes))
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         if not body:
-            raise HTTPException(400, "the body is empty: send a picture, as curl --data-binary @cell.png does")
+            raise HTTPException(
+                400, "the body is empty: send a picture, as curl --data-binary @cell.png does"
+            )
         return [Upload(shown_name(request.query_params.get("name", ""), 1), body)]
     return await _of_form(Request(request.scope, again(body, _nothing)), most_bytes, most_pictures)
 
@@ -56,7 +58,9 @@ async def _of_form(request: Request, most_bytes: int, most_pictures: int) -> lis
 
 def too_long(most_bytes: int) -> str:
     """Said of a body of more bytes than are taken."""
-    return f"more than {most_bytes / 2**20:g} MB; send fewer pictures at once, or start it with more upload_mb="
+    return (
+        f"more than {most_bytes / 2**20:g} MB; send fewer pictures at once, or start it with more upload_mb="
+    )
 
 
 def shown_name(name: str, number: int) -> str:

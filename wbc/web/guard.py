@@ -107,7 +107,9 @@ class Guard:
     def _refusal(self, request: Request) -> Response | None:
         host = request.headers.get("host", "")
         if not self._is_own(host):
-            return self._no(421, f"{host!a} is no name of this machine; use the address that the command printed")
+            return self._no(
+                421, f"{host!a} is no name of this machine; use the address that the command printed"
+            )
         if self._token is not None and not self._knows_token(request.headers):
             return self._admitted(request)
         return None if request.method in ("GET", "HEAD") else self._refusal_to_write(request, host)
