@@ -28,8 +28,8 @@ from wbc.utils.machine import available_cores
 
 UNREADABLE, TOO_MANY_PIXELS = "unreadable", "too_many_pixels"  # codes of errors
 ONE_ALONE = (
-    "One picture alone does not tell whether it is of the lab that the model knows, and the promise holds "
-    "there alone: send the pictures of one lab, or of one slide, in one request."
+    "One cell alone does not tell whether it is of the lab that the model knows, and the promise holds there "
+    "alone: send the cells of one lab, or of one slide, in one request."
 )
 NO_RULE = "The model has no rule of answers: probabilities are not calibrated and nothing is held back."
 FIELDS = "Most pictures do not show one cell: of photographs of whole fields, fields=true finds the cells."

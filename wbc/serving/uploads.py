@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import unicodedata
 
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
@@ -27,7 +28,7 @@ async def uploads(request: Request, most_bytes: int, most_pictures: int) -> list
     """
     try:
         body = await asyncio.wait_for(bounded(request.receive, most_bytes), _SENT_WITHIN_S)
-    except TimeoutError as error:
+    except asyncio.TimeoutError as error:
         raise HTTPException(408, f"the pictures were not sent within {_SENT_WITHIN_S} s") from error
     if body is None:
         raise HTTPException(413, too_long(most_bytes))
@@ -41,11 +42,17 @@ async def uploads(request: Request, most_bytes: int, most_pictures: int) -> list
 
 
 async def _of_form(request: Request, most_bytes: int, most_pictures: int) -> list[Upload]:
+    parser = MultiPartParser(
+        request.headers, request.stream(), max_files=most_pictures, max_fields=0, max_part_size=most_bytes
+    )
+    parser.spool_max_size = most_bytes + 1  # no file of a client's goes to the disk
     try:
-        async with request.form(max_files=most_pictures, max_fields=0, max_part_size=most_bytes) as form:
-            sent = [(value.filename or "", await value.read()) for _, value in form.multi_items()]  # type: ignore[union-attr]
-    except (HTTPException, MultiPartException) as error:
-        said = getattr(error, "detail", None) or str(error)
+        form = await parser.parse()
+        files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+        sent = [(file.filename or "", await file.read()) for file in files]
+        await form.close()
+    except (MultiPartException, KeyError) as error:
+        said = getattr(error, "message", "the form has no boundary")
         if "Too many files" in said:
             raise HTTPException(413, f"more than {most_pictures} pictures; send them in parts") from error
         if "Too many fields" in said:
@@ -58,9 +65,8 @@ async def _of_form(request: Request, most_bytes: int, most_pictures: int) -> lis
 
 def too_long(most_bytes: int) -> str:
     """Said of a body of more bytes than are taken."""
-    return (
-        f"more than {most_bytes / 2**20:g} MB; send fewer pictures at once, or start it with more upload_mb="
-    )
+    size = f"{most_bytes / 2**20:g} MB"
+    return f"more than {size}; send fewer pictures at once, or start wbc serve with more upload_mb="
 
 
 def shown_name(name: str, number: int) -> str:
@@ -74,7 +80,7 @@ async def read_away(receive: Receive, most_bytes: int) -> None:
     """What is still sent of a request that is refused: many clients read no answer before all is sent."""
     try:
         await asyncio.wait_for(_read_away(receive, most_bytes), _SENT_AFTER_S)
-    except TimeoutError:
+    except asyncio.TimeoutError:
         return
 
 
