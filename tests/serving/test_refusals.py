@@ -172,13 +172,14 @@ def test_one_more_than_may_wait_is_told_to_ask_again(small):
     assert admission.waiting == 0  # whatever became of it
 
 
-def test_bytes_that_wait_are_counted_too():
+def test_bytes_that_wait_are_counted_too_and_given_back():
     admission = Admission(100, 1000)
-    with admission.room(1000), admission.room(None), admission.room(1000):
-        with pytest.raises(FullError), admission.room(1001):
-            pass
-        with admission.room(1000):
-            pass
+    for _ in range(2):
+        with admission.room(1000), admission.room(None), admission.room(1000):
+            with pytest.raises(FullError), admission.room(1001):
+                pass
+            with admission.room(1000):
+                pass
     assert admission.waiting == 0
 
 
