@@ -3,8 +3,8 @@
     python benchmarks/stability.py <folder> experiment=raabin model=efficientnet_lite0 model.weights=package
     python benchmarks/stability.py <pbc> experiment=pbc model.weights=<tf_efficientnet_lite0.safetensors>
 
-<folder> is data.root; what stands behind it are settings of train.  The seed decides the split too, where the
-folder gives none.  Prints a Markdown table, a row a run, with the macro F1 of each test set of the model that
+<folder> is data.root; what stands behind it are settings of train.  All runs have the same split.
+Prints a Markdown table, a row a run, with the macro F1 of each test set of the model that
 the run kept; writes outputs/benchmarks/stability/<experiment>.json.  A run that lies there is not repeated.
 """
 

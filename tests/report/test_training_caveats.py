@@ -27,6 +27,14 @@ def provenance(head, finetune, kept, linear=0.5, may_gain_more=False):
             ],
         ),
         (
+            provenance(0.93, 0.9, "finetune"),
+            [
+                "Whether fine-tuning helped cannot be told by so few images: on the validation images the "
+                "loss was 0.07 without it and 0.10 with it, macro F1 93.0 % and 90.0 %. The model is the one "
+                "with fine-tuning, because a difference as small may be chance and fine-tuning mostly helps."
+            ],
+        ),
+        (
             provenance(0.3, 0.37, "finetune", linear=0.83),
             [
                 "Training did less than it could: on the validation images a linear classifier of the frozen "

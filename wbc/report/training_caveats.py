@@ -19,14 +19,20 @@ def training_caveats(provenance: Mapping[str, Any]) -> Iterator[str]:
     if kept not in phases:
         return
     score, last = phases[kept]["val_macro_f1"], list(phases)[-1]
+    first = next(iter(phases))
+    losses, scores = (
+        [phases[phase][name] for phase in (first, last)] for name in ("val_loss", "val_macro_f1")
+    )
+    figures = (
+        f"on the validation images the loss was {losses[0]:.2f} without it and {losses[1]:.2f} with it, "
+        f"macro F1 {percent(scores[0])} and {percent(scores[1])}. The model is the one {PHASE_TITLES[kept]}"
+    )
     if kept != last:
-        losses, scores = (
-            [phases[phase][name] for phase in (kept, last)] for name in ("val_loss", "val_macro_f1")
-        )
+        yield f"Fine-tuning did not help: {figures}."
+    elif losses[0] < losses[1]:
         yield (
-            f"Fine-tuning did not help: on the validation images the loss was {losses[0]:.2f} without it and "
-            f"{losses[1]:.2f} with it, macro F1 {percent(scores[0])} and {percent(scores[1])}. The model is "
-            f"the one {PHASE_TITLES[kept]}."
+            f"Whether fine-tuning helped cannot be told by so few images: {figures}, because a difference as "
+            "small may be chance and fine-tuning mostly helps."
         )
     linear = phases.get("head", {}).get("linear_classifier")
     if linear is not None and linear["macro_f1"] > score:

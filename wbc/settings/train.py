@@ -63,6 +63,7 @@ class DataConfig:
     group: Group = None  # how class folders or file names tell the patient or slide; None: not at all
     val_fraction: float = 0.15
     test_fraction: float = 0.15
+    split_seed: CountOrNone = 0  # of the splits and folds; not the run's seed, so that seeds can be compared
     # Of a cross-validation of the whole recipe; see `wbc.training.folds`.
     folds: Annotated[Literal[0] | Annotated[int, Field(ge=2)], expected("0 (none), or 2 or more")] = 0
     on_unreadable: Literal["error", "skip"] = "error"

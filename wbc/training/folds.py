@@ -134,7 +134,7 @@ def _write_folds(config: Config, of_fold: Config, folder: Path, manifest: pd.Dat
     examined = examine_images(real["path"].tolist(), config.data.checks_dir, config.data.workers)
     hashes: pd.Series = real["path"].map(dict(pixels.itertuples(index=False)))
     shown = pictures(hashes, near_copies(examined.thumbnails_of(real["path"])))
-    folds = fold_numbers(real, shown, config.data.folds, config.seed)
+    folds = fold_numbers(real, shown, config.data.folds, config.data.split_seed)
     val_share = float((real["split"] == "val").mean())
     for fold in range(config.data.folds):
         place = fold_folder(folder, fold)
@@ -143,7 +143,7 @@ def _write_folds(config: Config, of_fold: Config, folder: Path, manifest: pd.Dat
         rows = real.assign(split="train", label=real["source"] + " " + real["label"])  # both are kept even
         rows.loc[folds == fold, "split"] = _HELD_OUT
         fraction = min(val_share, _MOST_VAL)
-        split = make_splits(rows, shown, val_fraction=fraction, test_fraction=0, seed=config.seed)
+        split = make_splits(rows, shown, val_fraction=fraction, test_fraction=0, seed=config.data.split_seed)
         frame = used.assign(split=split.reindex(used.index, fill_value="train"))
         run_folder.start(of_fold, place)
         with replacing(place / PIXELS) as beside:

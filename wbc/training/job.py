@@ -14,6 +14,7 @@ import pandas as pd
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from pytorch_lightning import seed_everything
+from torch import Tensor
 
 from wbc.answers.checkpoint import load_network, save_model
 from wbc.answers.predictor import Predictor
@@ -43,7 +44,7 @@ from wbc.settings.layout import (
 from wbc.settings.train import Config
 from wbc.training.final_model import FinalModel, final_model
 from wbc.training.folds import CrossValidation, cross_validated, write_out_of_fold
-from wbc.training.kept_phase import RULE, best_epoch, kept_phase
+from wbc.training.kept_phase import RULE, best_epoch, image_losses, kept_phase
 from wbc.training.learnt_attributes import attribute_loss, learnt_attributes
 from wbc.training.logged_run import logged_run
 from wbc.training.loggers import Loggers
@@ -132,10 +133,18 @@ def _trained(
         phase: read_json(phase_result(folder, phase)) | best_epoch(pd.read_csv(phase_history(folder, phase)))
         for phase in phases
     }
-    kept = kept_phase(records)
+
+    def losses(phase: str) -> Tensor:
+        logits = _phase_logits(folder, phase, data, config)["val"]
+        return image_losses(logits, data.labels("val"), config.training.label_smoothing)
+
+    kept = kept_phase(records, losses)
     for phase in phases:
         if phase != kept:
-            records[phase]["sets"] = _measured_phase(folder, phase, data, config)
+            logits = _phase_logits(folder, phase, data, config)
+            records[phase]["sets"] = {
+                name: logits_metrics(one, data.labels(name), data.classes) for name, one in logits.items()
+            }
     if kept != phases[-1]:
         network = load_network(best_checkpoint(folder, kept))
     final = final_model(config, network, augment, data, None if folds is None else folds.outputs, attributes)
@@ -176,15 +185,13 @@ def _augment(config: Config) -> Augment:
         raise ConfigError(f"augment.transforms cannot be built: {error}") from error
 
 
-def _measured_phase(folder: Path, phase: str, data: ImageData, config: Config) -> dict[str, dict[str, Any]]:
-    """The metrics of each set by a phase's best epoch, whose logits are kept for the report."""
+def _phase_logits(folder: Path, phase: str, data: ImageData, config: Config) -> dict[str, Tensor]:
+    """The logits of each set by a phase's best epoch, which are kept for the report."""
     file = phase_logits(folder, phase)
     if not file.exists():
         seen = measured_outputs(Predictor(load_network(best_checkpoint(folder, phase))), data, config)
         write_logits(file, {name: one.outputs.network_logits for name, one in seen.items()})
-    return {
-        name: logits_metrics(one, data.labels(name), data.classes) for name, one in read_logits(file).items()
-    }
+    return read_logits(file)
 
 
 def _provenance(

@@ -32,7 +32,9 @@ def run_manifest_of(config: Config, folder: Path) -> pd.DataFrame:
         if path.exists():
             _refuse_changed(read_manifest(path), config.data, folder)
         else:
-            manifest, near_copies = build_with_near_copies(_drawn(config.data, size_px), config.seed)
+            manifest, near_copies = build_with_near_copies(
+                _drawn(config.data, size_px), config.data.split_seed
+            )
             if len(near_copies):
                 write_near_copies(near_copies, folder)
             if cells is not None:
