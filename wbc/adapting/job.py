@@ -10,13 +10,23 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from wbc.adapting.cross_validation import LabCells, out_of_fold, refitted
-from wbc.adapting.lab_cells import REST, USED, cells_manifest, lab_cells, turned_copies
+from wbc.adapting.lab_cells import (
+    REST,
+    USED,
+    cells_manifest,
+    lab_cells,
+    turned_copies,
+    unlabelled_logits,
+)
+from wbc.adapting.lab_mix import estimated_mix, given_mix, mix_shift
 from wbc.adapting.report import Comparison, write_comparison
 from wbc.answers.checkpoint import load_model, load_provenance, save_model
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
+from wbc.answers.temperature import fit_temperature
 from wbc.datasets.manifest import used_rows, write_manifest
 from wbc.errors import CheckpointError
 from wbc.images.boxes import photograph_of
@@ -30,6 +40,7 @@ from wbc.settings import layout, run_folder
 from wbc.settings.adapt import AdaptConfig
 from wbc.settings.parse import as_plain
 from wbc.utils.files import replacing
+from wbc.utils.text_tables import percent
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +55,7 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
         method = "knn" if predictor.rule is None else predictor.rule.outlier_score.method
         config = replace(config, abstain=replace(config.abstain, outlier_score=method))
     classes = predictor.classes
+    mix = None if config.mix is None else given_mix(config.mix, classes)
     provenance = load_provenance(config.checkpoint)
     manifest = cells_manifest(config, names_of_model(classes, provenance))
     write_manifest(manifest, folder / layout.MANIFEST)
@@ -58,16 +70,10 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     copies = turned_copies(config.views, predictor.views)
     cells, marks = _cells(rows, predictor, copies, config.batch_size)
     old = copy.deepcopy(predictor.network.head).cpu().requires_grad_(False)
-    try:
-        with one_thread():
-            photographs = torch.tensor(pd.factorize(rows["path"].map(photograph_of))[0])
-            honest = out_of_fold(old, cells, config.strength, config.folds, config.seed, photographs)
-    except ValueError as error:
-        raise CheckpointError(f"{config.checkpoint}: {error}") from error
-    comparison = Comparison(cells.logits(old), honest, cells.labels, classes)
+    photographs = torch.tensor(pd.factorize(rows["path"].map(photograph_of))[0])
+    tried, comparison, unread = _tried(config, predictor, old, cells, photographs, mix)
     helps = comparison.helps()
-    with one_thread():
-        new = refitted(old, cells, config.strength) if helps else old
+    new = tried if helps else old
     logits = comparison.after if helps else comparison.before
     temperature_before = 1.0 if predictor.rule is None else predictor.rule.temperature
     predictor.rule = fit_rule(cells.features[:, 0], logits, cells.labels, config.abstain)
@@ -82,7 +88,41 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     made = _provenance(provenance, config, rows, helps)
     save_model(predictor, folder / layout.MODEL, made)
     log.info("model: %s", folder / layout.MODEL)
-    return int(manifest["excluded"].str.startswith("unreadable").sum())
+    return int(manifest["excluded"].str.startswith("unreadable").sum()) + unread
+
+
+def _tried(
+    config: AdaptConfig,
+    predictor: Predictor,
+    old: Head,
+    cells: LabCells,
+    photographs: Tensor,
+    mix: Tensor | None,
+) -> tuple[Head, Comparison, int]:
+    """The head refitted to all cells, what heads without a cell say of it, and how many unlabelled images
+    could not be read.
+
+    mix (C,): the shares of the lab's classes; None: estimated from the unlabelled images, if there are any.
+    """
+    try:
+        with one_thread():
+            honest = out_of_fold(old, cells, config.strength, config.folds, config.seed, photographs)
+            new = refitted(old, cells, config.strength)
+    except ValueError as error:
+        raise CheckpointError(f"{config.checkpoint}: {error}") from error
+    temperature, unread = fit_temperature(honest.double(), cells.labels), 0
+    if config.unlabelled is not None:
+        logits, unread = unlabelled_logits(config.unlabelled, config, predictor, new)
+        mix = estimated_mix(logits, cells.labels, temperature)
+        shares = zip(predictor.classes, mix.tolist(), strict=True)
+        told = ", ".join(f"{name} {percent(share)}" for name, share in shares)
+        log.info("the lab's mix, estimated from %d unlabelled images: %s", len(logits), told)
+    if mix is not None:
+        shift = mix_shift(mix, cells.labels, temperature).float()
+        honest = honest + shift
+        with torch.no_grad():
+            new.kernels[-1].bias.add_(shift)
+    return new, Comparison(cells.logits(old), honest, cells.labels, predictor.classes, mix), unread
 
 
 def _pictures(predictor: Predictor, marks: list[PictureMarks]) -> PictureCheck:

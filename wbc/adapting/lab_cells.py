@@ -25,6 +25,7 @@ from wbc.images.boxes import photograph_of
 from wbc.images.picture_marks import PictureMarks
 from wbc.labels import ClassNames
 from wbc.loading.file_batches import files_in_batches
+from wbc.network.network import Head
 from wbc.settings.adapt import AdaptConfig
 from wbc.utils.progress import Progress
 
@@ -134,6 +135,30 @@ def lab_cells(
             marks += batch.files.marks
             bar.update(len(batch.files.images))
     return LabCells(torch.cat(features), labels, torch.cat(added)), marks
+
+
+def unlabelled_logits(
+    given: str, config: AdaptConfig, predictor: Predictor, head: Head
+) -> tuple[Tensor, int]:
+    """(M, C) logits of the images that `given` names by `head`; and how many could not be read, which the log
+    names.  Raises DataError where none can.
+    """
+    names = ClassNames(tuple(predictor.classes))
+    paths = find_images(given, names, Path(config.checkpoint), "unlabelled")["path"].tolist()
+    old = copy.deepcopy(predictor.network.head).cpu().requires_grad_(False)
+    logits, unreadable = [], 0
+    with Progress("the lab's mix", "image", len(paths)) as bar:
+        for batch in predictor.stream(files_in_batches(paths, config.batch_size)):
+            for path, reason in batch.files.unreadable:
+                log.warning("unlabelled: left out %s: %s", path, reason)
+                unreadable += 1
+            seen = batch.outputs
+            if len(seen.features):
+                logits.append(head(seen.features) + seen.logits - old(seen.features))
+            bar.update(len(batch.files.images) + len(batch.files.unreadable))
+    if not logits:
+        raise DataError(f"unlabelled={given}: none of {len(paths)} images can be read")
+    return torch.cat(logits), unreadable
 
 
 def _turned(pixels: Tensor, copies: int) -> Iterator[Tensor]:

@@ -20,6 +20,8 @@ class AdaptConfig:
     checkpoint: Checkpoint
     data: Annotated[str, Field(examples=["<folder of class folders, or table.csv>"])]
     per_class: PerClass = None
+    mix: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False), expected("0 or more")]] | None = None
+    unlabelled: str | None = None
     measure_rest: bool
     strength: Annotated[float, Field(gt=0, allow_inf_nan=False), expected("a finite number above 0")]
     views: Literal[1, 4, 8]
@@ -36,6 +38,13 @@ class AdaptConfig:
     def _rules(self) -> AdaptConfig:
         if self.per_class is None and self.measure_rest:
             raise ValueError("measure_rest=true, but per_class=null leaves no cell over: give per_class")
+        if self.mix is not None and self.unlabelled is not None:
+            raise ValueError(
+                "mix and unlabelled both tell how often the lab has each class: give one of them; for the "
+                "other mix=null or unlabelled=null"
+            )
+        if self.mix is not None and not sum(self.mix.values()) > 0:
+            raise ValueError(f"mix={self.mix}: no class occurs; give shares as mix='{{Neutrophil: 60, ...}}'")
         return self
 
     def with_absolute_paths(self) -> AdaptConfig:
