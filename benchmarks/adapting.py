@@ -113,7 +113,7 @@ def main() -> None:
         parser.error("--per-class and --draws: expected 2 or more")
     keep_freed_memory()
     with initialize_config_dir(str(CONF / "adapt"), version_base="1.3"):
-        usual = parse_as(AdaptConfig, compose("adapt", ["checkpoint=", "data="]))
+        usual = parse_as(AdaptConfig, compose("config", ["checkpoint=", "data="]))
     grid = [(count, seed) for count in options.per_class for seed in range(options.draws)]
     found: dict[tuple[str, str, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for model in options.models:
