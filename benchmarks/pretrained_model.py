@@ -67,6 +67,7 @@ def main() -> None:
     asked = AbstainConfig(rule.asked_error, rule.set_coverage, rule.outlier_score.method, rule.acceptance)
     predictor.rule = fit_rule(outputs.features, outputs.logits, labels, asked)
     predictor.pictures = fit_picture_check(marks, predictor.prepare)
+    predictor.known = None  # names of pictures that are not ours to hand on
     predictor.lab = fit_lab_check(outputs.features.numpy(), outputs.logits.argmax(dim=1).numpy())
     provenance = without_places(load_provenance(source))
     provenance["config"]["data"] |= NAMED["data"]

@@ -23,7 +23,9 @@ from wbc.answers.outliers import OutlierScore
 from wbc.answers.predictor import Predictor
 from wbc.answers.temperature import fit_temperature
 from wbc.errors import CheckpointError, ConfigError, DataError
+from wbc.explaining.known_pictures import KnownPictures
 from wbc.images.decode import decode, resize
+from wbc.images.prepare import Prepare
 from wbc.loading.augment import Augment
 from wbc.loading.labelled_images import LabelledImages
 from wbc.network.backbone import Backbone
@@ -131,6 +133,12 @@ def test_only_the_head_is_another_and_the_model_says_what_it_came_from(run, plac
     for (key, before), after in zip(old.state_dict().items(), new.state_dict().values(), strict=True):
         assert torch.equal(before, after) != key.startswith("head."), key
     assert rule.images == len(adapted.lab.bank) == 13
+    drawn = pd.read_csv(run / "out_of_fold.csv")
+    assert [f"{place / 'lab'}/{name}" for name in adapted.known.names] == drawn["path"].tolist()
+    known = [adapted.classes[label] for label in adapted.known.labels]
+    assert known == drawn["label"].tolist(), "cells of its own lab are those that an answer is like"
+    pictures = KnownPictures(adapted.known, run / "model.ckpt", None, Prepare(64), 32)
+    assert pictures.picture(adapted.known.names[0]) is not None
     assert adapted.pictures.usual_share == 0.25  # photographs are cut as the backbone knows cells
     assert adapted.pictures.smallest_share > 0  # what else pictures look like is this lab's
     assert rule.set_limit < 1

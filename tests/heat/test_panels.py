@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers.explained_images import IMAGE, LONG, RIGHT, WRONG, spot
+from wbc.heat.known_strip import SIDE, KnownStrip, ShownCell, strip_height
 from wbc.heat.lettering import font, wrapped
 from wbc.heat.panels import GAP, REASONS, TILE, TOP, Decision, panel, write_picture
 from wbc.plain.words import Reasons
@@ -161,6 +162,54 @@ def test_pictures_are_written_whole_and_without_loss(tmp_path):
 def test_the_page_cuts_a_card_out_of_the_panel_where_the_pictures_are():
     style = (resources.files("wbc.pages") / "templates" / "page.css").read_text()
     height = TOP + TILE + GAP
-    for length in (2 * TILE + GAP, height, -TOP, -GAP):
+    for length in (2 * TILE + GAP, f"({height} + var(--reasons) + var(--known))", -TOP, -GAP):
         assert f"calc({length} / {TILE} * var(--tile))" in style
     assert panel(IMAGE, {"a": spot(9, 9)}, RIGHT).shape[0] == height
+    for name, more in (
+        ("with-reasons", f"--reasons: {REASONS}"),
+        ("with-known", f"--known: {strip_height(with_words=False)}"),
+        ("with-known-words", f"--known: {strip_height(with_words=True)}"),
+    ):
+        assert f".panel.{name} {{ {more}; }}" in style
+
+
+def shown(name: str, words=()) -> ShownCell:
+    return ShownCell(np.full((SIDE, SIDE, 3), 99, np.uint8), (name, "Monocyte, 0.21"), words)
+
+
+@pytest.mark.parametrize("with_words", [False, True])
+@pytest.mark.parametrize("reasons", [None, Reasons("a", "b", "c")])
+def test_known_cells_stand_below_everything_and_move_nothing(written, with_words, reasons):
+    decision = replace(RIGHT, reasons=reasons)
+    plain = panel(IMAGE, {"a": spot(9, 9)}, decision)
+    words = [(LONG, str(number)) for number in range(5)] if with_words else []
+    other = ShownCell("picture not found here", ("far.png", "Basophil, 0.90"), words)
+    strip = KnownStrip(("like these", LONG), [shown(LONG, words)] * 3, other, with_words)
+    written.clear()
+    drawn = panel(IMAGE, {"a": spot(9, 9)}, decision, strip)
+    assert drawn.shape == (len(plain) + strip_height(with_words), *plain.shape[1:])
+    np.testing.assert_array_equal(drawn[: len(plain) - GAP], plain[:-GAP])
+    assert "picture not found" in " ".join(" ".join(written).split()), "a picture that has gone is told"
+    assert "far.png" in written
+    assert sum(text.endswith(": 3") for text in written) == (4 if with_words else 0), "four words each"
+    assert not any(text.endswith(": 4") for text in written)
+    assert (drawn[len(plain) :, -6:] == 255).all(), "nothing runs out at the right"
+    assert (drawn[-5:] == 255).all(), "nor below"
+
+
+def test_without_a_known_cell_of_another_class_nothing_stands_in_its_place(written):
+    strip = KnownStrip(("like these", "next class"), [shown("a.png")], None, False)
+    drawn = panel(IMAGE, {"a": spot(9, 9)}, RIGHT, strip)
+    assert (drawn[-strip.height :, -130:] == 255).all()
+
+
+def test_a_long_value_stands_without_its_attribute(written):
+    words = [
+        ("nucleus shape", "segmented-bilobed"),
+        ("granule colour", "purple"),
+        ("id", "unsegmented-round"),
+    ]
+    strip = KnownStrip(("like these", "next class"), [shown("a.png", words)], None, True)
+    panel(IMAGE, {"a": spot(9, 9)}, RIGHT, strip)
+    assert "segmented-bilobed" in written
+    assert any(text.startswith("gran") and text.endswith(": purple") for text in written)

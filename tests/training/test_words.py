@@ -99,7 +99,28 @@ def test_explanations_say_why_in_words(run, cells, tmp_path):
     assert [cell.reasons.told for cell in answers.words] == [row["words_alone"] for row in rows]
     page = (tmp_path / "gallery.html").read_text(encoding="utf-8")
     assert page.count("by the words alone: ") == len(rows)
-    assert page.count('class="panel with-reasons"') == len(rows)
+    assert page.count('class="panel with-reasons with-known-words"') == len(rows)
+    assert all("granularity: " in row["like"] for row in rows)
+
+
+def test_the_model_knows_its_validation_cells_by_what_people_named(run, cells):
+    folder, _ = run
+    predictor = load_model(folder / "model.ckpt")
+    with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "val"]
+    assert len(rows) == len(predictor.known.names) == len(predictor.rule.outlier_score.tensors["bank"])
+    assert not any(str(cells) in name for name in predictor.known.names)
+    answers = predictor.predict([row["path"] for row in rows])
+    for row, name, label, like in zip(
+        rows, predictor.known.names, predictor.known.labels, answers.like_these, strict=True
+    ):
+        assert row["path"].endswith(f"/{name}")
+        assert row["label"] == CLASSES[label]
+        nearest = min((*like.alike, like.other), key=lambda cell: cell.distance)
+        if answers.labels[rows.index(row)] == row["label"]:
+            assert nearest.name == name, "each is like itself"
+        granular = "no" if nearest.label in ("Lymphocyte", "Monocyte") else "yes"
+        assert dict(nearest.words)["granularity"] == granular
 
 
 def test_an_exported_model_tells_the_same_words(run, cells, tmp_path):
@@ -108,6 +129,9 @@ def test_an_exported_model_tells_the_same_words(run, cells, tmp_path):
     assert "the words for 2 attributes" in (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
     compared = json.loads((tmp_path / "model" / "comparison.json").read_text())
     assert compared["words_compared"] == 20
+    held = [path.read_bytes() for path in (tmp_path / "model").rglob("*") if path.is_file()]
+    known = load_model(folder / "model.ckpt").known.names
+    assert not any(name.encode() in one for name in known for one in held), "no names of known cells leave"
 
 
 def test_damaged_words_are_refused_and_a_model_without_them_says_nothing(run, tmp_path):
@@ -116,7 +140,7 @@ def test_damaged_words_are_refused_and_a_model_without_them_says_nothing(run, tm
     torch.save(content | {"words": content["words"] | {"names": ["granularity"]}}, tmp_path / "damaged.ckpt")
     with pytest.raises(CheckpointError, match=r"damaged\.ckpt is damaged .*words"):
         load_model(tmp_path / "damaged.ckpt")
-    del content["words"]
+    del content["words"], content["known_cells"]
     torch.save(content, tmp_path / "before.ckpt")
     before = load_model(tmp_path / "before.ckpt")
     assert before.attributes == ()

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from wbc.evaluating.compared_models import model_names
-from wbc.utils.short_names import file_names, short_names, shortened
+from wbc.utils.short_names import file_names, names_below, short_names, shortened
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,29 @@ def test_names_are_as_short_as_they_may_be(paths, options, expected):
     assert [
         name.replace("//", "/") for name in short_names([Path(path) for path in paths], **options)
     ] == expected
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["/home/me/cells/A/1.png", "/home/me/cells/B/1.png"], ("A/1.png", "B/1.png")),
+        (["/home/me/cells/A/1.png", "/home/me/cells/A/2.png"], ("1.png", "2.png")),
+        (["/home/me/field.png#xywh=1,2,3,4"], ("field.png#xywh=1,2,3,4",)),
+        (["/home/me/A/1.png", "/mnt/you/A/2.png"], ("A/1.png", "A/2.png")),
+        (["/home/me/A/1.png", "/mnt/you/A/1.png"], ("me/A/1.png", "you/A/1.png")),
+        (["/1.png", "/mnt/2.png"], ("1.png", "mnt/2.png")),
+    ],
+)
+def test_names_below_leave_out_the_folders_of_a_machine(paths, expected):
+    assert names_below(paths) == expected
+
+
+def test_several_drives_share_no_folder(monkeypatch):
+    def refused(paths):
+        raise ValueError("Paths don't have the same drive")
+
+    monkeypatch.setattr("os.path.commonpath", refused)
+    assert names_below(["/home/me/A/1.png", "/home/me/B/1.png"]) == ("A/1.png", "B/1.png")
 
 
 def test_files_have_names_of_their_own():

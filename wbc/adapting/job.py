@@ -24,7 +24,7 @@ from wbc.adapting.lab_cells import (
 from wbc.adapting.lab_mix import estimated_mix, given_mix, mix_shift
 from wbc.adapting.report import Comparison, write_comparison
 from wbc.answers.checkpoint import load_model, load_provenance, save_model
-from wbc.answers.predictor import Predictor
+from wbc.answers.predictor import Predictor, known_bank
 from wbc.answers.rule import fit_rule
 from wbc.answers.temperature import fit_temperature
 from wbc.datasets.manifest import used_rows, write_manifest
@@ -34,12 +34,14 @@ from wbc.images.picture_marks import PictureMarks
 from wbc.labels import names_of_model
 from wbc.network.device import chosen_device, one_thread
 from wbc.network.network import Head
+from wbc.plain.known_cells import KnownCells
 from wbc.plain.lab_check import fit_lab_check
 from wbc.plain.picture_check import PictureCheck, fit_picture_check
 from wbc.settings import layout, run_folder
 from wbc.settings.adapt import AdaptConfig
 from wbc.settings.parse import as_plain
 from wbc.utils.files import replacing
+from wbc.utils.short_names import names_below
 from wbc.utils.text_tables import percent
 
 log = logging.getLogger(__name__)
@@ -79,6 +81,9 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     predictor.rule = fit_rule(cells.features[:, 0], logits, cells.labels, config.abstain)
     predictor.pictures = _pictures(predictor, marks)
     predictor.lab = fit_lab_check(cells.features[:, 0].numpy(), logits.argmax(dim=1).numpy())
+    predictor.known = None
+    if known_bank(predictor.rule) is not None:
+        predictor.known = KnownCells(names_below(rows["path"].tolist()), cells.labels.numpy())
     with replacing(folder / "out_of_fold.csv") as beside:
         temperatures = (temperature_before, predictor.rule.temperature)
         _cell_table(rows, comparison, temperatures, classes).to_csv(beside, index=False, float_format="%.6g")

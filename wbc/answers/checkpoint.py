@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from wbc.answers.averaged_views import AveragedViews
-from wbc.answers.predictor import Predictor
+from wbc.answers.predictor import Predictor, known_bank
 from wbc.answers.rule import AnswerRule
 from wbc.answers.second_opinion import SecondOpinion
 from wbc.errors import CheckpointError, ConfigError
@@ -18,6 +18,7 @@ from wbc.images.standardised import VERSION
 from wbc.labels import names_of_model
 from wbc.network.network import DESCRIPTION_KEY, Network
 from wbc.network.pretrained import read_tensors, write_tensors
+from wbc.plain.known_cells import KnownCells
 from wbc.plain.lab_check import LabCheck
 from wbc.plain.picture_check import PictureCheck
 from wbc.plain.words import FittedWords
@@ -30,6 +31,7 @@ LAB_KEY = "lab"  # the LabCheck's state; models of before it have none
 VIEWS_KEY = "test_time"  # the AveragedViews' state
 OPINION_KEY = "second_opinion"  # the SecondOpinion's state, or None
 WORDS_KEY = "words"  # the FittedWords' state, or None; models of before them have no such key
+KNOWN_KEY = "known_cells"  # the KnownCells' state, or None; models of before them have no such key
 PROVENANCE_KEY = "provenance"
 # What constructors and timm say to a description or state of the wrong kind, keys or shape.
 _MISFITS = (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError, AssertionError)
@@ -39,6 +41,7 @@ _NETWORK_PREFIX = "network."  # of the network's weights in a training checkpoin
 def save_model(predictor: Predictor, path: Path, provenance: dict[str, Any]) -> None:
     """Write `predictor` and `provenance` (plain values) to `path`, whole or not at all."""
     opinion = predictor.second_opinion
+    known = None if known_bank(predictor.rule) is None else predictor.known
     content = {
         DESCRIPTION_KEY: predictor.network.describe(),
         "state_dict": {key: value.detach().cpu() for key, value in predictor.network.state_dict().items()},
@@ -48,6 +51,7 @@ def save_model(predictor: Predictor, path: Path, provenance: dict[str, Any]) -> 
         VIEWS_KEY: predictor.views.state(),
         OPINION_KEY: None if opinion is None else opinion.state(),
         WORDS_KEY: None if predictor.words is None else _tensors(predictor.words.state()),
+        KNOWN_KEY: None if known is None else _tensors(known.state()),
         PROVENANCE_KEY: provenance,
     }
     write_tensors(content, path)
@@ -144,16 +148,25 @@ def _predictor(content: dict[str, Any]) -> Predictor:
             f"its second opinion measured cells as version {description['standardise_version']} of the cell "
             f"finder does, and this is version {VERSION}: train it anew"
         )
+    known = content.get(KNOWN_KEY)
+    answer_rule = None if rule is None else AnswerRule.from_state(rule)
+    fitted = None
+    if words is not None:
+        fitted = FittedWords.from_state(_arrays(words), network.backbone.features, len(network.classes))
+    bank = known_bank(answer_rule)
     return Predictor(
         network,
-        None if rule is None else AnswerRule.from_state(rule),
+        answer_rule,
         None if views is None else AveragedViews(**views),
         None if opinion is None else SecondOpinion.from_state(opinion, len(network.classes)),
         None if pictures is None else PictureCheck.from_state(pictures),
         None if lab is None else LabCheck.from_state(_arrays(lab), len(network.classes)),
+        fitted,
         None
-        if words is None
-        else FittedWords.from_state(_arrays(words), network.backbone.features, len(network.classes)),
+        if known is None
+        else KnownCells.from_state(
+            _arrays(known), 0 if bank is None else len(bank), len(network.classes), fitted
+        ),
     )
 
 

@@ -30,6 +30,7 @@ from wbc.loading.file_batches import (
 )
 from wbc.network.network import Network
 from wbc.plain.answers import Answers, described, joined, no_answers, uncalibrated, with_unreadable
+from wbc.plain.known_cells import KnownCells, LikeThese
 from wbc.plain.lab_check import LabCheck
 from wbc.plain.picture_check import PictureCheck
 from wbc.plain.words import FittedWords
@@ -75,7 +76,8 @@ class Predictor:
     calibrated probabilities, prediction sets and a status of the outputs; without one, as in a training
     checkpoint, probabilities are a plain softmax.  pictures: knows what is no crop of one cell.  lab: knows
     whether many pictures together are of another lab, which is for verbs to ask.  words: tells the attributes
-    of cells, and which of them speak for the class.
+    of cells, and which of them speak for the class.  known: the cells in the bank of the rule's kNN outlier
+    score.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Predictor:
         pictures: PictureCheck | None = None,
         lab: LabCheck | None = None,
         words: FittedWords | None = None,
+        known: KnownCells | None = None,
     ) -> None:
         self.network = network.eval()
         self.runtime: FeatureEngine = Runtime(network)
@@ -96,6 +99,7 @@ class Predictor:
         self.pictures = pictures
         self.lab = lab
         self.words = words
+        self.known = known
 
     @property
     def classes(self) -> list[str]:
@@ -164,7 +168,8 @@ class Predictor:
                     name = image.path if isinstance(image, Listed) else "an image in memory"
                     raise ImageError(name, f"image {place} of the list: {reason}")
                 place += 1
-            parts.append(with_unreadable(batch.answers, batch.files.reasons))
+            like = self.like_these(batch.outputs, batch.answers)
+            parts.append(with_unreadable(batch.answers._replace(like_these=like), batch.files.reasons))
         return joined(parts)
 
     def answer_files(
@@ -243,6 +248,22 @@ class Predictor:
             )
         answers = answers._replace(cell_found=list(found))
         return described(answers, self.words, outputs.features.numpy(), self.classes)
+
+    def like_these(self, outputs: Outputs, answers: Answers) -> list[LikeThese]:
+        """The known cells that each of N images is like, by what was answered; [] of a model without.
+
+        No part of `answers`, for of many known cells it takes as long as the outlier score, and few ask.
+        """
+        bank = known_bank(self.rule)
+        if self.known is None or bank is None:
+            return []
+        features = outputs.features.numpy()
+        return self.known.nearest(bank, features, answers.probabilities, self.classes, self.words)
+
+
+def known_bank(rule: AnswerRule | None) -> np.ndarray | None:
+    """Features (M, D) at unit length of the known cells that `rule` keeps; None where it keeps none."""
+    return None if rule is None else rule.outlier_score.arrays.get("bank")
 
 
 def _picture(image: str | Path | bytes | Image.Image | np.ndarray) -> Picture:

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from wbc.answers.predictor import Answered, Predictor
+from wbc.explaining.known_pictures import KnownPictures
+from wbc.explaining.like_these import known_strip, like_columns
 from wbc.explaining.reasons import reason_columns
 from wbc.explaining.summary import EDGES, RANDOM
 from wbc.heat.faithfulness import deletion_insertion, edge_map, random_map
@@ -26,7 +28,9 @@ from wbc.images.boxes import photograph_and_box
 from wbc.images.masks import MaskError, localisation, mask_path, read_mask
 from wbc.images.standardised import placed_mask
 from wbc.network.network import Network
+from wbc.plain.known_cells import LikeThese
 from wbc.plain.prediction_rows import SET_SEPARATOR
+from wbc.plain.words import CellWords
 from wbc.settings.explain import ExplainConfig
 from wbc.utils.files import replacing
 
@@ -50,6 +54,8 @@ class _Cell:
     decision: Decision
     status: str
     possible: list[str]  # the classes of the prediction set
+    words: CellWords | None
+    like: LikeThese | None  # the known cells that it is like; None of a model without
 
 
 def explain_batch(
@@ -59,13 +65,16 @@ def explain_batch(
     predictor: Predictor,
     methods: Sequence[Method],
     folder: Path,
+    known: KnownPictures | None = None,
 ) -> list[dict[str, Any]]:
     """The rows of one batch, a row for each image and method; its panels and maps are written.
 
-    rows: number, path and label of the files in `batch`, which tells what is answered for them.
+    rows: number, path and label of the files in `batch`, which tells what is answered for them.  known:
+    pictures of the cells that the model knows, where it tells of any.
     """
     network = predictor.network
-    cells, records = _read(rows, batch, config, network.classes)
+    like = predictor.like_these(batch.outputs, batch.answers)
+    cells, records = _read(rows, batch, like, config, network.classes)
     if not cells:
         return records
     images = _stacked(cells, network)
@@ -80,7 +89,10 @@ def explain_batch(
     write_thumbnails(folder, cells[0].number, [cell.number for cell in cells], heats[methods[0].name])
     for index, cell in enumerate(cells):
         maps = {name: heat[index].numpy() for name, heat in heats.items()}
-        write_picture(panel_file(folder, cell.number), panel(cell.pixels, maps, cell.decision))
+        strip = None
+        if known is not None and cell.like is not None:
+            strip = known_strip(cell.like, cell.words, cell.status, known.picture, known.with_words)
+        write_picture(panel_file(folder, cell.number), panel(cell.pixels, maps, cell.decision, strip))
         if config.save_maps:
             with replacing(folder / "maps" / f"{cell.number:06d}.npz") as beside:
                 np.savez_compressed(beside, **maps)  # type: ignore[arg-type]
@@ -97,7 +109,11 @@ def explain_batch(
 
 
 def _read(
-    rows: pd.DataFrame, batch: Answered, config: ExplainConfig, classes: list[str]
+    rows: pd.DataFrame,
+    batch: Answered,
+    like: Sequence[LikeThese],
+    config: ExplainConfig,
+    classes: list[str],
 ) -> tuple[list[_Cell], list[dict[str, Any]]]:
     """The images that can be read, and a row for each that cannot."""
     cells: list[_Cell] = []
@@ -134,6 +150,8 @@ def _read(
                 decision,
                 answers.status[row],
                 answers.sets[row],
+                words,
+                like[row] if like else None,
             )
         )
     return cells, failed
@@ -198,6 +216,7 @@ def _measured(
                 "target": cell.decision.target,
                 "target_probability": float(cell.probabilities[cell.target]),
                 **({} if cell.decision.reasons is None else reason_columns(cell.decision.reasons)),
+                **({} if cell.like is None else like_columns(cell.like, cell.words)),
                 **described,
                 "note": "; ".join(filter(None, notes)),
                 **measured,

@@ -16,12 +16,16 @@ from wbc.utils.short_names import short_names, shortened
 
 @dataclass(frozen=True)
 class GalleryRow:
-    """One explained image: its path as in the manifest, the panel's file, and a remark if there is one."""
+    """One explained image: its path as in the manifest, the panel's file, a remark if there is one, and the
+    known cells that it is like, which are the panel's lowest part: titles, each with the cells below it.
+    """
 
     path: str
     decision: Decision
     panel: Path
     note: str = ""
+    like: Sequence[tuple[str, Sequence[str]]] = ()
+    words_known: bool = False  # whether people named words of known cells, which take room below them
 
 
 def write_gallery(

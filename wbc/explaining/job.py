@@ -18,9 +18,12 @@ from wbc.datasets.check_cache import stamp
 from wbc.datasets.find_images import find_images
 from wbc.errors import ConfigError, DataError
 from wbc.explaining.batch import explain_batch
+from wbc.explaining.known_pictures import KnownPictures
+from wbc.explaining.like_these import COLUMNS as LIKE
 from wbc.explaining.reasons import COLUMNS as REASONS
 from wbc.explaining.report import write_explanations
 from wbc.explaining.summary import MEASURES
+from wbc.heat.known_strip import SIDE
 from wbc.heat.lime import Lime
 from wbc.heat.methods import LIME, SCORECAM, Method, build_method
 from wbc.images.boxes import photograph_of
@@ -37,7 +40,7 @@ log = logging.getLogger(__name__)
 
 IMAGES = "images.csv"
 _STAMP = ["bytes", "mtime_ns"]  # its columns by which an image is known again
-_TEXT = ["path", "label", "predicted", "status", "set", "target", "method", "layer", "note", *REASONS]
+_TEXT = ["path", "label", "predicted", "status", "set", "target", "method", "layer", "note", *REASONS, *LIKE]
 _NUMBERS = ["probability", "target_probability", "seconds", *MEASURES]
 _COLUMNS = ["number", *_TEXT, *_NUMBERS]
 
@@ -73,6 +76,15 @@ def explain(config: ExplainConfig, folder: Path) -> int:
             log.info("%s: layer %s", method.name, ", ".join(method.layers))
     if predictor.answered_by:
         log.info("answers come from %s; heat maps show the network alone", predictor.answered_by)
+    known = None
+    if predictor.known is None and config.known_cells is not None:
+        log.warning(
+            "known_cells=%s is not used: this model keeps no names of known cells", config.known_cells
+        )
+    if predictor.known is not None:
+        known = KnownPictures(
+            predictor.known, Path(config.checkpoint), config.known_cells, predictor.prepare, SIDE
+        )
     batches = files_in_batches(images["path"].tolist(), config.batch_size)
     parts = [parts_folder / f"{number * config.batch_size:08d}.csv" for number in range(len(batches))]
     missing = [number for number, part in enumerate(parts) if not part.exists()]
@@ -81,15 +93,16 @@ def explain(config: ExplainConfig, folder: Path) -> int:
         for number, batch in zip(missing, predictor.stream(batches, missing), strict=True):
             start = number * config.batch_size
             rows = images.iloc[start : start + config.batch_size]
-            records = explain_batch(rows, batch, config, predictor, methods, folder)
+            records = explain_batch(rows, batch, config, predictor, methods, folder, known)
             with replacing(parts[number]) as beside:
                 pd.DataFrame(records, columns=_COLUMNS).to_csv(beside, index=False)
             bar.update(len(rows))
     frame = pd.concat([_read_rows(part) for part in parts], ignore_index=True)
     with replacing(results) as beside:
-        wordless = [name for name in REASONS if (frame[name] == "").all()]
-        frame.drop(columns=wordless).dropna(axis="columns", how="all").to_csv(beside, index=False)
-    write_explanations(config, folder, frame, network, methods, lime)
+        untold = [name for name in (*REASONS, *LIKE) if (frame[name] == "").all()]
+        frame.drop(columns=untold).dropna(axis="columns", how="all").to_csv(beside, index=False)
+    words_known = known is not None and known.with_words
+    write_explanations(config, folder, frame, network, methods, lime, words_known)
     shutil.rmtree(parts_folder)
     return _unreadable(frame)
 

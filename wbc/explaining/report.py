@@ -14,6 +14,7 @@ import torch
 
 from wbc.explaining.figures import randomisation_figure, stability_figure
 from wbc.explaining.gallery import GalleryRow, write_gallery
+from wbc.explaining.like_these import like_lines
 from wbc.explaining.reasons import reasons_of
 from wbc.explaining.summary import plain, summarise, summary_rows
 from wbc.heat.contact_sheet import write_contact_sheet
@@ -41,8 +42,12 @@ def write_explanations(
     network: Network,
     methods: Sequence[Method],
     lime: Lime,
+    words_known: bool,
 ) -> None:
-    """Everything that is made of all rows of explanations.csv together."""
+    """Everything that is made of all rows of explanations.csv together.
+
+    words_known: whether people named words of the cells that the model knows.
+    """
     explained = frame[frame["method"] != ""]
     if explained.empty:
         log.error("no image could be read; explanations.csv says why")
@@ -67,7 +72,14 @@ def write_explanations(
     noted = explained[explained["note"] != ""]
     remarks = (noted["method"] + ": " + noted["note"]).groupby(noted["number"]).agg("; ".join)
     rows = [
-        GalleryRow(row["path"], _answered(row), panel_file(folder, number), remarks.get(number, ""))
+        GalleryRow(
+            row["path"],
+            _answered(row),
+            panel_file(folder, number),
+            remarks.get(number, ""),
+            like_lines(row),
+            words_known,
+        )
         for number, row in zip(one_each["number"], one_each.to_dict("records"), strict=True)
     ]
     failed = frame[frame["method"] == ""]

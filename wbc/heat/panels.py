@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from wbc.heat.known_strip import KnownStrip
 from wbc.heat.lettering import GREY, INK, WRONG, fitted, font, phrase, wrapped
 from wbc.heat.overlay import blended, heat_tile, image_tile, paste
 from wbc.plain.words import Reasons
@@ -62,12 +63,17 @@ class Decision:
         return self.target not in ("", self.predicted)
 
 
-def panel(image: np.ndarray, maps: Mapping[str, np.ndarray | str], decision: Decision) -> np.ndarray:
+def panel(
+    image: np.ndarray,
+    maps: Mapping[str, np.ndarray | str],
+    decision: Decision,
+    known: KnownStrip | None = None,
+) -> np.ndarray:
     """One explained image: the decision, the image, and the heat of each method over the image in grey.
 
     image: (H, W, 3) uint8.  maps: by method's name (H, W) heat >= 0, or why there is none.  Returns
-    (h, w, 3) uint8 whose size depends on the number of maps alone, and on whether the model has words, which
-    stand below.
+    (h, w, 3) uint8 whose size depends on the number of maps alone, and on what the model has to be put below:
+    words, and then known cells that this one is like.
     Raises ValueError for no maps, and as `image_tile` and `heat_tile` do.
     """
     tiles = [("image", image_tile(image, TILE))]
@@ -76,7 +82,8 @@ def panel(image: np.ndarray, maps: Mapping[str, np.ndarray | str], decision: Dec
     tiles += [(method, heat_tile(image, heat, TILE, method)) for method, heat in maps.items()]
 
     width = GAP + len(tiles) * (TILE + GAP) + _BAR
-    height = TOP + TILE + GAP + (REASONS if decision.reasons is not None else 0)
+    above_known = TOP + TILE + GAP + (REASONS if decision.reasons is not None else 0)
+    height = above_known + (0 if known is None else known.height)
     canvas = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(canvas)
     _draw_title(draw, decision, width)
@@ -88,6 +95,8 @@ def panel(image: np.ndarray, maps: Mapping[str, np.ndarray | str], decision: Dec
     _draw_bar(canvas, width - _BAR, TOP)
     if decision.reasons is not None:
         _draw_reasons(draw, decision.reasons, TOP + TILE + GAP, width - 2 * _INDENT)
+    if known is not None:
+        known.draw(canvas, _INDENT, above_known)
     if decision.outcome == "wrong":
         draw.rectangle((0, 0, canvas.width - 1, canvas.height - 1), outline=WRONG, width=3)
     return np.asarray(canvas)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import softmax
 
+from wbc.plain.known_cells import LikeThese
 from wbc.plain.outlier_scores import outlier_scores
 from wbc.plain.prediction_sets import prediction_sets
 from wbc.plain.words import CellWords, FittedWords
@@ -22,8 +23,9 @@ NOT_CALIBRATED = "not calibrated"  # said by a network that has no rule, such as
 class Answers(NamedTuple):
     """N answers: labels; probabilities (N, C) float32; sets of classes; status, one of the above; scores
     (N,) float64 of outliers, NaN where nothing was fitted; cell_found, whether the picture was
-    brought to the standard view or, for want of a cell, taken as it is; None where the model has none; and
-    words, the attributes of each cell and what they say of its class; empty where the model has none, None
+    brought to the standard view or, for want of a cell, taken as it is; None where the model has none;
+    words, the attributes of each cell and what they say of its class; and like_these, the known cells that it
+    is like, which `Predictor.predict` alone tells.  The last two are empty where the model has none, and None
     for an image that cannot be read.
     """
 
@@ -34,6 +36,7 @@ class Answers(NamedTuple):
     scores: np.ndarray
     cell_found: list[bool | None]
     words: Sequence[CellWords | None] = ()
+    like_these: Sequence[LikeThese | None] = ()
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ def joined(parts: Sequence[Answers]) -> Answers:
         np.concatenate([part.scores for part in parts]),
         [found for part in parts for found in part.cell_found],
         [words for part in parts for words in part.words],
+        [alike for part in parts for alike in part.like_these],
     )
 
 
@@ -135,4 +139,5 @@ def with_unreadable(answers: Answers, reasons: Sequence[str]) -> Answers:
         np.array([math.nan if row is None else answers.scores[row] for row in rows]),
         [None if row is None else answers.cell_found[row] for row in rows],
         [None if row is None else answers.words[row] for row in rows] if answers.words else (),
+        [None if row is None else answers.like_these[row] for row in rows] if answers.like_these else (),
     )

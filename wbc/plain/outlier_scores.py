@@ -46,8 +46,12 @@ def neighbour_distances(features: np.ndarray, bank: np.ndarray, number: int) -> 
 
     By the cosine, whose error in float32 is that of a distance of less than a thousandth.
     """
+    rank = min(number, len(bank)) - 1
+    return np.sqrt(np.partition(squared_distances(features, bank), rank, axis=1)[:, rank])
+
+
+def squared_distances(features: np.ndarray, bank: np.ndarray) -> np.ndarray:
+    """(N, M) float64: of features (N, D), brought to unit length, to each of the bank (M, D)."""
     features = features.astype(np.float32)
     length = np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    squared = 2 - 2 * ((features / length) @ bank.T).astype(np.float64)
-    rank = min(number, len(bank)) - 1
-    return np.sqrt(np.maximum(np.partition(squared, rank, axis=1)[:, rank], 0))
+    return np.maximum(2 - 2 * ((features / length) @ bank.T).astype(np.float64), 0)

@@ -43,6 +43,7 @@ class ExplainConfig:
     lime_superpixels: Annotated[int, Field(ge=2), expected("2 or more")]
     measure: bool
     masks: str | None = None
+    known_cells: str | None = None
     steps: Annotated[int, Field(ge=2), expected("2 or more")]
     sanity_images: CountOrNone
     stability_images: CountOrNone
@@ -62,4 +63,9 @@ class ExplainConfig:
 
     def with_absolute_paths(self) -> ExplainConfig:
         """The same with paths that hold from any folder; the images are listed in images.csv anyway."""
-        return replace(self, checkpoint=model_path(self.checkpoint), masks=absolute(self.masks))
+        return replace(
+            self,
+            checkpoint=model_path(self.checkpoint),
+            masks=absolute(self.masks),
+            known_cells=absolute(self.known_cells),
+        )

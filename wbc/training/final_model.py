@@ -7,17 +7,19 @@ import math
 from typing import Any, NamedTuple
 
 from wbc.answers.averaged_views import AveragedViews
-from wbc.answers.predictor import Predictor
+from wbc.answers.predictor import Predictor, known_bank
 from wbc.answers.rule import OutOfFold, fit_rule
 from wbc.loading.augment import Augment
 from wbc.loading.datamodule import ImageData
 from wbc.network.network import Network
+from wbc.plain.known_cells import KnownCells
 from wbc.plain.lab_check import fit_lab_check
 from wbc.plain.picture_check import fit_picture_check
 from wbc.settings.train import Config
 from wbc.training.fit_second_opinion import fit_second_opinion
 from wbc.training.learnt_attributes import LearntAttributes
 from wbc.training.measuring import SetOutputs, measured_outputs
+from wbc.utils.short_names import names_below
 
 log = logging.getLogger(__name__)
 
@@ -66,4 +68,10 @@ def final_model(
     if attributes is not None:
         predictor.words = attributes.fitted(predictor, data, val.features, config)
         words = attributes.measured(predictor, data, seen)
+    if known_bank(rule) is not None:
+        predictor.known = KnownCells(
+            names_below(data.rows["val"]["path"].tolist()),
+            data.labels("val").numpy(),
+            None if attributes is None else attributes.targets(data, "val"),
+        )
     return FinalModel(predictor, seen, words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -9,14 +10,14 @@ from pathlib import PurePath
 
 
 def short_names(
-    paths: Sequence[PurePath], taken: Collection[str] = (), vague: Collection[str] = ()
+    paths: Sequence[PurePath], taken: Collection[str] = (), vague: Collection[str] = (), least: int = 1
 ) -> list[str]:
-    """Each path's last part, with as many before it as it takes to differ from the others.
+    """Each path's last part, or its `least` last, with as many before as it takes to differ from the others.
 
     taken: names that none may have.  vague: last parts that say too little alone, such as "images".
     Paths that are equal throughout keep equal names.
     """
-    lengths = [1 + (path.name.lower() in vague and len(path.parts) > 2) for path in paths]
+    lengths = [least + (path.name.lower() in vague and len(path.parts) > 2) for path in paths]
     while True:
         names = ["/".join(path.parts[-length:]) for path, length in zip(paths, lengths, strict=True)]
         counts = Counter(names)
@@ -27,6 +28,22 @@ def short_names(
         if grown == lengths:
             return names
         lengths = grown
+
+
+def names_below(paths: Sequence[str]) -> tuple[str, ...]:
+    """Absolute paths below the folder that all of them share, with / between what is left of them.
+
+    Where they share none but that of the whole system, or lie on several drives: as `short_names` has them,
+    with their last folder.
+    """
+    try:
+        folder = os.path.commonpath([os.path.dirname(path) for path in paths])
+    except ValueError:  # several drives
+        folder = os.sep
+    if os.path.dirname(folder) != folder:
+        return tuple(os.path.relpath(path, folder).replace(os.sep, "/") for path in paths)
+    parted = [PurePath(path) for path in paths]
+    return tuple(short_names([path.relative_to(path.anchor) for path in parted], least=2))
 
 
 def shortened(name: str, characters: int = 60) -> str:
