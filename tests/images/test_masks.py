@@ -12,7 +12,7 @@ from wbc.synthetic.dataset import write_dataset
 
 KEYS = {
     f"{measure.format(part)}"
-    for part in ("cell", "nucleus")
+    for part in ("cell", "nucleus", "cytoplasm")
     for measure in ("heat_in_{}", "heat_in_{}_over_area", "hit_{}")
 }
 
@@ -148,10 +148,13 @@ def test_even_heat_is_shared_out_by_area():
         {
             "heat_in_cell": 16 / 64,
             "heat_in_nucleus": 4 / 64,
+            "heat_in_cytoplasm": 12 / 64,
             "heat_in_cell_over_area": 1.0,
             "heat_in_nucleus_over_area": 1.0,
+            "heat_in_cytoplasm_over_area": 1.0,
             "hit_cell": 16 / 64,  # all pixels are hottest
             "hit_nucleus": 4 / 64,
+            "hit_cytoplasm": 12 / 64,
         }
     )
 
@@ -165,10 +168,13 @@ def test_shares_computed_by_hand():
         {
             "heat_in_cell": 20 / 25,
             "heat_in_nucleus": 10 / 25,
+            "heat_in_cytoplasm": 10 / 25,
             "heat_in_cell_over_area": 20 / 25 * 4,
             "heat_in_nucleus_over_area": 10 / 25 * 16,
+            "heat_in_cytoplasm_over_area": 10 / 25 * 64 / 12,
             "hit_cell": 1.0,
             "hit_nucleus": 0.5,
+            "hit_cytoplasm": 0.5,
         }
     )
 

@@ -3,17 +3,24 @@
 import csv
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 import wbc
-from tests.helpers.configs import composed
+from tests.helpers.configs import composed, composed_for
 from tests.helpers.small_runs import TWO_EPOCHS
 from tests.helpers.trees import write_splits
 from tests.helpers.verbs import run_verb
 from wbc.answers.checkpoint import load_model
-from wbc.errors import CheckpointError
+from wbc.errors import CheckpointError, ConfigError
+from wbc.explaining.job import explain
+from wbc.heat.thumbnails import image_of
+from wbc.heat.word_maps import WordMap
 from wbc.labels import CLASSES
+from wbc.settings.explain import ExplainConfig
 from wbc.settings.run_folder import start
 from wbc.training.job import train
 
@@ -121,6 +128,48 @@ def test_the_model_knows_its_validation_cells_by_what_people_named(run, cells):
             assert nearest.name == name, "each is like itself"
         granular = "no" if nearest.label in ("Lymphocyte", "Monocyte") else "yes"
         assert dict(nearest.words)["granularity"] == granular
+
+
+def test_heat_maps_show_where_a_word_comes_from(run, cells, tmp_path):
+    folder, _ = run
+    asked = ["words=[status,granularity]", "methods=[eigencam,layercam:blocks.4.2]", "save_maps=true"]
+    run_verb("explain", folder, f"images={cells / 'test'}", *asked, folder=tmp_path)
+    frame = pd.read_csv(tmp_path / "explanations.csv", keep_default_na=False)
+    names = [f"{attribute} by layercam:blocks.4.2" for attribute in ("status", "granularity")]
+    assert frame["method"].value_counts().to_dict() == dict.fromkeys(
+        ["eigencam", "layercam:blocks.4.2", *names], 10
+    )
+    predictor = load_model(folder / "model.ckpt")
+    one = frame[(frame["method"] == names[0]) & (frame["number"] == 3)].iloc[0]
+    images, _ = image_of(one["path"], predictor.network)
+    (cell,) = predictor.predict([one["path"]]).words
+    word = next(word for word in cell.words if word.attribute == "status")
+    assert (one["target"], float(one["target_probability"])) == (word.value, pytest.approx(word.probability))
+    heat = WordMap(predictor.network, predictor.words, "status", "layercam", "blocks.4.2").heat(
+        images, [cell]
+    )
+    with np.load(tmp_path / "maps" / "000003.npz") as maps:
+        assert set(maps) == set(frame["method"])
+        assert heat.any() or one["note"] == "no positive heat"
+        np.testing.assert_allclose(maps[names[0]], heat[0], atol=1e-5)
+    with Image.open(tmp_path / "panels" / "000003.jpg") as panel:
+        assert panel.width > 5 * 224, "the image and four maps"
+
+
+@pytest.mark.parametrize(
+    ("asked", "complaint"),
+    [("words=[hue]", "attribute 'hue': the model tells granularity, status"), ("words=[hue,hue]", "words")],
+)
+def test_attributes_that_are_not_told_are_refused(run, cells, tmp_path, asked, complaint):
+    folder, _ = run
+    with pytest.raises(ConfigError, match=complaint):
+        explain(
+            composed_for(
+                *("explain", ExplainConfig, f"checkpoint={folder / 'model.ckpt'}"),
+                *(f"images={cells / 'test'}", "device=cpu", asked),
+            ),
+            tmp_path,
+        )
 
 
 def test_an_exported_model_tells_the_same_words(run, cells, tmp_path):

@@ -24,13 +24,14 @@ from wbc.heat.methods import Method
 from wbc.heat.overlay import NO_HEAT
 from wbc.heat.panels import Decision, panel, panel_file, write_picture
 from wbc.heat.thumbnails import write_thumbnails
+from wbc.heat.word_maps import WordMap
 from wbc.images.boxes import photograph_and_box
 from wbc.images.masks import MaskError, localisation, mask_path, read_mask
 from wbc.images.standardised import placed_mask
 from wbc.network.network import Network
 from wbc.plain.known_cells import LikeThese
 from wbc.plain.prediction_rows import SET_SEPARATOR
-from wbc.plain.words import CellWords
+from wbc.plain.words import CellWords, Word
 from wbc.settings.explain import ExplainConfig
 from wbc.utils.files import replacing
 
@@ -64,13 +65,14 @@ def explain_batch(
     config: ExplainConfig,
     predictor: Predictor,
     methods: Sequence[Method],
+    word_maps: Sequence[WordMap],
     folder: Path,
     known: KnownPictures | None = None,
 ) -> list[dict[str, Any]]:
     """The rows of one batch, a row for each image and method; its panels and maps are written.
 
-    rows: number, path and label of the files in `batch`, which tells what is answered for them.  known:
-    pictures of the cells that the model knows, where it tells of any.
+    rows: number, path and label of the files in `batch`, which tells what is answered for them.
+    word_maps: of a model with words.  known: pictures of the cells that the model knows, where it tells any.
     """
     network = predictor.network
     like = predictor.like_these(batch.outputs, batch.answers)
@@ -86,13 +88,25 @@ def explain_batch(
         seconds = (time.perf_counter() - started) / len(cells)
         described = {"method": method.name, "layer": " ".join(method.layers), "seconds": seconds}
         records += _measured(cells, heats[method.name], described, config, predictor)
+    words = [cell.words for cell in cells if cell.words is not None]
+    for one in word_maps:
+        started = time.perf_counter()
+        heats[one.name] = one.heat(images, words)
+        seconds = (time.perf_counter() - started) / len(cells)
+        described = {"method": one.name, "layer": " ".join(one.layers), "seconds": seconds}
+        told = [one.word(cell) for cell in words]
+        records += _measured(cells, heats[one.name], described, config, predictor, told)
     write_thumbnails(folder, cells[0].number, [cell.number for cell in cells], heats[methods[0].name])
     for index, cell in enumerate(cells):
         maps = {name: heat[index].numpy() for name, heat in heats.items()}
+        shown = {
+            **{method.name: maps[method.name] for method in methods},
+            **{_heading(one.word(words[index])): maps[one.name] for one in word_maps},
+        }
         strip = None
         if known is not None and cell.like is not None:
             strip = known_strip(cell.like, cell.words, cell.status, known.picture, known.with_words)
-        write_picture(panel_file(folder, cell.number), panel(cell.pixels, maps, cell.decision, strip))
+        write_picture(panel_file(folder, cell.number), panel(cell.pixels, shown, cell.decision, strip))
         if config.save_maps:
             with replacing(folder / "maps" / f"{cell.number:06d}.npz") as beside:
                 np.savez_compressed(beside, **maps)  # type: ignore[arg-type]
@@ -157,6 +171,12 @@ def _read(
     return cells, failed
 
 
+def _heading(word: Word) -> str:
+    """Of the heat for a word; in brackets where the attribute is not answered."""
+    said = word.value if word.answered else f"({word.value})"
+    return f"{word.attribute.replace('_', ' ')}: {said}"
+
+
 def _stacked(cells: Sequence[_Cell], network: Network) -> Tensor:
     """(N, 3, H, W) uint8 on the network's device."""
     images = np.stack([cell.pixels for cell in cells])
@@ -180,12 +200,16 @@ def _measured(
     described: dict[str, Any],
     config: ExplainConfig,
     predictor: Predictor,
+    told: Sequence[Word] | None = None,
 ) -> list[dict[str, Any]]:
-    """One row a cell for the heat (N, H, W) of one method."""
+    """One row a cell for the heat (N, H, W) of one method.
+
+    told: the words that it speaks for, whose rows have no measures of the class.
+    """
     finite = heat.isfinite().all(dim=(1, 2))
     heat = heat.where(finite.view(-1, 1, 1), 0)
     measures: list[dict[str, float]] = [{} for _ in cells]
-    if config.measure:
+    if config.measure and told is None:
         targets = torch.tensor([cell.target for cell in cells])
         images = _stacked(cells, predictor.network)
 
@@ -196,7 +220,12 @@ def _measured(
         for measured, deletion, insertion in zip(measures, *areas, strict=True):
             measured |= {"deletion": float(deletion), "insertion": float(insertion)}
     records = []
-    for cell, one, sound, areas_of_cell in zip(cells, heat, finite, measures, strict=True):
+    spoken_for = [(cell.decision.target, float(cell.probabilities[cell.target])) for cell in cells]
+    if told is not None:
+        spoken_for = [(word.value, word.probability) for word in told]
+    for cell, one, sound, areas_of_cell, (target, probability) in zip(
+        cells, heat, finite, measures, spoken_for, strict=True
+    ):
         measured = areas_of_cell
         if cell.mask is not None:
             measured = measured | localisation(one.numpy(), cell.mask)
@@ -213,8 +242,8 @@ def _measured(
                 "status": cell.status,
                 "set": SET_SEPARATOR.join(cell.possible),
                 "probability": cell.decision.probability,
-                "target": cell.decision.target,
-                "target_probability": float(cell.probabilities[cell.target]),
+                "target": target,
+                "target_probability": probability,
                 **({} if cell.decision.reasons is None else reason_columns(cell.decision.reasons)),
                 **({} if cell.like is None else like_columns(cell.like, cell.words)),
                 **described,

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from wbc.answers.checkpoint import load_model, load_provenance
+from wbc.answers.predictor import Predictor
 from wbc.datasets.check_cache import stamp
 from wbc.datasets.find_images import find_images
 from wbc.errors import ConfigError, DataError
@@ -23,9 +24,12 @@ from wbc.explaining.like_these import COLUMNS as LIKE
 from wbc.explaining.reasons import COLUMNS as REASONS
 from wbc.explaining.report import write_explanations
 from wbc.explaining.summary import MEASURES
+from wbc.heat.cams import LAST
 from wbc.heat.known_strip import SIDE
 from wbc.heat.lime import Lime
 from wbc.heat.methods import LIME, SCORECAM, Method, build_method
+from wbc.heat.word_maps import METHODS as WORD_METHODS
+from wbc.heat.word_maps import WordMap
 from wbc.images.boxes import photograph_of
 from wbc.images.masks import MaskError, mask_path
 from wbc.labels import names_of_model
@@ -69,6 +73,7 @@ def explain(config: ExplainConfig, folder: Path) -> int:
         superpixels=config.lime_superpixels,
     )
     methods = [build_method(name, network, lime, predictor.network_logits) for name in config.methods]
+    word_maps = _word_maps(config, predictor)
     images = _images(config, folder, network)
     predictor.runtime.expect(len(images) * _passes(config, methods, network))
     for method in methods:
@@ -93,7 +98,7 @@ def explain(config: ExplainConfig, folder: Path) -> int:
         for number, batch in zip(missing, predictor.stream(batches, missing), strict=True):
             start = number * config.batch_size
             rows = images.iloc[start : start + config.batch_size]
-            records = explain_batch(rows, batch, config, predictor, methods, folder, known)
+            records = explain_batch(rows, batch, config, predictor, methods, word_maps, folder, known)
             with replacing(parts[number]) as beside:
                 pd.DataFrame(records, columns=_COLUMNS).to_csv(beside, index=False)
             bar.update(len(rows))
@@ -105,6 +110,23 @@ def explain(config: ExplainConfig, folder: Path) -> int:
     write_explanations(config, folder, frame, network, methods, lime, words_known)
     shutil.rmtree(parts_folder)
     return _unreadable(frame)
+
+
+def _word_maps(config: ExplainConfig, predictor: Predictor) -> list[WordMap]:
+    """One for each attribute that `config` asks for; ConfigError where the model does not tell it."""
+    if not config.words:
+        return []
+    if predictor.words is None:
+        raise ConfigError(
+            f"words=[{', '.join(config.words)}]: the model has no words; train one with data.attributes, or "
+            "leave words out"
+        )
+    kinds = (name for name in config.methods if name.partition(":")[0] in WORD_METHODS)
+    method, _, layer = next(kinds, WORD_METHODS[0]).partition(":")
+    return [
+        WordMap(predictor.network, predictor.words, attribute, method, layer or LAST)
+        for attribute in config.words
+    ]
 
 
 def _passes(config: ExplainConfig, methods: Sequence[Method], network: Network) -> int:

@@ -20,6 +20,9 @@ MEASURES = {  # column of explanations.csv -> heading
     "heat_in_nucleus": "heat in nucleus",
     "heat_in_nucleus_over_area": "over area (nucleus)",
     "hit_nucleus": "hits nucleus",
+    "heat_in_cytoplasm": "heat in cytoplasm",
+    "heat_in_cytoplasm_over_area": "over area (cytoplasm)",
+    "hit_cytoplasm": "hits cytoplasm",
 }
 
 

@@ -124,21 +124,22 @@ class Place(NamedTuple):
 class _Tail(nn.Module):
     """The network from unit `start` on, with a layer to hook at each of `places`."""
 
-    def __init__(self, network: Network, start: int, places: Sequence[Place]) -> None:
+    def __init__(self, network: Network, start: int, places: Sequence[Place], head: nn.Module | None) -> None:
         super().__init__()
         self.network = network
+        self.head = head
         self.start = start
         self.stops = {place.after: nn.Identity() for place in places if place.module is None}
         self.layers = [place.module or self.stops[place.after] for place in places]
 
     def forward(self, values: Tensor) -> Tensor:
-        """What comes to unit `start` (N, ...) to logits (N, C)."""
+        """What comes to unit `start` (N, ...) to logits (N, C), or to what another head says (N, K)."""
         backbone = self.network.backbone
         for unit in range(self.start, len(backbone.unit_names)):
             if unit in self.stops:
                 values = self.stops[unit](values)
             values = backbone.compute_units(values, unit, unit + 1)
-        return self.network.classify(values)
+        return self.network.classify(values) if self.head is None else self.head(values)
 
 
 class ClassActivationMap:
@@ -148,6 +149,7 @@ class ClassActivationMap:
     of the surrounding autocast up to the mapped layer and in float32 behind it.
     classify: (N, 3, S, S) of 0..255 to logits (N, C) on any device, in place of the network's forward pass
     where a method takes hundreds of them: Score-CAM.
+    head: what else heat may speak for, in place of classes: features (N, D) to logits (N, K).
     Raises ConfigError for an unknown method or layer, and for `fused` where all maps have one resolution.
     """
 
@@ -157,6 +159,7 @@ class ClassActivationMap:
         method: str,
         layer: str = LAST,
         classify: Callable[[Tensor], Tensor] | None = None,
+        head: nn.Module | None = None,
     ) -> None:
         if method not in _METHODS:
             raise ConfigError(f"method {method!r} is no class activation map: expected one of {METHODS}")
@@ -168,10 +171,10 @@ class ClassActivationMap:
         self._with_gradient = method not in ("eigencam", "scorecam")
         self._method = _METHODS[method]
         self._classify = classify
-        self._tail = _Tail(network, self._start, places)
+        self._tail = _Tail(network, self._start, places, head)
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
-        """(N, 3, H, W) of 0..255 and (N,) class numbers to heat (N, H, W) float32 on the CPU, 0 or more.
+        """(N, 3, H, W) of 0..255 and (N,) numbers of logits to heat (N, H, W) float32 on the CPU, 0 or more.
 
         Heat is not scaled: a map without positive heat is all zero.
         """

@@ -81,14 +81,14 @@ def read_mask(path: str | Path, image_shape: tuple[int, ...], box: Box | None = 
 
 
 def localisation(heat: np.ndarray, mask: np.ndarray) -> dict[str, float]:
-    """How much of the heat lies in the cell (cytoplasm and nucleus), and how much in its nucleus.
+    """How much of the heat lies in the cell, and how much in its nucleus and its cytoplasm.
 
     heat: (h, w), >= 0.  mask: (H, W) as `read_mask` returns it; it is brought to the heat's shape, as the
     image was for the network.
-    Returns `heat_in_cell` and `heat_in_nucleus`, shares of all heat in [0, 1]; the same with `_over_area`,
-    divided by the share of pixels inside, 1 for heat spread evenly; `hit_cell` and `hit_nucleus`, whether
-    the hottest pixel lies inside (pointing game, Zhang 2018), of several hottest ones the share. All are
-    NaN without any heat, and those of a cell or nucleus that has no pixel are.
+    Returns of each of them `heat_in_cell`, ..., the share of all heat in [0, 1]; the same with `_over_area`,
+    divided by the share of pixels inside, 1 for heat spread evenly; and `hit_cell`, ..., whether the hottest
+    pixel lies inside (pointing game, Zhang 2018), of several hottest ones the share. All are NaN without any
+    heat, and those of what has no pixel are.
     Raises ValueError for heat that is negative or not finite.
     """
     if not (np.isfinite(heat) & (heat >= 0)).all():
@@ -99,7 +99,8 @@ def localisation(heat: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     total = heat.sum(dtype=np.float64)
     hottest = heat == heat.max()
     measures: dict[str, float] = {}
-    for name, inside in (("cell", mask > 0), ("nucleus", mask == MASK_NUCLEUS)):
+    parts = ("cell", mask > 0), ("nucleus", mask == MASK_NUCLEUS), ("cytoplasm", mask == MASK_CYTOPLASM)
+    for name, inside in parts:
         if total > 0 and inside.any():
             share = heat[inside].sum(dtype=np.float64) / total
             values = [share, share / inside.mean(), inside[hottest].mean()]

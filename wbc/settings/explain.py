@@ -37,6 +37,7 @@ class ExplainConfig:
     images: Annotated[str, Field(examples=["<file, folder, table.csv, or test>"])]
     resume_from: str | None = None
     methods: DistinctWords  # <method> or <method>:<layer>
+    words: DistinctWords = Field(default_factory=list)  # attributes of the model
     target: Annotated[str, BeforeValidator(_word_true)]  # one of TARGETS, or a class
     per_class: PerClass = None
     lime_samples: Annotated[int, Field(ge=10), expected("10 or more")]
