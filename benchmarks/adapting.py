@@ -124,7 +124,7 @@ def main() -> None:
             config = replace(usual, checkpoint=model, data=lab).with_absolute_paths()
             rows, masks = drawn(config, predictor, grid)
             labels = torch.tensor([classes.index(label) for _, label in rows])
-            cells = lab_cells(predictor, [path for path, _ in rows], labels, copies, config.batch_size)
+            cells, _ = lab_cells(predictor, [path for path, _ in rows], labels, copies, config.batch_size)
             head = predictor.network.head.cpu().requires_grad_(False)
             for (count, seed), used in zip(grid, tqdm(masks, f"refitting, {lab}", unit="draw"), strict=True):
                 others = cells.part(~used)
