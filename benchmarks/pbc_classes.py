@@ -46,7 +46,9 @@ def split_rows(
     for folder, label in OTHER.items() if other else ():
         assert other is not None
         paths = map(Path, image_files(other / folder))
-        rest += [(path, label, split) for path, split in zip(paths, itertools.cycle(OTHER_SPLITS), strict=False)]
+        rest += [
+            (path, label, split) for path, split in zip(paths, itertools.cycle(OTHER_SPLITS), strict=False)
+        ]
     order = np.random.default_rng(seed).permutation(len(found))
     for place, split in zip(order[: train + val], ["train"] * train + ["val"] * val, strict=False):
         yield (*found[place], split)

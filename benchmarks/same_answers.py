@@ -19,7 +19,6 @@ from train_step import machine
 
 from wbc.answers.checkpoint import load_model
 from wbc.answers.predictor import Predictor
-from wbc.answers.rule import AnswerRule
 from wbc.datasets.class_folders import image_files
 from wbc.exporting.description import write_description
 from wbc.exporting.graph import write_graph

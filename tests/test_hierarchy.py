@@ -22,7 +22,11 @@ def test_a_superclass_has_the_probability_of_its_classes_together():
         ["Lymphocyte"] * 3,
     ]
     np.testing.assert_allclose(found, [[0.5, 0.8, 0.9], [0.6, 0.8, 0.8], [0.8, 0.8, 0.8]])
-    assert hierarchy.right(nodes, np.array([2, 3, 3])).tolist() == [[False, True, True], [False] * 3, [True] * 3]
+    assert hierarchy.right(nodes, np.array([2, 3, 3])).tolist() == [
+        [False, True, True],
+        [False] * 3,
+        [True] * 3,
+    ]
 
 
 def test_the_smallest_superclass_that_two_share():

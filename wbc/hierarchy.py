@@ -22,7 +22,7 @@ class Ladder(NamedTuple):
 class Hierarchy:
     """The tree over `classes` that `superclasses` make: name -> members, classes or other superclasses.
 
-    nodes: the classes in their order, then the superclasses from the smallest to the largest.
+    names: the superclasses, from the smallest to the largest.  nodes: the classes in their order, then these.
     Raises ValueError, which names the superclass, for members that are neither, for what is in two
     superclasses, for a superclass of a single member, in itself, or of all classes, and for a name that is
     taken.
@@ -36,15 +36,17 @@ class Hierarchy:
         holds = {
             name: np.array([name in above for above in of_class], dtype=bool) for name in self.superclasses
         }
-        names = sorted(holds, key=lambda name: int(holds[name].sum()))
-        for name in names:
+        self.names = sorted(holds, key=lambda name: int(holds[name].sum()))
+        for name in self.names:
             if holds[name].all():
                 raise ValueError(
                     f"{name!r} holds all classes, which says nothing of a cell: take a member out"
                 )
-        self.nodes = [*self.classes, *names]
+        self.nodes = [*self.classes, *self.names]
         # (nodes, C): which classes a node holds.
-        self.membership = np.vstack([np.eye(len(self.classes), dtype=bool), *(holds[name] for name in names)])
+        self.membership = np.vstack(
+            [np.eye(len(self.classes), dtype=bool), *(holds[name] for name in self.names)]
+        )
         paths = [[name, *above] for name, above in zip(self.classes, of_class, strict=True)]
         longest = max(map(len, paths))
         self._paths = np.array(
@@ -66,8 +68,8 @@ class Hierarchy:
     def common(self, node: str, label: str) -> str | None:
         """The smallest superclass that holds all of `node` and the class `label`; None: they share none."""
         both = self.membership[self.nodes.index(node)] | self.membership[self.nodes.index(label)]
-        above = range(len(self.classes), len(self.nodes))
-        return next((self.nodes[place] for place in above if (both <= self.membership[place]).all()), None)
+        above = zip(self.names, self.membership[len(self.classes) :], strict=True)
+        return next((name for name, holds in above if (both <= holds).all()), None)
 
 
 def _parents(superclasses: Mapping[str, Sequence[str]], classes: Sequence[str]) -> dict[str, str]:

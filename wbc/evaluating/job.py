@@ -23,8 +23,8 @@ from wbc.network.device import chosen_device
 from wbc.plain.answers import Answers
 from wbc.report.lab_table import labs_table
 from wbc.report.labelled_sets import LabelledSet, find_sets
-from wbc.report.page import write_report
 from wbc.report.levels import levels_table
+from wbc.report.page import write_report
 from wbc.report.record import evaluation_record
 from wbc.report.sections import Report
 from wbc.report.set_result import SetResult, answered_set

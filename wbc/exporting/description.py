@@ -116,5 +116,6 @@ def _promise(predictor: Predictor, provenance: Mapping[str, Any]) -> str:
     also = " The same holds of all answers, superclasses among them, together." if rule.superclasses else ""
     return (
         f"At most {100 * rule.max_error:g} % of the classes that it answers are wrong, for cells like the "
-        f"{fitted_on(rule, provenance)}.{also} In a lab that it never saw this does not hold: measure it there."
+        f"{fitted_on(rule, provenance)}.{also} In a lab that it never saw this does not hold: measure it "
+        "there."
     )

@@ -50,7 +50,8 @@ class Answers(NamedTuple):
 class FittedRule:
     """The numbers of a rule of answers, which `wbc.answers.rule` fits and explains.
 
-    outlier_arrays: what the outlier score of `outlier_method` needs.  superclasses: as `Hierarchy` takes them.
+    outlier_arrays: what the outlier score of `outlier_method` needs.  superclasses: as `Hierarchy`
+    takes them.
     """
 
     temperature: float
@@ -85,13 +86,11 @@ class FittedRule:
         hierarchy = Hierarchy(self.superclasses, classes)
         nodes, confidences = hierarchy.ladder(probabilities)
         sure = confidences >= self.threshold
-        answered = nodes[np.arange(len(nodes)), sure.argmax(axis=1)]  # the smallest node that is sure
-        statuses = [
-            ANSWERED if node < len(classes) else f"{AS_SUPERCLASS}{hierarchy.nodes[node]}" for node in answered
-        ]
+        smallest = sure.argmax(axis=1)  # of the nodes that are sure; 0 where none is
+        statuses = [*[ANSWERED] * len(classes), *(f"{AS_SUPERCLASS}{name}" for name in hierarchy.names)]
         return [
-            status if any_sure else UNCERTAIN
-            for status, any_sure in zip(statuses, sure.any(axis=1), strict=True)
+            statuses[nodes[row, place]] if sure[row, place] else UNCERTAIN
+            for row, place in enumerate(smallest)
         ]
 
 

@@ -18,7 +18,7 @@ from wbc.utils.text_tables import percent, with_interval
 def levels_record(result: SetResult) -> dict[str, Any] | None:
     """Plain values; None for a model without superclasses.
 
-    classes: of the images of which the class is answered.  superclasses: of those of which no more than it is,
+    classes: of the images whose class is answered.  superclasses: of those of which no more than that is,
     superclass by superclass, the smallest first.  together: of both.  every_image: of all by their most
     probable class, answered or not.  Each has images, share, right, accuracy with its 95 % interval, and its
     errors: `within`, superclass -> how many, where the answer and the true class share it and no smaller one;
@@ -29,8 +29,8 @@ def levels_record(result: SetResult) -> dict[str, Any] | None:
         return None
     labels = result.of.rows["label"].tolist()
     by_class = np.array([status == ANSWERED for status in result.answers.status])
-    superclasses = np.array([superclass_of(status) for status in result.answers.status], dtype=object)
-    nodes = np.where(superclasses == "", result.answers.labels, superclasses)
+    superclasses = [superclass_of(status) for status in result.answers.status]
+    nodes = [up or label for up, label in zip(superclasses, result.answers.labels, strict=True)]
     units = drawn_units(result.groups, len(labels))
 
     def counted(among: np.ndarray, named: Sequence[str]) -> dict[str, Any]:
@@ -39,10 +39,9 @@ def levels_record(result: SetResult) -> dict[str, Any] | None:
     return {
         "classes": counted(by_class, nodes),
         "superclasses": {
-            name: counted(superclasses == name, nodes)
-            for name in hierarchy.nodes[len(hierarchy.classes) :]
+            name: counted(np.array([one == name for one in superclasses]), nodes) for name in hierarchy.names
         },
-        "together": counted(by_class | (superclasses != ""), nodes),
+        "together": counted(by_class | np.array([one != "" for one in superclasses]), nodes),
         "every_image": counted(np.ones(len(labels), bool), result.answers.labels),
     }
 
@@ -60,7 +59,9 @@ def _counted(
             for node, label in zip(named, labels, strict=True)
         ]
     )
-    shared = Counter(hierarchy.common(named[row], labels[row]) for row in np.flatnonzero(among & ~right))
+    shared = Counter(
+        hierarchy.common(named[row], labels[row]) for row in np.flatnonzero(among & ~right).tolist()
+    )
     images, count = int(among.sum()), int(right[among].sum())
     return {
         "images": images,
@@ -68,7 +69,7 @@ def _counted(
         "right": count,
         "accuracy": round(count / images, 6) if images else None,
         "accuracy_interval": share_limits(right, among, units),
-        "within": {name: shared[name] for name in hierarchy.nodes if shared[name]},
+        "within": {name: shared[name] for name in hierarchy.names if shared[name]},
         "across": shared[None],
     }
 

@@ -104,8 +104,6 @@ def answered_set(
         plain[name] = outputs.logits.double().softmax(dim=1)
         by_model[name], lab = of_one_lab(answers, outputs.features.numpy(), predictor.lab, predictor.classes)
     return (
-        SetResult(
-            one, predictor.classes, plain, by_model[name], dict(left_out), lab, predictor.hierarchy
-        ),
+        SetResult(one, predictor.classes, plain, by_model[name], dict(left_out), lab, predictor.hierarchy),
         by_model,
     )
