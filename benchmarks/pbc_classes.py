@@ -2,10 +2,10 @@
 
     python benchmarks/pbc_classes.py <pbc> <table.csv> --bands --other <pbc_other> --train 2000 --val 1000
 
-bands: band and segmented neutrophils are classes of their own, as the file names tell (BNE_, SNE_); neutrophils
-with neither name are left out.  other: immature granulocytes, erythroblasts and platelets too, of which a
-third is for the test.  train, val: images sampled from <pbc>/train, all the others of it are left out; the test
-is <pbc>/val.  conf/train/experiment/pbc_levels.yaml learns from such a table.
+bands: band and segmented neutrophils are classes of their own, as the file names tell (BNE_, SNE_), and
+neutrophils with neither name are left out.  other: immature granulocytes, erythroblasts and platelets too, a
+third of them for the test.  train, val: images sampled from <pbc>/train, the others are left out; the test is
+<pbc>/val.  conf/train/experiment/pbc_levels.yaml learns from such a table.
 """
 
 from __future__ import annotations
