@@ -3,8 +3,8 @@
     python benchmarks/levels.py <run> --errors 0.01 0.02 0.05 0.1
 
 run: of a model with superclasses (data.hierarchy).  The threshold is fitted anew on its validation images,
-with the superclasses and without, and measured on its test images.  Prints a Markdown table, writes levels.json
-to outputs/benchmarks.
+with the superclasses and without, and measured on its test images.  Prints a Markdown table, and writes
+levels.json to outputs/benchmarks.
 """
 
 from __future__ import annotations

@@ -204,7 +204,7 @@ def _abstention(report: Report, figures: Path) -> Iterator[str]:
 def _levels(report: Report) -> Iterator[str]:
     rule = report.predictor.rule
     assert rule is not None
-    if not rule.superclasses:
+    if not rule.superclasses or math.isinf(rule.threshold):
         return
     named = "; ".join(f"{name} ({', '.join(members)})" for name, members in rule.superclasses.items())
     yield (
