@@ -19,7 +19,6 @@ from train_step import machine
 
 from wbc.answers.checkpoint import load_model
 from wbc.answers.predictor import Predictor
-from wbc.answers.rule import AnswerRule
 from wbc.datasets.class_folders import image_files
 from wbc.exporting.description import write_description
 from wbc.exporting.graph import write_graph
@@ -38,9 +37,9 @@ def answers_by(predictor: Predictor, runtime: str, paths: list[str]) -> Answers:
     return predictor.by(runtime).answer_files(paths, 32, None, f"{len(paths)} images by {runtime}")[1]
 
 
-def between(one: Answers, other: Answers, rule: AnswerRule | None, paths: list[str]) -> Differences:
+def between(one: Answers, other: Answers, predictor: Predictor, paths: list[str]) -> Differences:
     said = [list(zip(part.labels, part.sets, part.status, strict=True)) for part in (one, other)]
-    edge = on_the_edge(one, rule)
+    edge = on_the_edge(one, predictor.rule, predictor.classes)
     differ = [place for place, (a, b) in enumerate(zip(*said, strict=True)) if a != b]
     others = [(paths[place], str(said[1][place]), str(said[0][place])) for place in differ if not edge[place]]
     gap = float(np.abs(one.probabilities - other.probabilities).max())
@@ -52,10 +51,10 @@ def measured(predictor: Predictor, exported: dict[str, Path], folder: Path) -> l
     paths = image_files(folder)
     expected = answers_by(predictor, "torch", paths)
     found = {
-        "runtime=openvino": between(expected, answers_by(predictor, "openvino", paths), predictor.rule, paths)
+        "runtime=openvino": between(expected, answers_by(predictor, "openvino", paths), predictor, paths)
     }
     for kind, place in exported.items():
-        found[f"exported, {kind}"] = differences(expected, predictor.rule, paths, place)
+        found[f"exported, {kind}"] = differences(expected, predictor.rule, predictor.classes, paths, place)
     name = "/".join(folder.parts[-2:])
     return [{"set": name, "by": by, **one._asdict()} for by, one in found.items()]
 

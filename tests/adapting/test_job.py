@@ -183,7 +183,8 @@ def test_where_it_does_not_help_the_old_head_is_kept_under_a_rule_of_the_lab(run
     lab = write_lab(tmp_path / "lab", first_seed=1, Monocyte=5, Neutrophil=5)
     settled = tmp_path / "settled.ckpt"  # with an outlier score that is not the default
     predictor = load_model(run / "model.ckpt")
-    predictor.rule = replace(predictor.rule, outlier_score=OutlierScore("energy"))
+    superclasses = {"either": ["Basophil", "Neutrophil"]}
+    predictor.rule = replace(predictor.rule, outlier_score=OutlierScore("energy"), superclasses=superclasses)
     save_model(predictor, settled, load_provenance(run / "model.ckpt"))
     more = [f"checkpoint={settled}", f"data={lab}", "abstain.set_coverage=0.99"]
     assert adapt(given(place, *more), tmp_path / "run") == 0
@@ -193,6 +194,7 @@ def test_where_it_does_not_help_the_old_head_is_kept_under_a_rule_of_the_lab(run
     assert all(torch.equal(value, kept[key]) for key, value in old.network.state_dict().items())
     assert rule.images == 10
     assert rule.outlier_score.method == old_rule.outlier_score.method == "energy"
+    assert rule.superclasses == superclasses
     text = (tmp_path / "run" / "report.md").read_text()
     assert "10 cells are too few for sets that hold the true class in 99 % of cases" in text
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())

@@ -110,8 +110,10 @@ def test_an_image_that_lies_on_a_limit_may_fall_on_either_side(place):
     probabilities = np.column_stack([best, *[share] * 4])
     scores = np.array([0.0, 0.0, rule.outlier_threshold, 0.0])
     answers = Answers([""] * 4, probabilities, [[]] * 4, [""] * 4, scores, [None] * 4)
-    assert sameness.on_the_edge(answers, rule).tolist() == [True] * 4  # the last: its classes are alike
-    assert not sameness.on_the_edge(answers._replace(scores=scores + 9), rule)[2]
+    assert (
+        sameness.on_the_edge(answers, rule, CLASSES).tolist() == [True] * 4
+    )  # the last: its classes are alike
+    assert not sameness.on_the_edge(answers._replace(scores=scores + 9), rule, CLASSES)[2]
 
 
 @pytest.fixture

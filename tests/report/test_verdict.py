@@ -36,7 +36,7 @@ def record(
         "withheld": withheld,
     }
     lab = {"images": 100, "rank": 0.93, "at_least": 0.9, "limit": 0.75, "elsewhere": withheld is not None}
-    told = {"in_lab": in_lab, "note": note, "answers": answers, "lab": lab}
+    told = {"in_lab": in_lab, "note": note, "answers": answers, "levels": None, "lab": lab}
     return measured_set(scores, true, CLASSES) | told
 
 
@@ -82,6 +82,17 @@ def test_a_good_model_is_told_in_a_sentence_without_a_warning(told):
     assert "60 validation images of its own run" in limits[0]
     assert "none was measured" in limits[1]
     assert limits[-1].endswith("it is not for diagnosis.")
+
+
+def test_answers_by_superclass_are_told_beside_those_by_class(told):
+    together = {
+        "images": 97,
+        "share": 0.97,
+        "accuracy": 0.99,
+        "accuracy_interval": {"low": 0.95, "high": 0.999},
+    }
+    lead, _, _, _ = told({"test": record() | {"levels": {"classes": {"share": 0.9}, "together": together}}})
+    assert "Of 7.0 % more it answers a superclass; 99.0 % [95.0, 99.9] of all answers are right." in lead
 
 
 def test_the_main_set_is_the_first_of_the_own_lab_that_does_not_flatter(told):

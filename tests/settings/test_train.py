@@ -117,6 +117,12 @@ def test_a_misspelt_key_or_choice_is_refused(override):
         ("+data.labs={a:b}", "with data=labs only"),
         ("data.classes=[A]", "two classes"),
         ("data.classes=[A,A]", "twice"),
+        (
+            "data.hierarchy={g:[Basophil,Blast]}",
+            "data.hierarchy: 'g' holds 'Blast', which is neither a class \\(Basophil, ",
+        ),
+        ("data.hierarchy={g:Basophil}", "data.hierarchy.g='Basophil': expected a list"),
+        ("data.hierarchy=[g]", "data.hierarchy=\\['g'\\]: expected names with values"),
         ("data=folder", "data.root is not given: give data.root=<folder or table.csv>"),
         ("model=timm", "model.backbone is not given: give model.backbone=<a name that timm knows"),
         ("phase.head.monitor=val_los", "val_los"),
@@ -141,6 +147,12 @@ def test_a_misspelt_key_or_choice_is_refused(override):
 def test_bad_values_are_refused_by_name(override, named):
     with pytest.raises(ConfigError, match=named.replace(".", r"\.")):
         composed(*override.split())
+
+
+def test_superclasses_are_given_with_their_members():
+    assert composed().data.hierarchy == {}
+    given = composed("data.hierarchy={granulocyte: [Basophil, Eosinophil, Neutrophil]}").data.hierarchy
+    assert given == {"granulocyte": ["Basophil", "Eosinophil", "Neutrophil"]}
 
 
 def test_all_that_is_wrong_is_said_at_once():

@@ -20,7 +20,10 @@ _STEPS = 50  # coverages that are tried from each start
 
 
 class Promise(NamedTuple):
-    """At most `max_error` of the answers from a confidence of `threshold` on are wrong.  Infinite: none."""
+    """At most `max_error` of the answers from a confidence of `threshold` on are wrong.  Infinite: none.
+
+    Where an answer may be a superclass, that holds of the answered classes, and of all answers together.
+    """
 
     max_error: float
     threshold: float
@@ -51,6 +54,12 @@ def best_promise(confidences: np.ndarray, right: np.ndarray, max_error: float) -
 
     confidences: (N,).  right: (N,) bool.  The threshold is infinite, and the error `max_error`, where not
     even the largest can be promised.
+
+    Both may be (N, L): in column 0 of the class, then of its superclasses, whose confidences do not fall
+    along a row.  The first that reaches the threshold is answered.  Coverages are still shares of images of
+    which the class is answered.  Each step then tests two errors, of these alone and of all answers, and
+    fails where either does; so both hold together with the same probability, without a correction
+    (intersection-union test, Berger 1982).
     """
     ordered = _Ordered(confidences, right)
     errors = [*(one for one in reversed(ERRORS) if one > max_error), max_error]
@@ -67,8 +76,8 @@ def confidence_threshold(confidences: np.ndarray, right: np.ndarray, max_error: 
     Of fewer answers a promise allows fewer errors, and one confident error, a wrong label perhaps, would
     decide.
 
-    confidences: (N,).  right: (N,) bool.  Images of one confidence are answered together or not at all.
-    Returns infinity where not even the first can be promised.
+    confidences: (N,).  right: (N,) bool; or both (N, L), as for `best_promise`.  Images of one confidence are
+    answered together or not at all.  Returns infinity where not even the first can be promised.
     """
     ordered = _Ordered(confidences, right)
     found = (_from_start(ordered, [max_error], start).threshold for start in _STARTS)
@@ -76,23 +85,47 @@ def confidence_threshold(confidences: np.ndarray, right: np.ndarray, max_error: 
 
 
 class _Ordered:
-    """Confidences (N,), the highest first, and how many of those up to each are wrong."""
+    """Confidences (N,), the highest first, and how many of those up to each are wrong.
+
+    above: those of superclasses (N, L - 1) in the same order, and which are right.
+    """
 
     def __init__(self, confidences: np.ndarray, right: np.ndarray) -> None:
         if len(confidences) != len(right):
             raise ValueError(f"{len(confidences)} confidences beside {len(right)} outcomes: expected as many")
-        order = np.argsort(-confidences, kind="stable")
-        self.confidences = confidences[order]
-        self.wrong = np.cumsum(~right[order].astype(bool))
+        confidences, right = _by_level(confidences), _by_level(right)
+        order = np.argsort(-confidences[:, 0], kind="stable")
+        self.confidences = confidences[order, 0]
+        self.wrong = np.cumsum(~right[order, 0].astype(bool))
+        self.above = confidences[order, 1:], right[order, 1:].astype(bool)
 
     def confidence_of(self, count: int) -> float:
         """The lowest of the `count` highest."""
         return float(self.confidences[count - 1])
 
     def keeps(self, count: int, max_error: float) -> bool:
-        """Whether answering the `count` most confident, with those of equal confidence, is within it."""
+        """Whether answering the `count` most confident, with those of equal confidence, is within it; and
+        with the superclasses that are as confident, too.
+        """
         answered = int(np.searchsorted(-self.confidences, -self.confidence_of(count), side="right"))
-        return error_upper_bound(int(self.wrong[answered - 1]), answered, _START_LEVEL) <= max_error
+        wrong = int(self.wrong[answered - 1])
+        more, more_wrong = self._by_superclass(answered, self.confidence_of(count))
+        return all(
+            error_upper_bound(errors, answers, _START_LEVEL) <= max_error
+            for errors, answers in ((wrong, answered), (wrong + more_wrong, answered + more))
+        )
+
+    def _by_superclass(self, first: int, threshold: float) -> tuple[int, int]:
+        """How many of the images from `first` on are answered by a superclass; how many of those wrongly."""
+        confidences, right = (values[first:] for values in self.above)
+        sure = confidences >= threshold
+        smallest = sure & (np.cumsum(sure, axis=1) == 1)
+        return int(smallest.sum()), int((smallest & ~right).sum())
+
+
+def _by_level(values: np.ndarray) -> np.ndarray:
+    """(N,) of classes alone, or (N, L) with their superclasses, as (N, L)."""
+    return values[:, None] if values.ndim == 1 else values
 
 
 def _from_start(ordered: _Ordered, errors: Sequence[float], start: float) -> Promise:
@@ -113,7 +146,8 @@ def _from_start(ordered: _Ordered, errors: Sequence[float], start: float) -> Pro
 
 def why_nothing_is_answered(confidences: np.ndarray, right: np.ndarray, max_error: float) -> str:
     """Why the threshold of `best_promise` of the same is infinite, and what would help."""
-    total, wrong, fewest = len(right), int((~right.astype(bool)).sum()), fewest_images(max_error)
+    total, fewest = len(right), fewest_images(max_error)
+    wrong = int((~_by_level(right)[:, 0].astype(bool)).sum())
     error = f"{100 * max_error:g} %"
     if total < fewest:
         reason = (

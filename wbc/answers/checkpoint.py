@@ -150,6 +150,8 @@ def _predictor(content: dict[str, Any]) -> Predictor:
         )
     known = content.get(KNOWN_KEY)
     answer_rule = None if rule is None else AnswerRule.from_state(rule)
+    if answer_rule is not None:
+        answer_rule.hierarchy(network.classes)  # which fails where it does not fit them
     fitted = None
     if words is not None:
         fitted = FittedWords.from_state(_arrays(words), network.backbone.features, len(network.classes))

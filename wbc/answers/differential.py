@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from wbc.metrics.shares import class_shares
-from wbc.plain.answers import ANSWERED, UNCERTAIN, UNKNOWN
+from wbc.plain.answers import ANSWERED, UNCERTAIN, UNKNOWN, superclass_of
 from wbc.plain.lab_check import ELSEWHERE
 from wbc.plain.picture_check import SEVERAL_CELLS, SWAPPED
 from wbc.utils.text_tables import markdown_table
@@ -73,7 +73,9 @@ def differential_table(record: dict[str, Any]) -> str:
     totals = f"{record['answered']['images']:,}", f"{record['all']['images']:,}"
     rows.append(["total", totals[0], "", "", totals[1], "", ""])
     headers = ["", "answered", "%", "95 % interval", "all", "%", "95 % interval"]
-    statuses = [ANSWERED, UNCERTAIN, UNKNOWN, *(one for one in _SELDOM if one in record["status"])]
+    by_superclass = [one for one in record["status"] if superclass_of(one)]
+    seldom = [one for one in _SELDOM if one in record["status"]]
+    statuses = [ANSWERED, *by_superclass, UNCERTAIN, UNKNOWN, *seldom]
     enough = record["answered"]["within_5_points"]
     more = 0 if enough is None else enough - record["answered"]["images"]
     told = ", ".join(f"{record['status'].get(status, 0):,} {status}" for status in statuses)

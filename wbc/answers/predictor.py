@@ -16,6 +16,7 @@ from wbc.answers.rule import AnswerRule
 from wbc.answers.second_opinion import SecondOpinion
 from wbc.datasets.image_list import Listed
 from wbc.errors import DataError, ImageError
+from wbc.hierarchy import Hierarchy
 from wbc.images.picture_marks import PictureMarks
 from wbc.images.prepare import Prepare
 from wbc.loading.file_batches import (
@@ -105,6 +106,11 @@ class Predictor:
     def classes(self) -> list[str]:
         """The classes in the order of the probabilities."""
         return self.network.classes
+
+    @property
+    def hierarchy(self) -> Hierarchy | None:
+        """Of the superclasses that may be answered; None without a rule."""
+        return None if self.rule is None else self.rule.hierarchy(self.classes)
 
     @property
     def attributes(self) -> tuple[str, ...]:

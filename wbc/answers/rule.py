@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +16,7 @@ from wbc.answers.abstention import best_promise, fewest_images, why_nothing_is_a
 from wbc.answers.conformal import conformal_limit
 from wbc.answers.outliers import OutlierScore, outlier_score_from_state
 from wbc.answers.temperature import fit_temperature
+from wbc.hierarchy import Hierarchy
 from wbc.plain.answers import UNCERTAIN, Answers, FittedRule
 from wbc.settings.abstain import AbstainConfig
 
@@ -28,7 +29,8 @@ class AnswerRule:
 
     temperature: what logits are divided by (Guo 2017).  threshold: the probability from which an image is
     answered, infinite where the validation images promise no such error.  set_limit: of conformal sets.
-    outlier_score above outlier_threshold: not a known cell.
+    outlier_score above outlier_threshold: not a known cell.  superclasses: name -> members, as `Hierarchy`
+    takes them; where the class is below the threshold, the smallest that reaches it is answered.
     """
 
     temperature: float
@@ -42,6 +44,7 @@ class AnswerRule:
     acceptance: float  # share of known cells that `outlier_threshold` lets pass
     images: int  # it was fitted on
     folds: int = 0  # of the models that had not seen these images; 0: they are validation images
+    superclasses: dict[str, list[str]] = field(default_factory=dict)  # {}: of models from before, too
 
     def promise(self) -> dict[str, float | None]:
         """What is promised of errors, for records; max_error None where nothing is answered."""
@@ -75,7 +78,9 @@ class AnswerRule:
         asked = {"asked_error": state["max_error"]}  # of rules of before it they were one
         rule = cls(**asked | state | {"outlier_score": outlier_score_from_state(state["outlier_score"])})
         for name, value in vars(rule).items():
-            if name != "outlier_score" and (type(value) not in (int, float) or math.isnan(value)):
+            if name in ("outlier_score", "superclasses"):
+                continue
+            if type(value) not in (int, float) or math.isnan(value):
                 raise ValueError(f"{name} {value!r}: expected a number")
         if not 0 < rule.temperature < math.inf:
             raise ValueError(f"temperature {rule.temperature}: expected a number above 0")
@@ -95,7 +100,12 @@ class AnswerRule:
             self.outlier_score.method,
             self.outlier_score.arrays,
             self.outlier_threshold,
+            self.superclasses,
         )
+
+    def hierarchy(self, classes: Sequence[str]) -> Hierarchy:
+        """Its superclasses over the model's classes.  Raises ValueError where they do not fit these."""
+        return Hierarchy(self.superclasses, classes)
 
     def answer(self, features: Tensor, logits: Tensor, classes: Sequence[str]) -> Answers:
         """Features (N, D), logits (N, C), on the CPU."""
@@ -116,25 +126,28 @@ def fit_rule(
     labels: Tensor,
     settings: AbstainConfig,
     out_of_fold: OutOfFold | None = None,
+    hierarchy: Hierarchy | None = None,
 ) -> AnswerRule:
     """The rule for a network by its outputs on validation images, which must not have trained it.
 
     features (N, D), logits (N, C), labels (N,).  out_of_fold: what all but the outlier score is fitted on,
     where there is a cross-validation; `wbc.training.folds` says why that may be.  The outlier threshold comes
     from scores of images that the score was not fitted on; see `outliers.held_out_scores`.
+    hierarchy: whose superclasses may be answered; `best_promise` says what is promised of them.
     """
     assert settings.outlier_score is not None
     answered = OutOfFold(logits, labels, 0) if out_of_fold is None else out_of_fold
     temperature = fit_temperature(answered.logits, answered.labels)
     probabilities = (answered.logits.double() / temperature).softmax(dim=1)
-    confidences, best = probabilities.max(dim=1)
-    right = (best == answered.labels).numpy()
-    promise = best_promise(confidences.numpy(), right, settings.max_error)
+    levels = hierarchy or Hierarchy({}, list(map(str, range(probabilities.shape[1]))))
+    nodes, confidences = levels.ladder(probabilities.numpy())
+    right = levels.right(nodes, answered.labels.numpy())
+    promise = best_promise(confidences, right, settings.max_error)
     if math.isinf(promise.threshold):
         log.warning(
             "the model answers nothing, every image will be %r: %s",
             UNCERTAIN,
-            why_nothing_is_answered(confidences.numpy(), right, settings.max_error),
+            why_nothing_is_answered(confidences, right, settings.max_error),
         )
     held_out = outliers.held_out_scores(settings.outlier_score, features, logits, labels)
     rule = AnswerRule(
@@ -149,6 +162,7 @@ def fit_rule(
         acceptance=settings.acceptance,
         images=len(answered.labels),
         folds=answered.folds,
+        superclasses=levels.superclasses,
     )
     if said := rule.shortfall(f"{rule.images} images"):
         log.warning("%s", said)

@@ -23,6 +23,7 @@ from wbc.network.device import chosen_device
 from wbc.plain.answers import Answers
 from wbc.report.lab_table import labs_table
 from wbc.report.labelled_sets import LabelledSet, find_sets
+from wbc.report.levels import levels_table
 from wbc.report.page import write_report
 from wbc.report.record import evaluation_record
 from wbc.report.sections import Report
@@ -62,7 +63,10 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
     if config.checkpoint is None:
         reported = best_model(results, list(models))
         checkpoint = Path(dict(zip(models, config.models, strict=True))[reported])
-        results = [replace(result, answers=by_model[reported]) for result, by_model in answered]
+        hierarchy = models[reported].hierarchy
+        results = [
+            replace(result, answers=by_model[reported], hierarchy=hierarchy) for result, by_model in answered
+        ]
         remarks.insert(
             0,
             f"{reported} is the best of {len(models)} models by macro F1 on these very images. Chosen by "
@@ -95,6 +99,9 @@ def evaluate(config: EvaluateConfig, folder: Path) -> int:
     write_report(report, folder)
     write_json(folder / METRICS, record)
     log.info("results\n\n%s\n", markdown_table(*labs_table(record["sets"], record["means"])))
+    for name, one in record["sets"].items():
+        if one["levels"] is not None:
+            log.info("%s: answers by level\n\n%s\n", name, markdown_table(*levels_table(one["levels"])))
     for caveat in caveats(record["sets"], rule, provenance):
         log.warning("%s", caveat)
     log.info("report: %s; metrics and predictions lie beside it", folder / REPORT)

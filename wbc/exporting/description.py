@@ -113,7 +113,9 @@ def _promise(predictor: Predictor, provenance: Mapping[str, Any]) -> str:
         return "Nothing: it has no rule of answers. Its probabilities are not calibrated."
     if math.isinf(rule.threshold):
         return "Nothing: it answers no picture, for too many of those that it was measured by were wrong."
+    also = " The same holds of all answers, superclasses among them, together." if rule.superclasses else ""
     return (
-        f"At most {100 * rule.max_error:g} % of what it answers is wrong, for cells like the "
-        f"{fitted_on(rule, provenance)}. In a lab that it never saw this does not hold: measure it there."
+        f"At most {100 * rule.max_error:g} % of the classes that it answers are wrong, for cells like the "
+        f"{fitted_on(rule, provenance)}.{also} In a lab that it never saw this does not hold: measure it "
+        "there."
     )

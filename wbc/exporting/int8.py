@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wbc.answers.predictor import Predictor
+from wbc.answers.predictor import Outputs, Predictor
 from wbc.answers.rule import AnswerRule, fit_rule
 from wbc.errors import ConfigError
 from wbc.images.decode import decode
@@ -58,7 +58,7 @@ def with_int8(
     found = Predictor(predictor.network, None, predictor.views, predictor.second_opinion, predictor.pictures)
     found.runtime = _OnnxRuntime(folder)
     after, _, marks = found.answer_files(paths, 32, None, "by int8")
-    found.rule = _rule(rule, after.features, after.logits, truth)
+    found.rule = _rule(rule, after, truth, predictor.classes)
     found.lab = fit_lab_check(after.features.numpy(), after.logits.argmax(dim=1).numpy())
     probabilities = found.answers(after, [None] * len(marks), marks).probabilities
     if predictor.words is not None:
@@ -94,11 +94,10 @@ def _refuse_worse(figures: dict[str, Any]) -> None:
         )
 
 
-def _rule(rule: AnswerRule, features: Tensor, logits: Tensor, truth: Tensor) -> AnswerRule:
+def _rule(rule: AnswerRule, outputs: Outputs, truth: Tensor, classes: list[str]) -> AnswerRule:
     method = rule.outlier_score.method
-    return fit_rule(
-        features, logits, truth, AbstainConfig(rule.asked_error, rule.set_coverage, method, rule.acceptance)
-    )
+    asked = AbstainConfig(rule.asked_error, rule.set_coverage, method, rule.acceptance)
+    return fit_rule(outputs.features, outputs.logits, truth, asked, hierarchy=rule.hierarchy(classes))
 
 
 def _quantise(predictor: Predictor, paths: Sequence[str], graph: Path) -> None:

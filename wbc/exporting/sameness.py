@@ -6,6 +6,7 @@ import csv
 import logging
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,6 +49,7 @@ class Differences(NamedTuple):
 def differences(
     answers: Answers,
     rule: AnswerRule | None,
+    classes: Sequence[str],
     paths: list[str],
     folder: Path,
     words: FittedWords | None = None,
@@ -63,7 +65,7 @@ def differences(
     said = [" / ".join((row[PREDICTION], row[after], row[after + 1])) for row in rows]
     sets = (SET_SEPARATOR.join(names) for names in answers.sets)
     expected = [" / ".join(one) for one in zip(answers.labels, sets, answers.status, strict=True)]
-    edge = on_the_edge(answers, rule)
+    edge = on_the_edge(answers, rule, classes)
     gap = float(np.abs(found - answers.probabilities).max())
     if words is not None:
         told = _told_words(rows, after, answers, words)
@@ -110,7 +112,7 @@ def _told_words(rows: list[list[str]], after: int, answers: Answers, words: Fitt
     )
 
 
-def on_the_edge(answers: Answers, rule: AnswerRule | None) -> np.ndarray:
+def on_the_edge(answers: Answers, rule: AnswerRule | None, classes: Sequence[str]) -> np.ndarray:
     """(N,) bool: which of N answers a difference of BOUND could turn.
 
     Limits are the values of single validation images, and these lie exactly on them.
@@ -120,6 +122,9 @@ def on_the_edge(answers: Answers, rule: AnswerRule | None) -> np.ndarray:
     if rule is None:
         return np.asarray(near)
     near |= np.abs(ordered[:, -1] - rule.threshold) <= BOUND
+    of_superclasses = rule.hierarchy(classes).ladder(answers.probabilities).probabilities[:, 1:]
+    # Differences of the classes of a superclass add up.
+    near |= (np.abs(of_superclasses - rule.threshold) <= BOUND * len(classes)).any(axis=1)
     near |= (np.abs(1 - ordered - rule.set_limit) <= BOUND).any(axis=1)
     outlying = np.abs(answers.scores - rule.outlier_threshold)
     return np.asarray(near | (outlying <= BOUND * max(1.0, abs(rule.outlier_threshold))))
@@ -132,7 +137,7 @@ def compared(predictor: Predictor, paths: list[str], folder: Path) -> dict[str, 
     probabilities within BOUND.
     """
     _, answers, _ = predictor.answer_files(paths, 32, None, "by this model")
-    found = differences(answers, predictor.rule, paths, folder, predictor.words)
+    found = differences(answers, predictor.rule, predictor.classes, paths, folder, predictor.words)
     if found.others or not found.probability_gap <= BOUND:
         first = "".join(
             f" of {path} it says {said}, this one {this};" for path, said, this in found.others[:1]

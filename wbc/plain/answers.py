@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import softmax
 
+from wbc.hierarchy import Hierarchy
 from wbc.plain.known_cells import LikeThese
 from wbc.plain.outlier_scores import outlier_scores
 from wbc.plain.prediction_sets import prediction_sets
@@ -17,7 +18,13 @@ from wbc.plain.words import CellWords, FittedWords
 
 ANSWERED, UNCERTAIN, UNKNOWN = "answered", "uncertain", "not a known cell"
 UNREADABLE = "unreadable"  # with the reason behind it
+AS_SUPERCLASS = "answered as "  # with the superclass behind it: the class itself is uncertain
 NOT_CALIBRATED = "not calibrated"  # said by a network that has no rule, such as a training checkpoint
+
+
+def superclass_of(status: str) -> str:
+    """The superclass that is answered; "" where the class is, or nothing."""
+    return status.removeprefix(AS_SUPERCLASS) if status.startswith(AS_SUPERCLASS) else ""
 
 
 class Answers(NamedTuple):
@@ -43,7 +50,8 @@ class Answers(NamedTuple):
 class FittedRule:
     """The numbers of a rule of answers, which `wbc.answers.rule` fits and explains.
 
-    outlier_arrays: what the outlier score of `outlier_method` needs.
+    outlier_arrays: what the outlier score of `outlier_method` needs.  superclasses: as `Hierarchy`
+    takes them.
     """
 
     temperature: float
@@ -52,11 +60,11 @@ class FittedRule:
     outlier_method: str
     outlier_arrays: Mapping[str, np.ndarray]
     outlier_threshold: float
+    superclasses: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def answer(self, features: np.ndarray, logits: np.ndarray, classes: Sequence[str]) -> Answers:
         """Of features (N, D) and logits (N, C)."""
         probabilities = softmax(logits.astype(np.float64) / self.temperature, axis=1)
-        confidences = probabilities.max(axis=1)
         scores = outlier_scores(self.outlier_method, self.outlier_arrays, features, logits)
         sets = prediction_sets(probabilities, self.set_limit)
         return Answers(
@@ -64,14 +72,26 @@ class FittedRule:
             probabilities.astype(np.float32),
             [[name for name, inside in zip(classes, row, strict=True) if inside] for row in sets],
             [
-                UNKNOWN if odd else ANSWERED if certain else UNCERTAIN
-                for odd, certain in zip(
-                    scores > self.outlier_threshold, confidences >= self.threshold, strict=True
+                UNKNOWN if odd else status
+                for odd, status in zip(
+                    scores > self.outlier_threshold, self._levels(probabilities, classes), strict=True
                 )
             ],
             scores,
             [None] * len(scores),
         )
+
+    def _levels(self, probabilities: np.ndarray, classes: Sequence[str]) -> list[str]:
+        """How far down the answers go, as statuses: to the class, to a superclass, or not at all."""
+        hierarchy = Hierarchy(self.superclasses, classes)
+        nodes, confidences = hierarchy.ladder(probabilities)
+        sure = confidences >= self.threshold
+        smallest = sure.argmax(axis=1)  # of the nodes that are sure; 0 where none is
+        statuses = [*[ANSWERED] * len(classes), *(f"{AS_SUPERCLASS}{name}" for name in hierarchy.names)]
+        return [
+            statuses[nodes[row, place]] if sure[row, place] else UNCERTAIN
+            for row, place in enumerate(smallest)
+        ]
 
 
 def uncalibrated(logits: np.ndarray, classes: Sequence[str]) -> Answers:
@@ -103,7 +123,7 @@ def described(
     if words is None:
         return answers
     targets = [classes.index(label) for label in answers.labels]
-    spoken = [status in (ANSWERED, UNCERTAIN) for status in answers.status]
+    spoken = [status in (ANSWERED, UNCERTAIN) or superclass_of(status) != "" for status in answers.status]
     return answers._replace(words=words.describe(features, targets, spoken, classes))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from wbc.plain.answers import ANSWERED, Answers
+from wbc.plain.answers import ANSWERED, UNCERTAIN, Answers, superclass_of
 from wbc.plain.outlier_scores import neighbour_distances
 
 ELSEWHERE = "promise not valid here"  # the status of what would be answered in the model's own lab
@@ -157,6 +157,8 @@ def numbers(answers: Answers, classes: Sequence[str]) -> np.ndarray:
 
 def held_back(status: str) -> str:
     """The status of a picture from elsewhere."""
+    if superclass_of(status):  # the class would not be answered in the model's own lab either
+        return UNCERTAIN
     return ELSEWHERE if status == ANSWERED else status
 
 

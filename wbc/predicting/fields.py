@@ -18,7 +18,7 @@ from wbc.errors import ImageError
 from wbc.images.boxes import Box, crop_name
 from wbc.images.decode import decode
 from wbc.images.field_crops import CellToCrop, cells_to_crop
-from wbc.plain.answers import ANSWERED, UNCERTAIN
+from wbc.plain.answers import ANSWERED, UNCERTAIN, superclass_of
 from wbc.plain.prediction_rows import PREDICTION, columns, status_column
 from wbc.predicting.cell_formats import Coco, FieldCell, write_geojson
 from wbc.predicting.parts import read_part
@@ -137,7 +137,7 @@ def _draw(photograph: np.ndarray, cells: Sequence[FieldCell], path: Path) -> Non
     line = max(1, max(picture.shape[:2]) // 500)
     size = max(picture.shape[:2]) / 1600 + 0.25
     for box, label, probability, status in cells:
-        colour = _COLOURS.get(status, _OTHER)
+        colour = _COLOURS.get(UNCERTAIN if superclass_of(status) else status, _OTHER)
         cv2.rectangle(picture, (box.x0, box.y0), (box.x1 - 1, box.y1 - 1), colour, line)
         text = f"{label} {probability:.2f}"
         (across, up), down = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, line)

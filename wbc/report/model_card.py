@@ -177,6 +177,14 @@ def _rule(rule: AnswerRule, provenance: Mapping[str, Any]) -> str:
             f"below, {UNCERTAIN!r}"
             + (f"; asked for: {100 * rule.asked_error:g} %" if rule.asked_error < rule.max_error else ""),
         ],
+        *(
+            [
+                f"superclass {name}",
+                ", ".join(members),
+                "is answered where it is that probable and no class of it nor a smaller superclass is",
+            ]
+            for name, members in rule.superclasses.items()
+        ),
         [
             "limit of sets",
             f"{rule.set_limit:.4g}",

@@ -14,6 +14,7 @@ from wbc.plain.answers import ANSWERED, UNCERTAIN, UNKNOWN
 from wbc.plain.lab_check import ELSEWHERE
 from wbc.plain.picture_check import SEVERAL_CELLS, SWAPPED
 from wbc.report.lab_table import lab_means
+from wbc.report.levels import levels_record
 from wbc.report.set_result import SetResult
 
 
@@ -69,8 +70,8 @@ def _compared(result: SetResult, name: str, reported: str) -> dict[str, Any]:
 
 def set_record(result: SetResult, model: str) -> dict[str, Any]:
     """All that is measured of the reported `model` on the set: `measured_set` of the plain probabilities,
-    and under `answers` what its rule makes of them, None without a rule; under `lab` whether its pictures
-    are of another lab.
+    and under `answers` what its rule makes of them, None without a rule; under `levels` how far down answers
+    go, None without superclasses; under `lab` whether its pictures are of another lab.
     """
     record: dict[str, Any] = {
         "split": result.of.split,
@@ -79,6 +80,7 @@ def set_record(result: SetResult, model: str) -> dict[str, Any]:
         "left_out": result.left_out,
         **_measured(result, model),
         "answers": None,
+        "levels": levels_record(result),
         "lab": result.lab,
     }
     if result.is_calibrated:

@@ -16,6 +16,7 @@ from wbc.report.cell_cards import CellCards
 from wbc.report.folds_table import folds_table, what_folds_are
 from wbc.report.lab_table import labs_table
 from wbc.report.learnt_from import fitted_on
+from wbc.report.levels import levels_table
 from wbc.report.model_card import model_card
 from wbc.report.set_figures import (
     CONFUSION,
@@ -194,9 +195,24 @@ def _abstention(report: Report, figures: Path) -> Iterator[str]:
         if said := rule.shortfall(fitted):
             yield said
     yield answers_table(report.record["sets"])
+    yield from _levels(report)
     yield from _outliers(report)
     risk = figures / f"{RISK_COVERAGE}.png"
     yield side_by_side([picture(risk, "share of wrong answers by share answered", lazy=False)])
+
+
+def _levels(report: Report) -> Iterator[str]:
+    rule = report.predictor.rule
+    assert rule is not None
+    if not rule.superclasses or math.isinf(rule.threshold):
+        return
+    named = "; ".join(f"{name} ({', '.join(members)})" for name, members in rule.superclasses.items())
+    yield (
+        "Where the class is not that probable, the smallest superclass that is as probable is answered: "
+        f"{named}. The promise holds of the answered classes, as above, and of all answers together."
+    )
+    for name, one in report.record["sets"].items():
+        yield table(*levels_table(one["levels"]), f"{name}: answers by level; intervals as above")
 
 
 def _outliers(report: Report) -> Iterator[str]:

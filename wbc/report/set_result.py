@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from wbc.answers.predictor import Predictor
+from wbc.hierarchy import Hierarchy
 from wbc.metrics.classification import classification_metrics
 from wbc.plain.answers import NOT_CALIBRATED, Answers
 from wbc.plain.lab_check import of_one_lab
@@ -24,7 +25,8 @@ class SetResult:
 
     plain: model -> probabilities (N, C) float64 before calibration.  answers: of the reported model, whose
     probabilities are calibrated.  left_out: why -> how many images of the set are not among the rows.
-    lab: `LabTally.record` of its images, None where the model does not tell labs apart.
+    lab: `LabTally.record` of its images, None where the model does not tell labs apart.  hierarchy: of the
+    superclasses that the model may answer; None without a rule.
     """
 
     of: LabelledSet
@@ -33,6 +35,7 @@ class SetResult:
     answers: Answers
     left_out: dict[str, int] = field(default_factory=dict)
     lab: dict[str, Any] | None = None
+    hierarchy: Hierarchy | None = None
     _metrics: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -100,4 +103,7 @@ def answered_set(
         outputs, answers, _ = predictor.answer_files(one.rows["path"].tolist(), batch_size, workers, title)
         plain[name] = outputs.logits.double().softmax(dim=1)
         by_model[name], lab = of_one_lab(answers, outputs.features.numpy(), predictor.lab, predictor.classes)
-    return SetResult(one, predictor.classes, plain, by_model[name], dict(left_out), lab), by_model
+    return (
+        SetResult(one, predictor.classes, plain, by_model[name], dict(left_out), lab, predictor.hierarchy),
+        by_model,
+    )

@@ -65,6 +65,11 @@ def _how_good(name: str, record: Mapping[str, Any]) -> str:
         answers = record["answers"]
         right = with_interval(answers["answered_accuracy"], answers["answered_accuracy_interval"])
         text += f" It answers {percent(answers['answered_share'])} of them; {right} of its answers are right."
+    if record["levels"] is not None and record["levels"]["together"]["images"]:
+        levels = record["levels"]
+        more = levels["together"]["share"] - levels["classes"]["share"]
+        right = with_interval(levels["together"]["accuracy"], levels["together"]["accuracy_interval"])
+        text += f" Of {percent(more)} more it answers a superclass; {right} of all answers are right."
     return f"{text} (95 % intervals in brackets.)"
 
 

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from wbc.hierarchy import Hierarchy
 from wbc.settings.abstain import OUTLIER_SCORES, AbstainConfig
 from wbc.settings.parse import as_plain, parse_as
 from wbc.settings.paths import absolute, model_path
@@ -31,6 +32,7 @@ from wbc.settings.values import (
     Share,
     ShareOrNone,
     Spellings,
+    Superclasses,
     Words,
     Workers,
     expected,
@@ -57,6 +59,8 @@ class DataConfig:
     labs: dict[str, str] | None = None  # for source=labs: lab -> folder or CSV file, relative to root
     leave_out: str | None = None  # a lab (column source) whose images are all for the test
     classes: DistinctWords  # the order of labels everywhere
+    # Superclass -> its members, classes or other superclasses: see `wbc.hierarchy`.
+    hierarchy: Superclasses = field(default_factory=dict)
     ignore: Annotated[list[str], AsList] = field(default_factory=list)  # other cells, left out
     aliases: Spellings = field(default_factory=dict)  # other spelling -> class
     split_folders: dict[str, str] | None = None  # folder -> split; None: usual spellings are looked for
@@ -98,6 +102,10 @@ class DataConfig:
             )
         if len(self.classes) < 2:
             raise ValueError(f"classes={self.classes}: name at least two classes")
+        try:
+            Hierarchy(self.hierarchy, self.classes)
+        except ValueError as error:
+            raise ValueError(f"hierarchy: {error}") from error
         return self
 
 

@@ -96,6 +96,9 @@ Distinct = AfterValidator(_distinct)
 AsList = BeforeValidator(_as_list)
 # In YAML null stands for none of them: Hydra adds no key to a {} that is there.
 Spellings = Annotated[dict[str, str], BeforeValidator(lambda given: {} if given is None else given)]
+Superclasses = Annotated[
+    dict[str, list[str]], BeforeValidator(lambda given: {} if given is None else given)
+]  # likewise
 Group = Annotated[str | None, AfterValidator(_group)]
 
 Runtime = Annotated[

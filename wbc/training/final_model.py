@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from wbc.answers.averaged_views import AveragedViews
 from wbc.answers.predictor import Predictor, known_bank
 from wbc.answers.rule import OutOfFold, fit_rule
+from wbc.hierarchy import Hierarchy
 from wbc.loading.augment import Augment
 from wbc.loading.datamodule import ImageData
 from wbc.network.network import Network
@@ -53,7 +54,8 @@ def final_model(
     predictor = Predictor(network, views=views, second_opinion=opinion)
     seen = measured_outputs(predictor, data, config)
     val = seen["val"].outputs
-    rule = fit_rule(val.features, val.logits, data.labels("val"), config.abstain, out_of_fold)
+    hierarchy = Hierarchy(config.data.hierarchy, config.data.classes)
+    rule = fit_rule(val.features, val.logits, data.labels("val"), config.abstain, out_of_fold, hierarchy)
     predictor.rule = rule
     predictor.pictures = fit_picture_check(seen["val"].marks, predictor.prepare)
     predictor.lab = fit_lab_check(val.features.numpy(), val.logits.argmax(dim=1).numpy())

@@ -63,6 +63,7 @@ def run_results(
                 {PHASE_TITLES[phase]: logits.double().softmax(dim=1) for phase, logits in plain.items()},
                 answers,
                 lab=lab,
+                hierarchy=predictor.hierarchy,
             )
         )
     return results

@@ -108,8 +108,13 @@ function said(answer) {
   return parts;
 }
 
+// Where a superclass is answered the class itself is uncertain.
+function classIsUncertain(status) {
+  return status === "uncertain" || status.startsWith("answered as ");
+}
+
 function status(text) {
-  const kind = { answered: "answered", uncertain: "" }[text];
+  const kind = { answered: "answered", uncertain: "" }[classIsUncertain(text) ? "uncertain" : text];
   return element("span", text, `status ${kind === undefined ? "other" : kind}`);
 }
 
@@ -158,7 +163,7 @@ async function draw(file, picture, made) {
     pen.font = `bold ${size}px sans-serif`;
     pen.lineWidth = Math.max(1.5, canvas.width / 350);
     picture.cells.forEach((cell, place) => {
-      const colour = cell.status === "answered" ? "#00663d" : cell.status === "uncertain" ? "#8a5300" : "#a40000";
+      const colour = cell.status === "answered" ? "#00663d" : classIsUncertain(cell.status) ? "#8a5300" : "#a40000";
       const [left, top] = [cell.x0 * ratio, cell.y0 * ratio];
       pen.strokeStyle = colour;
       pen.strokeRect(left, top, (cell.x1 - cell.x0) * ratio, (cell.y1 - cell.y0) * ratio);
