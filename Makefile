@@ -35,15 +35,19 @@ licences: setup
 	$(PY) supply/licences.py demo fast export review dev docs
 
 # requirements-hashed.txt for pip --require-hashes: of this Python and system, by the hashes that your index tells.
+# uv would keep the hashes of a file that it finds, also those of another index: it starts from none.
 hashes: setup
-	$(PY) -m pip install --quiet --disable-pip-version-check "uv>=0.8"
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[supply]"
+	rm -f requirements-hashed.txt.new
 	$(PY) -m uv pip compile --quiet --no-header --generate-hashes -c constraints.txt \
-		--extra demo --extra fast --extra review pyproject.toml -o requirements-hashed.txt
+		--extra demo --extra fast --extra review pyproject.toml -o requirements-hashed.txt.new
+	mv requirements-hashed.txt.new requirements-hashed.txt
 
-# Known holes in them; asks the advisories of PyPI.
+# Known holes in them.  ADVISORIES=pypi asks PyPI, osv asks OSV; --strict: what is not known there is an error.
+ADVISORIES ?= pypi
 audit: hashes
-	$(PY) -m pip install --quiet --disable-pip-version-check "pip-audit>=2.9"
-	$(PY) -m pip_audit --disable-pip --require-hashes -r requirements-hashed.txt
+	$(PY) -m pip_audit --strict --vulnerability-service $(ADVISORIES) --disable-pip --require-hashes \
+		-r requirements-hashed.txt
 
 clean:
 	rm -rf $(VENV) data/synthetic data/drawn site

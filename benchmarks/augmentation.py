@@ -18,6 +18,7 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -192,7 +193,7 @@ TWINS = {  # transform of augment=other_labs -> what torchvision.transforms.v2 a
     "Illumination": (None, "RandomLinearIllumination"),
     "ImageCompression": ("JPEG", "RandomJPEG"),
     "MultiplicativeNoise": (None, None),
-    "OneOf": ("RandomChoice", None),
+    "OneOf": ("RandomChoice", "ImageSequential"),  # with random_apply=1
     "RandomGamma": (None, "RandomGamma"),
     "RandomToneCurve": (None, None),
     "UnsharpMask": (None, None),
@@ -233,11 +234,7 @@ def main() -> None:
                 gap = np.abs(views[name].astype(int) - views["albumentations"].astype(int))
                 differences.setdefault(step, {}).setdefault(name, []).append(float(gap.mean()))
     equality = {step: {name: float(np.mean(of[name])) for name in of} for step, of in differences.items()}
-    releases = {
-        "albumentations": A.__version__,
-        "torchvision": _release("torchvision"),
-        "kornia": kornia.__version__,
-    }
+    releases = {name: version(name) for name in LIBRARIES}
     write_json(
         OUTPUT,
         {
@@ -269,12 +266,6 @@ def main() -> None:
         )
     )
     print(releases)
-
-
-def _release(name: str) -> str:
-    from importlib.metadata import version
-
-    return version(name)
 
 
 if __name__ == "__main__":

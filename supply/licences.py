@@ -9,6 +9,8 @@ Looked at is what is installed here: the dependencies of `wbc` with the extras, 
 
 from __future__ import annotations
 
+import argparse
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
@@ -24,6 +26,7 @@ from wbc.utils.text_tables import markdown_table
 ALLOWED = Path(__file__).with_name("allowed.yaml")
 NOT_SAID = "not said"
 _SAY_NOTHING = (":: OSI Approved", ":: Other/Proprietary License")  # classifiers
+_INNERMOST_BRACKETS = re.compile(r"\(([^()]*)\)")
 
 
 class Row(NamedTuple):
@@ -69,21 +72,32 @@ def licence_of(package: Distribution, allowed: Mapping) -> str:
     name = canonicalize_name(package.name)
     if name in allowed["packages"]:
         return str(allowed["packages"][name]["licence"])
-    if expression := package.metadata.get("License-Expression"):
-        return str(expression)
+    if expression := _field(package, "License-Expression"):
+        return expression
     classifiers = [
         one.split(" :: ")[-1]
         for one in package.metadata.get_all("Classifier") or []
         if one.startswith("License :: ") and not one.endswith(_SAY_NOTHING)
     ]
-    text = (package.metadata.get("License") or "").strip().split("\n")[0]
-    # Classifiers are words of a list; the field may hold a whole licence or its name.
-    said = classifiers or [text if text not in {"", "UNKNOWN"} else NOT_SAID]
-    return " AND ".join(allowed["spellings"].get(one, one) for one in said)
+    text = _field(package, "License")
+    # The field may hold a whole licence, which its classifiers name; a name in it counts beside them.
+    name_of_it = [text.split("\n")[0]] if not classifiers or "\n" not in text else []
+    said = [one for one in (*classifiers, *name_of_it) if one not in {"", "UNKNOWN"}]
+    spelled = dict.fromkeys(allowed["spellings"].get(one, one) for one in said)
+    return " AND ".join(f"({one})" if " OR " in one else one for one in spelled) or NOT_SAID
+
+
+def _field(package: Distribution, name: str) -> str:
+    """What METADATA says under `name`, "" where it does not."""
+    return (package.metadata.get_all(name) or [""])[0].strip()
 
 
 def is_allowed(licence: str, licences: Sequence[str]) -> bool:
-    """Whether all sides of each AND, on one side of each OR, are in `licences`; brackets are not read."""
+    """Whether an SPDX expression can be kept with `licences` alone: both sides of AND, one side of OR."""
+    while _INNERMOST_BRACKETS.search(licence):
+        licence = _INNERMOST_BRACKETS.sub(
+            lambda found: licences[0] if is_allowed(found[1], licences) else "refused", licence
+        )
     sides = [side.split(" AND ") for side in licence.split(" OR ")]
     return any(all(one.strip() in licences for one in side) for side in sides)
 
@@ -98,8 +112,11 @@ def rows(packages: Iterable[Distribution], allowed: Mapping) -> list[Row]:
     return made
 
 
-def main(extras: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Print the table; returns the exit code."""
+    parser = argparse.ArgumentParser(description="The licences of what wbc brings along.")
+    parser.add_argument("extras", nargs="*", metavar="extra", help="of pyproject.toml, such as demo")
+    extras = parser.parse_args(arguments).extras
     allowed = yaml.safe_load(ALLOWED.read_text(encoding="utf-8"))
     try:
         packages, missing = installed_below("wbc", extras)
@@ -116,10 +133,10 @@ def main(extras: Sequence[str]) -> int:
             file=sys.stderr,
         )
     if missing:
-        wanted = f"wbc[{','.join(extras)}]" if extras else "wbc"
+        wanted = f".[{','.join(extras)}]" if extras else "."
         print(
-            f'error: not installed, so not looked at: {", ".join(missing)}. pip install "{wanted}", or name '
-            "fewer extras",
+            f'error: not installed, so not looked at: {", ".join(missing)}. pip install "{wanted}" in the '
+            "checkout, or name fewer extras",
             file=sys.stderr,
         )
     print(f"{len(table)} packages, {len(refused)} refused, {len(missing)} not looked at")

@@ -53,8 +53,16 @@ def classifier(words: str) -> str:
         (["License-Expression: GPL-3.0-only OR MIT"], "GPL-3.0-only OR MIT", False),
         (["License-Expression: GPL-3.0-only AND MIT"], "GPL-3.0-only AND MIT", True),
         (["License-Expression: AGPL-3.0-or-later"], "AGPL-3.0-or-later", True),
-        (["License-Expression: MIT AND (MIT OR GPL-3.0-only)"], "MIT AND (MIT OR GPL-3.0-only)", True),
-        ([classifier("OSI Approved :: BSD License"), "License: GPL"], "BSD-3-Clause", False),
+        (["License-Expression: MIT AND (MIT OR GPL-3.0-only)"], None, False),
+        (["License-Expression: GPL-3.0-only AND (GPL-2.0-only OR MIT OR ISC)"], None, True),
+        (["License-Expression: (MIT AND (ISC OR GPL-3.0-only)) AND (GPL-2.0-only OR ISC)"], None, False),
+        (["License-Expression: MIT OR (ISC"], None, False),
+        (["License-Expression: ISC) AND MIT"], None, True),
+        (["License-Expression: ()"], None, True),
+        ([classifier("OSI Approved :: BSD License"), "License: GPL"], "BSD-3-Clause AND GPL", True),
+        ([classifier("OSI Approved :: BSD License"), "License: 3-Clause BSD License"], "BSD-3-Clause", False),
+        ([classifier("OSI Approved :: ISC License (ISCL)"), "License: MIT OR GPL"], None, False),
+        ([classifier("OSI Approved :: MIT License"), "License: Copyright\n of all"], "MIT", False),
         ([classifier("OSI Approved :: GNU Affero General Public License v3")], None, True),
         ([classifier("OSI Approved :: MIT License"), classifier("Free For Home Use")], None, True),
         ([classifier("Other/Proprietary License"), "License: Ours alone"], "Ours alone", True),
@@ -96,7 +104,7 @@ def test_a_package_that_is_not_here_is_told_with_the_mend(licences, monkeypatch,
 
     monkeypatch.setattr(licences, "distribution", without_timm)
     assert licences.main(["demo"]) == 1
-    assert 'not looked at: timm. pip install "wbc[demo]"' in capsys.readouterr().err
+    assert 'not looked at: timm. pip install ".[demo]" in the checkout' in capsys.readouterr().err
     assert licences.main(["demmo"]) == 1
     assert "wbc has no extra demmo: it has " in capsys.readouterr().err
 
