@@ -237,6 +237,10 @@ def test_two_processes_give_one_run(cells, tmp_path):
         (["data=synthetic", "+data.imags=1"], ["imags"]),
         (["epochs=3"], ["phase.head.max_epochs=3", "phase.finetune.max_epochs=3"]),
         (["data=manifest", "data.root={tmp}/no=table.csv"], ["quote the value", '"{tmp}/no=table.csv"']),
+        (
+            ["data=synthetic", "trainer=ddp", "trainer.devices=1", "trainer.num_nodes=2"],
+            ["one process", "srun"],
+        ),
         (["resume_from={tmp}"], ["config.yaml", "interrupted run"]),
         (["resume_from={tmp}", "init_from=x"], ["init_from"]),
         (["hydra.run.dir={tmp}/used"], ["holds a run already", "resume_from"]),

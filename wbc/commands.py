@@ -32,17 +32,28 @@ def _open_training(composed: DictConfig) -> tuple[Config, Path]:
         _refuse_others(
             ", or start a new run, from its weights if you like: init_from=<run folder>/model.ckpt"
         )
-        return run_folder.saved_config(folder, Config, bool(composed.trust)), folder
+        config = run_folder.saved_config(folder, Config, bool(composed.trust))
+        _check_started(config)
+        return config, folder
     named = any(override.startswith("hydra.run.dir=") for override in HydraConfig.get().overrides.hydra)
     if not named and run_folder.processes_started_outside() > 1:
         raise ConfigError(
             "several processes were started from outside: name one folder, hydra.run.dir=<folder>"
         )
     config = parse(composed).with_absolute_paths()
-    if HydraConfig.get().mode == RunMode.MULTIRUN and config.trainer.get("devices", 1) not in (1, "1"):
-        raise ConfigError("a sweep runs each job in one process: give trainer.devices=1")
+    _check_started(config)
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        for key in ("devices", "num_nodes"):
+            if config.trainer.get(key, 1) not in (1, "1"):
+                raise ConfigError(f"a sweep runs each job in one process: give trainer.{key}=1")
     run_folder.start(config, folder)
     return config, folder
+
+
+def _check_started(config: Config) -> None:
+    devices, nodes = (config.trainer.get(key, 1) for key in ("devices", "num_nodes"))
+    if isinstance(devices, int) and devices > 0:  # auto, all or a list: Lightning counts them
+        run_folder.check_started(devices, nodes, "trainer.", "trainer=ddp with ")
 
 
 def _open_explanation(composed: DictConfig) -> tuple[ExplainConfig, Path]:

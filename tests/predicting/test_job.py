@@ -310,6 +310,10 @@ def test_a_training_checkpoint_answers_but_promises_nothing(place, tmp_path, cap
 
 
 def test_processes_from_outside_must_be_those_asked_for(place, tmp_path, monkeypatch):
+    with pytest.raises(
+        ConfigError, match=r"num_nodes=2, but one process was started: .*, or give num_nodes=1"
+    ):
+        predict(settings(place, tmp_path, num_nodes=2), tmp_path)
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ConfigError, match="2 processes were started from outside"):
         predict(settings(place, tmp_path), tmp_path)

@@ -28,8 +28,8 @@ def changed(folder, change):
     (folder / "config.yaml").write_text(yaml.safe_dump(values))
 
 
-def touch(folder):
-    return {"_target_": "pathlib.Path.touch", "self": str(folder / "ran")}
+def code(folder):
+    return {"_target_": "os.mkdir", "path": str(folder / "ran")}
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,11 @@ def touch(folder):
     [
         (lambda values: values["logger"].update(_target_="os.system"), r"logger\._target_: 'os.system'"),
         (
-            lambda values: values["trainer"].update(profiler=touch(Path("x"))),
+            lambda values: values["trainer"].update(profiler=code(Path("x"))),
             r"trainer\.profiler\._target_",
         ),
         (
-            lambda values: values["augment"]["transforms"].append(touch(Path("x"))),
+            lambda values: values["augment"]["transforms"].append(code(Path("x"))),
             r"augment\.transforms\[\d\]",
         ),
         (
@@ -59,7 +59,7 @@ def test_code_of_its_maker_is_not_run_unless_trusted(folder, change, named):
 
 
 def test_the_command_refuses_it_and_runs_it_only_by_trust(folder):
-    changed(folder, lambda values: values["trainer"].update(profiler=touch(folder)))
+    changed(folder, lambda values: values["trainer"].update(profiler=code(folder)))
     refused = typed("train.py", f"resume_from={folder}")
     assert refused.returncode == 1
     assert "add trust=true" in refused.stdout + refused.stderr

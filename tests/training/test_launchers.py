@@ -41,32 +41,51 @@ def owner_of(folder):
         return 0
 
 
-@pytest.mark.slow  # several trainings, in processes that import everything anew
-@pytest.mark.parametrize(
-    "launcher",
-    [
-        pytest.param("joblib", marks=needs("hydra_plugins.hydra_joblib_launcher")),
-        pytest.param("submitit_local", marks=needs("hydra_plugins.hydra_submitit_launcher")),
-    ],
-)
-def test_all_jobs_are_in_the_table_and_a_killed_one_is_repeated(tmp_path, monkeypatch, launcher):
+@pytest.fixture
+def sweep(tmp_path, monkeypatch):
+    """Makes the words of a sweep of small trainings by a launcher, which runs in tmp_path."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # where jobs find this wbc
-    words = [*SMALL, "phase=head", f"data.root={tmp_path / 'cells'}", f"hydra/launcher={launcher}"]
-    sweep = [sys.executable, "-m", "wbc", "train", "-m", *words, "seed=0,1", "hydra.sweep.dir=sweep"]
-    if launcher == "joblib":  # a killed worker would take the others of its pool with it
-        subprocess.run(sweep, cwd=tmp_path, check=True, timeout=400)
-        assert all(job["val_macro_f1"] is not None for job in jobs_of(tmp_path / "sweep", 2))
-        return
-    killed = tmp_path / "sweep" / "1"
-    with subprocess.Popen([*sweep, "phase.head.max_epochs=40"], cwd=tmp_path) as started:
-        wait_until((killed / "checkpoints" / "head" / "last.ckpt").exists)
-        os.kill(owner_of(killed), signal.SIGKILL)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    small = [*SMALL, "phase=head", f"data.root={tmp_path / 'cells'}", "hydra.sweep.dir=sweep"]
+
+    def words(launcher, *more):
+        return [sys.executable, "-m", "wbc", "train", "-m", *small, f"hydra/launcher={launcher}", *more]
+
+    return words
+
+
+@pytest.mark.slow  # several trainings, in processes that import everything anew
+@needs("hydra_plugins.hydra_joblib_launcher")
+def test_all_jobs_of_joblib_are_in_the_table(tmp_path, sweep):
+    subprocess.run(sweep("joblib", "seed=0,1"), cwd=tmp_path, check=True, timeout=400)
+    assert all(job["val_macro_f1"] is not None for job in jobs_of(tmp_path / "sweep", 2))
+
+
+@pytest.mark.slow  # likewise
+@needs("hydra_plugins.hydra_submitit_launcher")
+def test_of_eight_jobs_one_is_killed_and_repeated_by_one_command(tmp_path, sweep):
+    """Nothing is lost and nothing doubled: the other seven stay as they were."""
+    folder, killed = tmp_path / "sweep", 3
+    jobs = sweep("submitit_local", "seed=0,1,2,3,4,5,6,7", "phase.head.max_epochs=10")
+    with subprocess.Popen(jobs, cwd=tmp_path) as started:
+        wait_until((folder / str(killed) / "checkpoints" / "head" / "last.ckpt").exists)
+        os.kill(owner_of(folder / str(killed)), signal.SIGKILL)
     assert started.returncode != 0
-    whole, cut = jobs_of(tmp_path / "sweep", 2)
-    assert whole["val_macro_f1"] is not None
-    assert cut["ended"] == "unfinished"
-    again = typed("wbc", "train", f"resume_from={killed}", cwd=tmp_path)
+    before = jobs_of(folder, 8)
+    assert [job["job"] for job in before if job["val_macro_f1"] is None] == [killed]
+    assert before[killed]["ended"] == "unfinished"
+    of_others = {
+        path: path.read_bytes()
+        for number in range(8)
+        if number != killed
+        for path in sorted((folder / str(number)).rglob("*"))
+        if path.is_file()
+    }
+    again = typed("wbc", "train", f"resume_from={folder / str(killed)}", cwd=tmp_path)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "going on from" in again.stdout
-    assert jobs_of(tmp_path / "sweep", 2)[1]["val_macro_f1"] is not None
-    assert "unfinished" not in (tmp_path / "sweep" / "sweep.md").read_text()
+    after = jobs_of(folder, 8)
+    assert after[killed]["val_macro_f1"] is not None
+    assert [job for job in after if job["job"] != killed] == [job for job in before if job["job"] != killed]
+    assert all(path.read_bytes() == content for path, content in of_others.items())
+    assert "unfinished" not in (folder / "sweep.md").read_text()

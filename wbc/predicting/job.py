@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 _CHANGES = {"model": "the file of the model", "images": "the list of images or one of them"}
 _PART_BATCHES = 16  # what a kill loses, at most, in each process
+_QUIET_S = 10  # so long without a new part, and it says what it waits for
 _SILENCE_S = 3600  # so long without a new part, and a waiting process takes the others for dead
 
 
@@ -132,12 +133,8 @@ def _look_at_what_is_there(
 
 def _processes(config: PredictConfig) -> Fabric:
     """Lightning's launcher: starts the other processes, or finds those of torchrun or SLURM."""
-    asked, started = config.devices * config.num_nodes, run_folder.processes_started_outside()
-    if started not in (1, asked):
-        raise ConfigError(
-            f"{started} processes were started from outside, but devices={config.devices} and "
-            f"num_nodes={config.num_nodes}: give those that make {started} together"
-        )
+    run_folder.check_started(config.devices, config.num_nodes)
+    asked = config.devices * config.num_nodes
     try:
         fabric = Fabric(
             accelerator=config.accelerator,
@@ -174,15 +171,24 @@ def _write_parts(
 def _wait_for_all(parts: list[Path]) -> None:
     """Until the other processes have written theirs; ConfigError when nothing comes any more."""
     missing, since = [part for part in parts if not part.exists()], time.monotonic()
+    said = False
     while missing:
         time.sleep(0.2)
         still = [part for part in missing if not part.exists()]
+        quiet_s = time.monotonic() - since
         if len(still) < len(missing):
             missing, since = still, time.monotonic()
-        elif time.monotonic() - since > _SILENCE_S:
+        elif quiet_s > _SILENCE_S:
             raise ConfigError(
                 f"{len(still)} parts are missing and none came for an hour: another process has died, or "
                 "they share no folder; give the same command again to go on"
+            )
+        elif quiet_s > _QUIET_S and not said:
+            said = True
+            log.info(
+                "waiting for %d parts of other processes; where one of them has died, stop this one and give "
+                "the same command again to go on",
+                len(still),
             )
 
 

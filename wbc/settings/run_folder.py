@@ -51,6 +51,27 @@ def processes_started_outside() -> int:
     return max(int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "SLURM_NTASKS"))
 
 
+def check_started(devices: int, nodes: int, prefix: str = "", with_: str = "") -> None:
+    """ConfigError where torchrun or SLURM started other processes than are asked for: each would work alone.
+
+    And where nobody started those of several machines: the first would wait for the others.
+    prefix: of the keys `devices` and `num_nodes`; with_: what is to be given beside them.
+    """
+    started = processes_started_outside()
+    asked = f"{prefix}devices={devices} and {prefix}num_nodes={nodes}"
+    by_hand = "NODE_RANK" in os.environ  # as Lightning knows a node without a launcher
+    if started == 1 and nodes > 1 and not by_hand:
+        raise ConfigError(
+            f"{asked}, but one process was started: start this command by srun or torchrun on each machine, "
+            f"as docs/guides/clusters.md shows, or give {prefix}num_nodes=1"
+        )
+    if started not in (1, devices * nodes):
+        raise ConfigError(
+            f"{started} processes were started from outside, but {asked}: give {with_}those that make "
+            f"{started} together"
+        )
+
+
 def start(config: Any, folder: Path, first_result: str = MANIFEST) -> None:
     """Write config, versions and seed into `folder`; ConfigError where another run lies there.
 

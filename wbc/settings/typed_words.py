@@ -22,6 +22,7 @@ from wbc.errors import ConfigError
 from wbc.settings.complaints import missing_key, unknown_key
 from wbc.settings.conf_folder import conf_folder
 from wbc.settings.keys import examples, is_known, is_list
+from wbc.settings.launchers import check_launcher
 from wbc.settings.parse import MISSING
 from wbc.settings.quoting import in_shell, is_open, mended
 from wbc.settings.usual_words import meant
@@ -44,7 +45,11 @@ def check_words(words: list[str], verb: str, kind: type) -> None:
     for flag in (word for word in others if word.startswith("-")):
         raise ConfigError(_with_dashes(flag, words, verb, kind))
     given = [*flags.overrides, *others]
-    overrides = [one for one in _parsed(given, kind) if not one.key_or_group.startswith("hydra")]
+    parsed = list(_parsed(given, kind))
+    for override in parsed:
+        if override.key_or_group == "hydra/launcher":
+            check_launcher(str(override.value()))
+    overrides = [one for one in parsed if not one.key_or_group.startswith("hydra")]
     groups = _groups(conf_folder(verb))
     own_presets = flags.config_dir is not None or any(word.startswith("hydra.searchpath") for word in given)
     for override in overrides:
