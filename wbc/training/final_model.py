@@ -54,7 +54,7 @@ def final_model(
     predictor = Predictor(network, views=views, second_opinion=opinion)
     seen = measured_outputs(predictor, data, config)
     val = seen["val"].outputs
-    hierarchy = Hierarchy(config.data.hierarchy, config.data.classes)
+    hierarchy = Hierarchy(config.data.hierarchy, data.classes)
     rule = fit_rule(val.features, val.logits, data.labels("val"), config.abstain, out_of_fold, hierarchy)
     predictor.rule = rule
     predictor.pictures = fit_picture_check(seen["val"].marks, predictor.prepare)
