@@ -128,7 +128,10 @@ def lab_cells(
         for batch in predictor.stream(files_in_batches(paths, batch_size)):
             for path, reason in batch.files.unreadable:
                 raise ImageError(path, reason)
-            turned = [predictor.outputs(one) for one in _turned(batch.files.pixels, copies)]
+            turned = [
+                predictor.with_size(predictor.outputs(one), batch.files.marks)
+                for one in _turned(batch.files.pixels, copies)
+            ]
             seen = [batch.outputs, *turned]
             features.append(torch.stack([one.features for one in seen], dim=1))
             added.append(torch.stack([one.logits - head(one.features) for one in seen], dim=1))

@@ -21,6 +21,7 @@ from wbc.network.pretrained import read_tensors, write_tensors
 from wbc.plain.known_cells import KnownCells
 from wbc.plain.lab_check import LabCheck
 from wbc.plain.picture_check import PictureCheck
+from wbc.plain.size_opinion import SizeOpinion
 from wbc.plain.words import FittedWords
 from wbc.settings.paths import PRETRAINED
 
@@ -32,6 +33,7 @@ VIEWS_KEY = "test_time"  # the AveragedViews' state
 OPINION_KEY = "second_opinion"  # the SecondOpinion's state, or None
 WORDS_KEY = "words"  # the FittedWords' state, or None; models of before them have no such key
 KNOWN_KEY = "known_cells"  # the KnownCells' state, or None; models of before them have no such key
+SIZE_KEY = "size_opinion"  # the SizeOpinion's state, or None; models of before it have no such key
 PROVENANCE_KEY = "provenance"
 # What constructors and timm say to a description or state of the wrong kind, keys or shape.
 _MISFITS = (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError, AssertionError)
@@ -52,6 +54,7 @@ def save_model(predictor: Predictor, path: Path, provenance: dict[str, Any]) -> 
         OPINION_KEY: None if opinion is None else opinion.state(),
         WORDS_KEY: None if predictor.words is None else _tensors(predictor.words.state()),
         KNOWN_KEY: None if known is None else _tensors(known.state()),
+        SIZE_KEY: None if predictor.size is None else predictor.size.state(),
         PROVENANCE_KEY: provenance,
     }
     write_tensors(content, path)
@@ -148,7 +151,7 @@ def _predictor(content: dict[str, Any]) -> Predictor:
             f"its second opinion measured cells as version {description['standardise_version']} of the cell "
             f"finder does, and this is version {VERSION}: train it anew"
         )
-    known = content.get(KNOWN_KEY)
+    known, size = content.get(KNOWN_KEY), content.get(SIZE_KEY)
     answer_rule = None if rule is None else AnswerRule.from_state(rule)
     if answer_rule is not None:
         answer_rule.hierarchy(network.classes)  # which fails where it does not fit them
@@ -169,6 +172,7 @@ def _predictor(content: dict[str, Any]) -> Predictor:
         else KnownCells.from_state(
             _arrays(known), 0 if bank is None else len(bank), len(network.classes), fitted
         ),
+        None if size is None else SizeOpinion.from_state(size, len(network.classes)),
     )
 
 

@@ -34,6 +34,7 @@ from wbc.plain.answers import Answers, described, joined, no_answers, uncalibrat
 from wbc.plain.known_cells import KnownCells, LikeThese
 from wbc.plain.lab_check import LabCheck
 from wbc.plain.picture_check import PictureCheck
+from wbc.plain.size_opinion import SizeOpinion
 from wbc.plain.words import FittedWords
 from wbc.runtime.runtime import Runtime
 from wbc.utils.progress import Progress
@@ -42,9 +43,9 @@ from wbc.utils.progress import Progress
 class Outputs(NamedTuple):
     """Of N images, float32 on the CPU.
 
-    features (N, D): means over the test-time views.  logits (N, C): of these features, with the second
-    opinion where there is one; what a rule is fitted on.  network_logits (N, C): of the network alone, by the
-    image as it is; the same where answers are of no more than that.
+    features (N, D): means over the test-time views.  logits (N, C): of these features, with what measurements
+    of the cell say where there are any; what a rule is fitted on.  network_logits (N, C): of the network
+    alone, by the image as it is; the same where answers are of no more than that.
     """
 
     features: Tensor
@@ -78,7 +79,7 @@ class Predictor:
     checkpoint, probabilities are a plain softmax.  pictures: knows what is no crop of one cell.  lab: knows
     whether many pictures together are of another lab, which is for verbs to ask.  words: tells the attributes
     of cells, and which of them speak for the class.  known: the cells in the bank of the rule's kNN outlier
-    score.
+    score.  size: knows how large nuclei of each class are, in red cells.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Predictor:
         lab: LabCheck | None = None,
         words: FittedWords | None = None,
         known: KnownCells | None = None,
+        size: SizeOpinion | None = None,
     ) -> None:
         self.network = network.eval()
         self.runtime: FeatureEngine = Runtime(network)
@@ -101,6 +103,7 @@ class Predictor:
         self.lab = lab
         self.words = words
         self.known = known
+        self.size = size
 
     @property
     def classes(self) -> list[str]:
@@ -135,6 +138,8 @@ class Predictor:
             more.append(f"features averaged over {self.views.count} test-time views of each image")
         if self.second_opinion is not None:
             more.append("a second opinion by measurements of the cell")
+        if self.size is not None:
+            more.append("the size of the nucleus in red cells")
         return " and ".join(more)
 
     def to(self, device: torch.device) -> Predictor:
@@ -204,16 +209,23 @@ class Predictor:
         # Of the whole list, for what is left of an interrupted job is answered as the rest was.
         self.runtime.expect(len(batches) * batches.batch_size * self.views.count)
         loader = batch_loader(
-            FileBatches(batches, self.prepare),
+            self.files(batches),
             range(len(batches)) if numbers is None else numbers,
             loader_processes(workers, self.device),
         )
         for files in loader:
-            outputs = self.outputs(files.pixels)
+            outputs = self.with_size(self.outputs(files.pixels), files.marks)
             yield Answered(files, outputs, self.answers(outputs, files.found, files.marks))
 
+    def files(self, batches: Batches) -> FileBatches:
+        """The images of a list, prepared for this network."""
+        return FileBatches(batches, self.prepare, red_cells=self.size is not None)
+
     def outputs(self, pixels: Tensor) -> Outputs:
-        """Of (N, 3, S, S) of 0..255 as the network's `prepare` makes them, on any device; N may be 0."""
+        """Of (N, 3, S, S) of 0..255 as the network's `prepare` makes them, on any device; N may be 0.
+
+        What is seen of a picture before it is prepared is not in them: see `with_size`.
+        """
         if not len(pixels):
             nothing = torch.empty(0, len(self.classes))
             return Outputs(torch.empty(0, self.network.backbone.features), nothing, nothing)
@@ -226,6 +238,13 @@ class Predictor:
         if self.second_opinion is not None:
             logits = logits + self.second_opinion.logits(pixels)
         return Outputs(mean.float().cpu(), logits, alone)
+
+    def with_size(self, outputs: Outputs, marks: Sequence[PictureMarks]) -> Outputs:
+        """`outputs` with what the sizes of the nuclei in N pictures say, where this predictor knows that."""
+        if self.size is None:
+            return outputs
+        said = self.size.logits([one.nucleus_in_red_cells for one in marks])
+        return outputs._replace(logits=outputs.logits + torch.from_numpy(said))
 
     def features(self, pixels: Tensor) -> Tensor:
         """The means over views of features, (N, D) float32 on the CPU, of pixels as `outputs` takes them."""

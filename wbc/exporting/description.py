@@ -33,6 +33,7 @@ def write_description(predictor: Predictor, folder: Path) -> None:
         "rule": None,
         "pictures": None if predictor.pictures is None else predictor.pictures.state(),
         "second_opinion_weight": None if opinion is None else opinion.weight,
+        "size_opinion": None if predictor.size is None else predictor.size.state(),
         "views": predictor.views.state(),
         "words": None,
     }
@@ -90,6 +91,8 @@ def _readme(
         plain.append("the standard view of a cell")
     if predictor.second_opinion is not None:
         plain.append("the second opinion by measurements of the cell")
+    if predictor.size is not None:
+        plain.append("what the size of the nucleus in red cells says")
     if predictor.words is not None:
         plain.append(f"the words for {len(predictor.attributes)} attributes of a cell, and its reasons")
     if predictor.views.draws:

@@ -55,7 +55,14 @@ def with_int8(
         "float32": _figures(before.logits, answers.probabilities, truth, predictor.classes)
     }
     _quantise(predictor, paths, folder / "network.onnx")
-    found = Predictor(predictor.network, None, predictor.views, predictor.second_opinion, predictor.pictures)
+    found = Predictor(
+        predictor.network,
+        None,
+        predictor.views,
+        predictor.second_opinion,
+        predictor.pictures,
+        size=predictor.size,
+    )
     found.runtime = _OnnxRuntime(folder)
     after, _, marks = found.answer_files(paths, 32, None, "by int8")
     found.rule = _rule(rule, after, truth, predictor.classes)

@@ -32,16 +32,25 @@ STAINS = (
     # Its deviation in what is as fine as granules and clumps of chromatin.
     *(f"{part}_grain_{name}" for part in ("nucleus", "cytoplasm") for name in _CHANNELS),
 )
-NAMES = SHAPES + STAINS
+# Density of what lies right around the nucleus over that of the nucleus: stains differ, these hardly do, and
+# the outline of a cell that touches red cells does not matter.
+RINGS = tuple(
+    f"ring_{what}_{name}"
+    for what in ("density", "darkest", "spread")  # median, 90th centile, between the quartiles
+    for name in _CHANNELS
+)
+NAMES = SHAPES + STAINS + RINGS
 
 _LOBE = 0.08
 _RIM = 0.02  # of the cell's diameter around the nucleus that is neither: the outline is not finer
 _GRAIN = 0.013, 0.045  # sigmas of the band of granules, of the cell's diameter
+_RING = 0.45  # width around the nucleus, of the radius of the disc of its area
 _LEAST_PX = 30  # of nucleus and of cytoplasm; below, colours are those of the outline
+_LEAST_DENSITY = 0.05  # of a nucleus; below, a share of it is noise
 
 
 def measure(rgb: np.ndarray) -> np.ndarray | None:
-    """NAMES of the cell in (H, W, 3) uint8 RGB as (27,) float32; None where too little or none is found."""
+    """NAMES of the cell in (H, W, 3) uint8 RGB as (36,) float32; None where too little or none is found."""
     cell = find_cell(rgb)
     if cell is None:
         return None
@@ -62,9 +71,21 @@ def measure(rgb: np.ndarray) -> np.ndarray | None:
             *np.median(density[cytoplasm], axis=0),
             *(deviation for part in (inside, cytoplasm) for deviation in density[part].std(axis=0)),
             *(deviation for part in (inside, cytoplasm) for deviation in (fine - coarse)[part].std(axis=0)),
+            *_ring(density, nucleus, cytoplasm),
         ],
         np.float32,
     )
+
+
+def _ring(density: np.ndarray, nucleus: np.ndarray, cytoplasm: np.ndarray) -> list[float]:
+    """RINGS of optical densities (H, W, 3), a nucleus (H, W) uint8 and the cytoplasm (H, W) bool."""
+    reach = _RING * np.sqrt(np.count_nonzero(nucleus) / np.pi)
+    ring = cytoplasm & (cv2.distanceTransform(1 - nucleus, cv2.DIST_L2, cv2.DIST_MASK_5) <= reach)
+    if np.count_nonzero(ring) < _LEAST_PX:  # a nucleus that fills its cell
+        ring = cytoplasm
+    lower, middle, upper, darkest = np.percentile(density[ring], (25, 50, 75, 90), axis=0)
+    chromatin = np.maximum(np.median(density[nucleus > 0], axis=0), _LEAST_DENSITY)
+    return [*(middle / chromatin), *(darkest / chromatin), *((upper - lower) / chromatin)]
 
 
 def _enlarged(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -95,11 +95,12 @@ class _Seen(NamedTuple):
 
 
 class FileBatches(Dataset[FileBatch]):
-    """A list's batches by number."""
+    """A list's batches by number.  red_cells: as `picture_marks` takes it."""
 
-    def __init__(self, images: Batches, prepare: Prepare) -> None:
+    def __init__(self, images: Batches, prepare: Prepare, red_cells: bool = False) -> None:
         self.images = images
         self.prepare = prepare
+        self.red_cells = red_cells
 
     def __len__(self) -> int:
         return len(self.images)
@@ -137,7 +138,8 @@ class FileBatches(Dataset[FileBatch]):
                 return f"an array of {image.dtype} {image.shape}; give uint8 (height, width, 3) RGB"
             nucleus = find_nucleus(image)
             view = self.prepare.picture(image, nucleus)
-            return _Seen(view, (image.shape[0], image.shape[1]), picture_marks(image, nucleus))
+            marks = picture_marks(image, nucleus, self.red_cells)
+            return _Seen(view, (image.shape[0], image.shape[1]), marks)
         except UnicodeEncodeError:
             return "the name is not UTF-8; rename it (e.g. with convmv)"
         except ImageError as problem:

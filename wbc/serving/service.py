@@ -18,7 +18,7 @@ from wbc.errors import ImageError
 from wbc.images.boxes import Box
 from wbc.images.decode import decode, header_size
 from wbc.images.field_crops import CellToCrop, cells_to_crop
-from wbc.loading.file_batches import FileBatch, FileBatches, InMemory
+from wbc.loading.file_batches import FileBatch, InMemory
 from wbc.plain.answers import Answers
 from wbc.plain.lab_check import of_one_lab, said_of_lab
 from wbc.plain.picture_check import SEVERAL_CELLS
@@ -135,13 +135,14 @@ class Service:
             )
 
     def _prepared(self, picture: bytes | np.ndarray) -> FileBatch:
-        files = FileBatches(InMemory([picture], 1), self.predictor.prepare)[0]
+        files = self.predictor.files(InMemory([picture], 1))[0]
         if files.reasons[0]:
             raise ImageError("a picture that was sent", files.reasons[0])
         return files
 
     async def _computed(self, files: FileBatch) -> _Cell:
-        return _Cell(files, await asyncio.wrap_future(self.passes.outputs(files.pixels)))
+        outputs = await asyncio.wrap_future(self.passes.outputs(files.pixels))
+        return _Cell(files, self.predictor.with_size(outputs, files.marks))
 
     async def _in_pool(self, work: Callable[[], Value]) -> Value:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)

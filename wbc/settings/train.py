@@ -155,6 +155,7 @@ class ModelConfig:
     second_opinion: Annotated[
         float, Field(ge=0, allow_inf_nan=False), expected("a weight of 0 (none) or more")
     ] = 0.0
+    size_opinion: bool = False  # see `wbc.plain.size_opinion`
     standardise: Annotated[
         list[Standard], AsList, Distinct, expected(f"[] or some of {list(get_args(Standard))}")
     ] = field(default_factory=list)

@@ -18,6 +18,7 @@ from wbc.plain.lab_check import fit_lab_check
 from wbc.plain.picture_check import fit_picture_check
 from wbc.settings.train import Config
 from wbc.training.fit_second_opinion import fit_second_opinion
+from wbc.training.fit_size_opinion import measured_size_opinion
 from wbc.training.learnt_attributes import LearntAttributes
 from wbc.training.measuring import SetOutputs, measured_outputs
 from wbc.utils.short_names import names_below
@@ -41,7 +42,7 @@ def final_model(
     out_of_fold: OutOfFold | None = None,
     attributes: LearntAttributes | None = None,
 ) -> FinalModel:
-    """The second opinion is fitted on training cells, the rule by the outputs for validation images.
+    """What measurements say is fitted on training cells, the rule by the outputs for validation images.
 
     out_of_fold: of a cross-validation, see `fit_rule`.  attributes: to be told in words.
     """
@@ -51,7 +52,10 @@ def final_model(
     if model.second_opinion:
         opinion = fit_second_opinion(data.images("train"), model.second_opinion, data.workers, config.seed)
     views = AveragedViews(draws, augment.state() if draws else None)
-    predictor = Predictor(network, views=views, second_opinion=opinion)
+    size = (
+        measured_size_opinion(data.rows["train"], data.classes, config.seed) if model.size_opinion else None
+    )
+    predictor = Predictor(network, views=views, second_opinion=opinion, size=size)
     seen = measured_outputs(predictor, data, config)
     val = seen["val"].outputs
     hierarchy = Hierarchy(config.data.hierarchy, data.classes)

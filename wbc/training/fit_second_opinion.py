@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from wbc.answers.forest import Forest
 from wbc.answers.second_opinion import SecondOpinion
-from wbc.images.morphometry import NAMES, SHAPES, measure
+from wbc.images.morphometry import NAMES, RINGS, SHAPES, measure
 from wbc.loading.epoch_sampler import Draw
 from wbc.loading.labelled_images import LabelledImages
 from wbc.utils.machine import opencv_in_one_thread
@@ -38,9 +38,9 @@ def fit_second_opinion(cells: LabelledImages, weight: float, workers: int, seed:
         )
         return None
     log.info("second opinion: a forest on %d measured views of %d cells", int(there.sum()), len(chosen))
-    every, shapes = range(len(NAMES)), [NAMES.index(name) for name in SHAPES]
-    # Half of the trees see no colour: no stain can mislead them.
-    forest = Forest.fit(samples[there], labels[there], len(cells.classes), [every, shapes], seed)
+    every, sturdy = range(len(NAMES)), [NAMES.index(name) for name in SHAPES + RINGS]
+    # Half of the trees see no colour but what is relative to the nucleus: no stain can mislead them.
+    forest = Forest.fit(samples[there], labels[there], len(cells.classes), [every, sturdy], seed)
     return SecondOpinion(weight, forest)
 
 
@@ -55,7 +55,7 @@ def _chosen(labels: Tensor, seed: int) -> list[int]:
 
 
 class _Measured(Dataset[tuple[Tensor, Tensor]]):
-    """Measurements (27,) float32 and label of each view; NaN without a cell."""
+    """Measurements (36,) float32 and label of each view; NaN without a cell."""
 
     def __init__(self, cells: LabelledImages, views: list[Draw]) -> None:
         self.cells = cells

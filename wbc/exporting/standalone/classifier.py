@@ -15,6 +15,7 @@ from wbc.images.prepare import Prepare
 from wbc.plain.answers import Answers, FittedRule, described, uncalibrated
 from wbc.plain.picture_check import PictureCheck
 from wbc.plain.second_opinion import opinion
+from wbc.plain.size_opinion import SizeOpinion
 from wbc.plain.words import FittedWords
 
 SETTINGS, ARRAYS = "model.json", "arrays.npz"
@@ -40,6 +41,8 @@ class Classifier:
         self._rule = self._rule_of(told["rule"])
         self._pictures = None if told["pictures"] is None else PictureCheck.from_state(told["pictures"])
         self._opinion_weight: float | None = told["second_opinion_weight"]
+        size = told["size_opinion"]
+        self._size = None if size is None else SizeOpinion.from_state(size, len(self.classes))
         self._words = self._words_of(told["words"])
         self._draws: int = told["views"]["draws"]
         self._augment: Any = None
@@ -54,16 +57,21 @@ class Classifier:
         shown = [
             self.prepare.picture(picture, nucleus) for picture, nucleus in zip(pictures, nuclei, strict=True)
         ]
+        marks = [
+            picture_marks(picture, nucleus, red_cells=self._size is not None)
+            for picture, nucleus in zip(pictures, nuclei, strict=True)
+        ]
         images = np.stack([one.pixels for one in shown])
         features, logits = self._outputs(images)
         if self._opinion_weight is not None:
             logits = logits + opinion(images, self._opinion_weight, self._named("forest"))
+        if self._size is not None:
+            logits = logits + self._size.logits([one.nucleus_in_red_cells for one in marks])
         if self._rule is None:
             answers = uncalibrated(logits, self.classes)
         else:
             answers = self._rule.answer(features, logits, self.classes)
             if self._pictures is not None:
-                marks = map(picture_marks, pictures, nuclei)
                 said = [self._pictures.status(one) for one in marks]
                 answers = answers._replace(
                     status=[one or status for one, status in zip(said, answers.status, strict=True)]
