@@ -17,9 +17,10 @@ from wbc.training.job import train
 
 SETTINGS = {
     "the network alone": [],
-    "test-time views and a second opinion": [
+    "test-time views, a second opinion and sizes in red cells": [
         "model.test_time.draws=2",
         "model.second_opinion=1.5",
+        "model.size_opinion=true",
         "model.standardise=[size,field,stain]",
     ],
 }
@@ -81,7 +82,9 @@ runpy.run_path("classify.py", run_name="__main__")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("answers", [SETTINGS["test-time views and a second opinion"]], indirect=True)
+@pytest.mark.parametrize(
+    "answers", [SETTINGS["test-time views, a second opinion and sizes in red cells"]], indirect=True
+)
 def test_export(answers, tmp_path):
     folder, expected = answers
     run_verb("export", folder, f"images={folder / 'test.csv'}", "format=onnx", folder=tmp_path)

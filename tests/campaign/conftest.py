@@ -7,7 +7,7 @@ import pytest
 from tests.helpers.commands import typed
 from tests.helpers.small_runs import SMALL
 
-EVERYTHING = ["model.test_time.draws=2", "model.second_opinion=0.5"]
+EVERYTHING = ["model.test_time.draws=2", "model.second_opinion=0.5", "model.size_opinion=true"]
 
 
 @pytest.fixture(scope="session")

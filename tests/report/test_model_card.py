@@ -14,6 +14,7 @@ from wbc.datasets.manifest import COLUMNS, write_manifest
 from wbc.images.morphometry import NAMES
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
+from wbc.plain.size_opinion import SizeOpinion
 from wbc.report.model_card import model_card
 from wbc.settings.abstain import AbstainConfig
 
@@ -44,9 +45,19 @@ def test_a_second_opinion_is_named(tmp_path, predictor):
         " ".join(map(str, model_card(tmp_path / "m.ckpt", one, TRAINED, {}).parts))
         for one in (Predictor(network, predictor.rule, second_opinion=opinion), predictor)
     )
-    assert "a forest of 200 trees judges 27 measurements" in told
+    assert "a forest of 200 trees judges 36 measurements" in told
     assert "1.5 times" in told
     assert "forest" not in untold
+
+
+def test_a_size_opinion_is_named(tmp_path, predictor):
+    sized = Predictor(predictor.network, predictor.rule, size=SizeOpinion((0.2, 0.4), (0.1, 0.1)))
+    told, untold = (
+        " ".join(map(str, model_card(tmp_path / "m.ckpt", one, TRAINED, {}).parts))
+        for one in (sized, predictor)
+    )
+    assert "red cells around it" in told
+    assert "red cells" not in untold
 
 
 def test_a_larger_error_than_was_asked_for_is_told(tmp_path, predictor):

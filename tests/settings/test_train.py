@@ -183,7 +183,7 @@ def test_a_run_from_before_a_setting_existed_can_be_resumed():
     older = copy.deepcopy(plain)
     for section, keys in {
         "training": ["balance", "max_repeats"],
-        "model": ["standardise", "test_time", "second_opinion"],
+        "model": ["standardise", "test_time", "second_opinion", "size_opinion"],
     }.items():
         for key in keys:
             del older[section][key]

@@ -19,7 +19,7 @@ _FEWEST = 5  # cells of a class, for how they scatter
 
 @dataclass(frozen=True)
 class SizeOpinion:
-    """means, deviations: of the logarithm of the nucleus's diameter over that of red cells, for each class."""
+    """means, deviations: of the log of the nucleus's diameter over that of red cells, for each class."""
 
     means: tuple[float, ...]
     deviations: tuple[float, ...]

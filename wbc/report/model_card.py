@@ -82,6 +82,8 @@ def _what(checkpoint: Path, predictor: Predictor, provenance: Mapping[str, Any])
             f" Beside it a forest of {trees} trees judges {len(NAMES)} measurements of the cell; its log "
             f"probabilities, {predictor.second_opinion.weight:g} times, are added to the network's logits."
         )
+    if predictor.size is not None:
+        text += " How large the nucleus is beside the red cells around it speaks too, where there are any."
     phase = {"head": "the frozen backbone's head alone", "finetune": "the head, then the last layers"}
     if provenance.get("phases") == ["finetune"]:  # the head came trained
         phase["finetune"] = "the last layers under a trained head"
