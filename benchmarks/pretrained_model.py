@@ -2,10 +2,11 @@
 
     python train.py experiment=other_labs data.root=<pbc> "data.split_folders={train: train, val: test}"
         model.weights=package report=false hydra.run.dir=<run>
-    python benchmarks/pretrained_model.py <run> wbc/pretrained/model.ckpt
+    python benchmarks/pretrained_model.py <run> wbc/pretrained/model.ckpt --unknown <pbc_other>
 
 Kernels are rounded to float16, which halves the file; batch-norms, head and second opinion are not.  The rule
 of answers and what tells labs apart are fitted anew by the rounded network on the run's validation images.
+What it refuses is learnt of the cells in <pbc_other>, a folder a kind, but for a fifth that tells how it went.
 Nothing of the machine that it was trained on stays in it.
 """
 
@@ -21,11 +22,13 @@ import torch
 from wbc.answers.checkpoint import load_model, load_provenance, save_model
 from wbc.answers.rule import fit_rule
 from wbc.datasets.manifest import read_manifest, used_rows
+from wbc.datasets.unknown_cells import unknown_cells
 from wbc.network.pretrained import read_tensors, write_tensors
 from wbc.plain.lab_check import fit_lab_check
 from wbc.plain.picture_check import fit_picture_check
 from wbc.settings.abstain import AbstainConfig
 from wbc.settings.layout import MANIFEST
+from wbc.training.learnt_unknowns import measured_unknowns, unknown_outputs
 
 NAMED = {"data": {"name": "PBC", "root": "PBC (Acevedo 2020)"}}
 
@@ -50,6 +53,7 @@ def main() -> None:
     )
     parser.add_argument("run", type=Path)
     parser.add_argument("to", type=Path)
+    parser.add_argument("--unknown", required=True, help="cells of the same lab that are none of the classes")
     given = parser.parse_args()
     source = given.run / "model.ckpt"
     content = read_tensors(source)
@@ -58,19 +62,23 @@ def main() -> None:
         half = Path(scratch) / "model.ckpt"
         write_tensors(content, half)
         predictor = load_model(half)
-    rows = used_rows(read_manifest(given.run / MANIFEST))
+    manifest = read_manifest(given.run / MANIFEST)
+    rows = used_rows(manifest)
     known = rows[rows["split"] == "val"]
     outputs, _, marks = predictor.by("auto").answer_files(known["path"].tolist(), 32, None, "validation")
     labels = torch.tensor([predictor.classes.index(label) for label in known["label"]])
     rule = predictor.rule
     assert rule is not None
     asked = AbstainConfig(rule.asked_error, rule.set_coverage, rule.outlier_score.method, rule.acceptance)
-    predictor.rule = fit_rule(outputs.features, outputs.logits, labels, asked)
+    predictor.rule = None  # no answers are asked for yet
+    others = unknown_outputs(predictor, unknown_cells(given.unknown, predictor.classes, manifest, 0), 32)
+    predictor.rule = fit_rule(outputs.features, outputs.logits, labels, asked, unknown=others.learnt)
     predictor.pictures = fit_picture_check(marks, predictor.prepare)
     predictor.known = None  # names of pictures that are not ours to hand on
     predictor.lab = fit_lab_check(outputs.features.numpy(), outputs.logits.argmax(dim=1).numpy())
     provenance = without_places(load_provenance(source))
     provenance["config"]["data"] |= NAMED["data"]
+    provenance["unknown"] = measured_unknowns(predictor, others)
     save_model(predictor, given.to, provenance)
     content = read_tensors(given.to)
     content["state_dict"] = rounded(content["state_dict"])

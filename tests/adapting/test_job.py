@@ -21,6 +21,7 @@ from wbc.answers.averaged_views import AveragedViews
 from wbc.answers.checkpoint import load_model, load_provenance, save_model
 from wbc.answers.outliers import OutlierScore
 from wbc.answers.predictor import Predictor
+from wbc.answers.rule import fit_rule
 from wbc.answers.temperature import fit_temperature
 from wbc.errors import CheckpointError, ConfigError, DataError
 from wbc.explaining.known_pictures import KnownPictures
@@ -31,6 +32,7 @@ from wbc.loading.labelled_images import LabelledImages
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
 from wbc.plain.picture_check import PictureCheck
+from wbc.settings.abstain import AbstainConfig
 from wbc.settings.adapt import AdaptConfig
 from wbc.synthetic.draw import LABS, draw_cell
 from wbc.training.fit_second_opinion import fit_second_opinion
@@ -240,6 +242,21 @@ def test_a_second_opinion_is_beside_the_heads_logits_and_stays_with_the_model(pl
     adapt(given(place, f"checkpoint={tmp_path / 'model.ckpt'}"), tmp_path / "run")
     adapted = wbc.load(tmp_path / "run" / "model.ckpt").second_opinion
     assert adapted.weight == 1.5
+
+
+def test_what_was_learnt_of_unknown_kinds_stays_with_the_model(place, tmp_path):
+    predictor = wbc.load(place / "model.ckpt")
+    dimensions = predictor.network.backbone.features
+    features, labels = torch.randn(30, dimensions), torch.arange(30) % 3
+    settings = AbstainConfig(0.3, 0.9, "knn", 0.95)
+    predictor.rule = fit_rule(
+        features, torch.randn(30, 3), labels, settings, unknown=torch.randn(20, dimensions)
+    )
+    save_model(predictor, tmp_path / "model.ckpt", {})
+    adapt(given(place, f"checkpoint={tmp_path / 'model.ckpt'}"), tmp_path / "run")
+    adapted = wbc.load(tmp_path / "run" / "model.ckpt").rule.outlier_score
+    assert torch.equal(adapted.unknown_kinds.weight, predictor.rule.outlier_score.unknown_kinds.weight)
+    assert not torch.equal(adapted.tensors["bank"], predictor.rule.outlier_score.tensors["bank"])
 
 
 def test_to_a_model_that_averages_over_draws_two_turns_are_enough(place, tmp_path, monkeypatch):

@@ -50,6 +50,18 @@ def test_a_second_opinion_is_named(tmp_path, predictor):
     assert "forest" not in untold
 
 
+def test_what_it_learnt_of_unknown_cells_is_told(tmp_path, predictor):
+    shares = {"images": 30, "not_a_known_cell": 0.9, "answered": 0.05}
+    shown = TRAINED | {"unknown": {"learnt": 120, "kinds": {"blast": shares}}}
+    told, untold = (
+        " ".join(map(str, model_card(tmp_path / "m.ckpt", predictor, of, {}).parts))
+        for of in (shown, TRAINED)
+    )
+    assert "It was shown 120 cells that are none of its classes" in told
+    assert "blast 90.0 % of 30, 5.0 % answered" in told
+    assert "It was shown" not in untold
+
+
 def test_a_size_opinion_is_named(tmp_path, predictor):
     sized = Predictor(predictor.network, predictor.rule, size=SizeOpinion((0.2, 0.4), (0.1, 0.1)))
     told, untold = (

@@ -79,7 +79,12 @@ def adapt(config: AdaptConfig, folder: Path) -> int:
     logits = comparison.after if helps else comparison.before
     temperature_before = 1.0 if predictor.rule is None else predictor.rule.temperature
     predictor.rule = fit_rule(
-        cells.features[:, 0], logits, cells.labels, config.abstain, hierarchy=predictor.hierarchy
+        cells.features[:, 0],
+        logits,
+        cells.labels,
+        config.abstain,
+        hierarchy=predictor.hierarchy,
+        unknown=None if predictor.rule is None else predictor.rule.outlier_score.unknown_kinds,
     )
     predictor.pictures = _pictures(predictor, marks)
     predictor.lab = fit_lab_check(cells.features[:, 0].numpy(), logits.argmax(dim=1).numpy())

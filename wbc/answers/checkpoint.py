@@ -117,6 +117,10 @@ def _check_provenance(provenance: Any, classes: Sequence[str]) -> None:
         float(_table(figures)["val_macro_f1"])
         int(figures["epochs"])
         float(_table(figures.get("linear_classifier") or {"macro_f1": 0})["macro_f1"])
+    if (unknown := provenance.get("unknown")) is not None:
+        int(_table(unknown)["learnt"])
+        for shares in _table(unknown["kinds"]).values():
+            float(_table(shares)["not_a_known_cell"]), float(shares["answered"]), int(shares["images"])
     adapted = provenance.get("adapted")
     while adapted is not None:
         Path(_table(adapted)["from"])

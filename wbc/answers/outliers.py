@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -16,10 +16,14 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.model_selection import KFold
 from torch import Tensor
 
+from wbc.answers.unknown_kinds import UnknownKinds, fit_unknown_kinds
 from wbc.plain.outlier_scores import METHODS, outlier_scores
 
 _PRINCIPAL = 0.5  # share of the dimensions that ViM's residual leaves out, as 1000 of 2048 in the paper
 _FOLDS = 10
+
+# Features (M, D) of cells that are none of the classes, or what was learnt of such before.
+Unknown: TypeAlias = "Tensor | UnknownKinds | None"
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,13 @@ class OutlierScore:
         """Features (N, D), logits (N, C), on the CPU; returns (N,) float64, higher for more of an outlier."""
         return torch.from_numpy(outlier_scores(self.method, self.arrays, features.numpy(), logits.numpy()))
 
+    @property
+    def unknown_kinds(self) -> UnknownKinds | None:
+        """What it learnt of cells that are none of the classes; None where it was shown none."""
+        if "unknown_weight" not in self.tensors:
+            return None
+        return UnknownKinds(self.tensors["unknown_weight"], self.tensors["unknown_bias"])
+
     def state(self) -> dict[str, Any]:
         """As a checkpoint may hold it."""
         return {"method": self.method, "tensors": self.tensors}
@@ -50,12 +61,24 @@ def outlier_score_from_state(state: dict[str, Any]) -> OutlierScore:
     return OutlierScore(state["method"], state["tensors"])
 
 
-def fit(method: str, features: Tensor, logits: Tensor, labels: Tensor) -> OutlierScore:
+def fit(
+    method: str, features: Tensor, logits: Tensor, labels: Tensor, unknown: Unknown = None
+) -> OutlierScore:
     """`method` fitted on images of known classes: features (N, D), logits (N, C), labels (N,).
 
-    A class without images is none that anything can be near to.  Raises ValueError for an unknown method
-    and for no images.
+    A class without images is none that anything can be near to.  What is said of unknown kinds weighs as
+    much as the known cells' scores scatter.  Raises ValueError for an unknown method and for no images.
     """
+    score = _fit_to_known(method, features, logits, labels)
+    if unknown is None:
+        return score
+    kinds = unknown if isinstance(unknown, UnknownKinds) else fit_unknown_kinds(features, unknown)
+    scatter = score.score(features, logits).std(correction=0).float()
+    tensors = {"unknown_weight": kinds.weight, "unknown_bias": kinds.bias, "unknown_scale": scatter}
+    return OutlierScore(method, score.tensors | tensors)
+
+
+def _fit_to_known(method: str, features: Tensor, logits: Tensor, labels: Tensor) -> OutlierScore:
     if method not in METHODS:
         raise ValueError(f"outlier score {method!r}: expected one of {METHODS}")
     if len(features) == 0:
@@ -83,19 +106,21 @@ def fit(method: str, features: Tensor, logits: Tensor, labels: Tensor) -> Outlie
     return OutlierScore(method, {name: tensor.float() for name, tensor in tensors.items()})
 
 
-def held_out_scores(method: str, features: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+def held_out_scores(
+    method: str, features: Tensor, logits: Tensor, labels: Tensor, unknown: Unknown = None
+) -> Tensor:
     """Each image's score (N,) by a fit on the other nine tenths.
 
     What is fitted on an image finds it too familiar: it would be its own nearest neighbour.
     """
     if len(features) < 2:
-        return fit(method, features, logits, labels).score(features, logits)
+        return fit(method, features, logits, labels, unknown).score(features, logits)
     scores = torch.empty(len(features), dtype=torch.float64)
     for kept, left in KFold(min(_FOLDS, len(features)), shuffle=True, random_state=0).split(
         np.arange(len(features))
     ):
         inside, outside = torch.from_numpy(kept), torch.from_numpy(left)
-        fitted = fit(method, features[inside], logits[inside], labels[inside])
+        fitted = fit(method, features[inside], logits[inside], labels[inside], unknown)
         scores[outside] = fitted.score(features[outside], logits[outside])
     return scores
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from wbc.answers import outliers
 from wbc.answers.abstention import best_promise, fewest_images, why_nothing_is_answered
 from wbc.answers.conformal import conformal_limit
-from wbc.answers.outliers import OutlierScore, outlier_score_from_state
+from wbc.answers.outliers import OutlierScore, Unknown, outlier_score_from_state
 from wbc.answers.temperature import fit_temperature
 from wbc.hierarchy import Hierarchy
 from wbc.plain.answers import UNCERTAIN, Answers, FittedRule
@@ -127,6 +127,7 @@ def fit_rule(
     settings: AbstainConfig,
     out_of_fold: OutOfFold | None = None,
     hierarchy: Hierarchy | None = None,
+    unknown: Unknown = None,
 ) -> AnswerRule:
     """The rule for a network by its outputs on validation images, which must not have trained it.
 
@@ -134,6 +135,7 @@ def fit_rule(
     where there is a cross-validation; `wbc.training.folds` says why that may be.  The outlier threshold comes
     from scores of images that the score was not fitted on; see `outliers.held_out_scores`.
     hierarchy: whose superclasses may be answered; `best_promise` says what is promised of them.
+    unknown: features of cells that are none of the classes, or what a model before learnt of such.
     """
     assert settings.outlier_score is not None
     answered = OutOfFold(logits, labels, 0) if out_of_fold is None else out_of_fold
@@ -149,12 +151,12 @@ def fit_rule(
             UNCERTAIN,
             why_nothing_is_answered(confidences, right, settings.max_error),
         )
-    held_out = outliers.held_out_scores(settings.outlier_score, features, logits, labels)
+    held_out = outliers.held_out_scores(settings.outlier_score, features, logits, labels, unknown)
     rule = AnswerRule(
         temperature=temperature,
         threshold=promise.threshold,
         set_limit=conformal_limit(probabilities, answered.labels, settings.set_coverage),
-        outlier_score=outliers.fit(settings.outlier_score, features, logits, labels),
+        outlier_score=outliers.fit(settings.outlier_score, features, logits, labels, unknown),
         outlier_threshold=outliers.acceptance_threshold(held_out, settings.acceptance),
         max_error=promise.max_error,
         asked_error=settings.max_error,

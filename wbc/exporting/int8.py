@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,12 @@ def _refuse_worse(figures: dict[str, Any]) -> None:
 def _rule(rule: AnswerRule, outputs: Outputs, truth: Tensor, classes: list[str]) -> AnswerRule:
     method = rule.outlier_score.method
     asked = AbstainConfig(rule.asked_error, rule.set_coverage, method, rule.acceptance)
-    return fit_rule(outputs.features, outputs.logits, truth, asked, hierarchy=rule.hierarchy(classes))
+    kinds = rule.outlier_score.unknown_kinds
+    found = fit_rule(
+        outputs.features, outputs.logits, truth, asked, hierarchy=rule.hierarchy(classes), unknown=kinds
+    )
+    # Unknown kinds were told from these very images, which are too familiar for a threshold of their own.
+    return found if kinds is None else replace(found, outlier_threshold=rule.outlier_threshold)
 
 
 def _quantise(predictor: Predictor, paths: Sequence[str], graph: Path) -> None:

@@ -25,7 +25,20 @@ def outlier_scores(
     validation image, `bank` (M, D), features at unit length (Sun 2022).  vim: energy plus `scale` times the
     length of what the validation images' principal features leave over (Wang 2022), `residual` (D, R), from
     their `centre` (D,), since behind several dense layers features have no point of zero logits.
+
+    With `unknown_weight` (D,) and `unknown_bias` (1,) of `wbc.answers.unknown_kinds`, what that says for an
+    unknown cell, `unknown_scale` times, is added.
     """
+    scores = _unlike_the_known(method, arrays, features, logits)
+    if "unknown_weight" not in arrays:
+        return scores
+    said = _at_unit_length(features) @ arrays["unknown_weight"] + arrays["unknown_bias"]
+    return np.asarray(scores + float(arrays["unknown_scale"]) * np.maximum(said, 0).astype(np.float64))
+
+
+def _unlike_the_known(
+    method: str, arrays: Mapping[str, np.ndarray], features: np.ndarray, logits: np.ndarray
+) -> np.ndarray:
     energy = -logsumexp(logits.astype(np.float64), axis=1)
     if method == "energy":
         return np.asarray(energy)
@@ -52,6 +65,9 @@ def neighbour_distances(features: np.ndarray, bank: np.ndarray, number: int) -> 
 
 def squared_distances(features: np.ndarray, bank: np.ndarray) -> np.ndarray:
     """(N, M) float64: of features (N, D), brought to unit length, to each of the bank (M, D)."""
+    return np.maximum(2 - 2 * (_at_unit_length(features) @ bank.T).astype(np.float64), 0)
+
+
+def _at_unit_length(features: np.ndarray) -> np.ndarray:
     features = features.astype(np.float32)
-    length = np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    return np.maximum(2 - 2 * ((features / length) @ bank.T).astype(np.float64), 0)
+    return np.asarray(features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12))

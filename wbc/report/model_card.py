@@ -17,7 +17,7 @@ from wbc.pages.html import Section, side_by_side, table
 from wbc.plain.answers import ANSWERED, UNCERTAIN, UNKNOWN
 from wbc.report.learnt_from import fitted_on, training_counts
 from wbc.report.recipe_rows import settings_rows, version_rows
-from wbc.utils.text_tables import with_interval
+from wbc.utils.text_tables import percent, with_interval
 
 log = logging.getLogger(__name__)
 
@@ -124,8 +124,9 @@ def _limits(rule: AnswerRule | None, provenance: Mapping[str, Any]) -> str:
         "another microscope, camera or stain changes its answers; the table by data set shows by how much "
         "where other labs were measured, and where none was, nothing is known. Cells of other kinds, "
         "such as immature granulocytes, erythroblasts and platelets, are sorted into one of its classes "
-        "unless their outlier score is high. Labels are taken as they came: their errors count as the "
-        "model's."
+        "unless their outlier score is high. "
+        + _unknown(provenance.get("unknown"))
+        + "Labels are taken as they came: their errors count as the model's."
     )
     if rule is None:
         return f"{text} Its probabilities are not calibrated, and it holds no answer back."
@@ -134,6 +135,20 @@ def _limits(rule: AnswerRule | None, provenance: Mapping[str, Any]) -> str:
         others += ", that of its training among them"
     return (
         f"{text} What its answers promise holds for cells like the {fitted_on(rule, provenance)}, {others}."
+    )
+
+
+def _unknown(measured: Mapping[str, Any] | None) -> str:
+    """What it learnt of cells that are none of its classes."""
+    if measured is None:
+        return ""
+    told = "; ".join(
+        f"{kind} {percent(one['not_a_known_cell'])} of {one['images']}, {percent(one['answered'])} answered"
+        for kind, one in measured["kinds"].items()
+    )
+    return (
+        f"It was shown {measured['learnt']:,} cells that are none of its classes, and of others like them it "
+        f"calls no known cell: {told or 'none was left to measure by'}. "
     )
 
 

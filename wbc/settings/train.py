@@ -76,6 +76,7 @@ class DataConfig:
     # Drawn cells among those of training, mean over classes; see `wbc.datasets.synthetic_extra`.
     drawn_per_class: Annotated[int, Field(ge=0), expected("0 (none) or more")] = 0
     drawn_dir: str = "data/drawn"  # where they are kept
+    unknown: str | None = None  # cells that are none of the classes; see `wbc.datasets.unknown_cells`
     attributes: str | None = None  # a table of what people named of cells; see `wbc.words.attribute_table`
     synthetic_seed: CountOrNone = 0  # of everything drawn
     images_per_class: int = 0  # synthetic only, from here on
@@ -286,6 +287,7 @@ class Config:
                 checks_dir=absolute(self.data.checks_dir),
                 drawn_dir=absolute(self.data.drawn_dir),
                 attributes=absolute(self.data.attributes),
+                unknown=absolute(self.data.unknown),
             ),
             model=replace(self.model, weights=weights if weights in WEIGHTS else absolute(weights)),
         )

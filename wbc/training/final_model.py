@@ -6,6 +6,8 @@ import logging
 import math
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from wbc.answers.averaged_views import AveragedViews
 from wbc.answers.predictor import Predictor, known_bank
 from wbc.answers.rule import OutOfFold, fit_rule
@@ -20,6 +22,7 @@ from wbc.settings.train import Config
 from wbc.training.fit_second_opinion import fit_second_opinion
 from wbc.training.fit_size_opinion import measured_size_opinion
 from wbc.training.learnt_attributes import LearntAttributes
+from wbc.training.learnt_unknowns import measured_unknowns, unknown_outputs
 from wbc.training.measuring import SetOutputs, measured_outputs
 from wbc.utils.short_names import names_below
 
@@ -32,6 +35,7 @@ class FinalModel(NamedTuple):
     predictor: Predictor
     seen: dict[str, SetOutputs]
     words: dict[str, dict[str, Any]]  # set -> `wbc.words.measured.measured_words`; empty without words
+    unknown: dict[str, Any] | None  # `measured_unknowns`; None without data.unknown
 
 
 def final_model(
@@ -41,10 +45,12 @@ def final_model(
     data: ImageData,
     out_of_fold: OutOfFold | None = None,
     attributes: LearntAttributes | None = None,
+    unknown: pd.DataFrame | None = None,
 ) -> FinalModel:
     """What measurements say is fitted on training cells, the rule by the outputs for validation images.
 
     out_of_fold: of a cross-validation, see `fit_rule`.  attributes: to be told in words.
+    unknown: the images of data.unknown, as `wbc.datasets.unknown_cells` has them.
     """
     model = config.model
     draws = model.test_time.draws
@@ -59,7 +65,16 @@ def final_model(
     seen = measured_outputs(predictor, data, config)
     val = seen["val"].outputs
     hierarchy = Hierarchy(config.data.hierarchy, data.classes)
-    rule = fit_rule(val.features, val.logits, data.labels("val"), config.abstain, out_of_fold, hierarchy)
+    others = None if unknown is None else unknown_outputs(predictor, unknown, data.batch_size)
+    rule = fit_rule(
+        val.features,
+        val.logits,
+        data.labels("val"),
+        config.abstain,
+        out_of_fold,
+        hierarchy,
+        None if others is None else others.learnt,
+    )
     predictor.rule = rule
     predictor.pictures = fit_picture_check(seen["val"].marks, predictor.prepare)
     predictor.lab = fit_lab_check(val.features.numpy(), val.logits.argmax(dim=1).numpy())
@@ -80,4 +95,5 @@ def final_model(
             data.labels("val").numpy(),
             None if attributes is None else attributes.targets(data, "val"),
         )
-    return FinalModel(predictor, seen, words)
+    refused = None if others is None else measured_unknowns(predictor, others)
+    return FinalModel(predictor, seen, words, refused)

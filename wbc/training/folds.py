@@ -81,7 +81,7 @@ def cross_validated(
             "the promise does not hold",
             config.init_from,
         )
-    of_fold = replace(config, report=False, data=replace(config.data, folds=0))
+    of_fold = replace(config, report=False, data=replace(config.data, folds=0, unknown=None))
     if run_folder.is_first_rank():
         _write_folds(config, of_fold, folder, manifest)
     for fold in range(count):

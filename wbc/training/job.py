@@ -19,6 +19,7 @@ from torch import Tensor
 from wbc.answers.checkpoint import load_network, save_model
 from wbc.answers.predictor import Predictor
 from wbc.datasets.manifest import image_counts
+from wbc.datasets.unknown_cells import unknown_cells
 from wbc.errors import ConfigError
 from wbc.images.prepare import Prepare
 from wbc.loading.augment import Augment
@@ -97,6 +98,7 @@ def _trained(
     loggers: Loggers,
 ) -> dict[str, Any]:
     """The content of metrics.json, from the images of `manifest`; {} in all processes but the first."""
+    unknown = _unknown_cells(config, manifest)
     data = ImageData(
         manifest,
         config.data.classes,
@@ -147,9 +149,9 @@ def _trained(
             }
     if kept != phases[-1]:
         network = load_network(best_checkpoint(folder, kept))
-    final = final_model(config, network, augment, data, None if folds is None else folds.outputs, attributes)
+    final = final_model(config, network, augment, data, folds and folds.outputs, attributes, unknown)
     write_logits(final_logits(folder), {name: one.outputs.logits for name, one in final.seen.items()})
-    save_model(final.predictor, folder / MODEL, _provenance(config, records, kept, manifest))
+    save_model(final.predictor, folder / MODEL, _provenance(config, records, kept, manifest, final))
     if not config.cache_keep:
         data.delete_caches()
         shutil.rmtree(folder / CACHE, ignore_errors=True)  # of an interrupted part
@@ -178,6 +180,13 @@ def objective(metrics: dict[str, Any]) -> float:
     return final_sets(metrics)["val"]["macro_f1"]
 
 
+def _unknown_cells(config: Config, manifest: pd.DataFrame) -> pd.DataFrame | None:
+    data = config.data
+    if data.unknown is None:
+        return None
+    return unknown_cells(data.unknown, data.classes, manifest, data.split_seed)
+
+
 def _augment(config: Config) -> Augment:
     try:
         return Augment(instantiate(config.augment.transforms, _convert_="all"))
@@ -195,7 +204,11 @@ def _phase_logits(folder: Path, phase: str, data: ImageData, config: Config) -> 
 
 
 def _provenance(
-    config: Config, records: Mapping[str, Mapping[str, Any]], kept: str, manifest: pd.DataFrame
+    config: Config,
+    records: Mapping[str, Mapping[str, Any]],
+    kept: str,
+    manifest: pd.DataFrame,
+    final: FinalModel,
 ) -> dict[str, Any]:
     """How the model came about, as model.ckpt tells it."""
     told = ("val_loss", "val_accuracy", "val_macro_f1", "epochs", "may_gain_more", "linear_classifier")
@@ -209,6 +222,7 @@ def _provenance(
             for phase, record in records.items()
         },
         "images": image_counts(manifest),
+        "unknown": final.unknown,
     }
 
 
@@ -244,4 +258,6 @@ def _metrics(
         metrics[FINAL_MODEL] = {"of": final.predictor.answered_by, "sets": answered}
     if final.words:
         metrics[WORDS] = final.words
+    if final.unknown is not None:
+        metrics["unknown"] = final.unknown
     return metrics
