@@ -6,7 +6,7 @@
 
 Kernels are rounded to float16, which halves the file; batch-norms, head and second opinion are not.  The rule
 of answers and what tells labs apart are fitted anew by the rounded network on the run's validation images.
-What it refuses is learnt of the cells in <pbc_other>, a folder a kind, but for a fifth that tells how it went.
+What it refuses is learnt of the cells in <pbc_other>, a folder a kind; a fifth of them tells how it went.
 Nothing of the machine that it was trained on stays in it.
 """
 
