@@ -3,7 +3,8 @@
     python benchmarks/red_cells.py <pbc>/val <raabin>/train <jtsc>/images
 
 Each folder holds class folders; --per-class of each class are measured, drawn by a seed.  Prints two Markdown
-tables: of each lab and class in how many pictures red cells are found, and the diameters; and how well lymphocytes are told from monocytes, in each lab and in all together.  Writes
+tables: of each lab and class in how many pictures red cells are found, and the diameters; and how well
+lymphocytes are told from monocytes, in each lab and in all together.  Writes
 outputs/benchmarks/red_cells.json.
 """
 
