@@ -53,8 +53,8 @@ def write_exports(review: Reviewed, folder: Path, about: dict[str, Any]) -> dict
     }
     write_json(folder / DIFFERENTIAL, record)
     _write_reviewed(folder / REVIEWED, review, verdicts, shared)
-    _write_labelled(folder / LABELLED, cells, shared)
-    _write_rows(
+    write_labelled(folder / LABELLED, cells, shared)
+    write_rows(
         folder / AUDIT,
         Decision._fields,
         [["" if value is None else value for value in row] for row in review.decisions.rows()],
@@ -93,23 +93,24 @@ def _write_reviewed(
         ]
 
     rows = (row(cell, verdict) for cell, verdict in enumerate(shared.tolist()))
-    _write_rows(path, [*header, "reviewed", "review", *(f"by {name}" for name in verdicts)], rows)
+    write_rows(path, [*header, "reviewed", "review", *(f"by {name}" for name in verdicts)], rows)
 
 
 def _state(verdict: int, kind: str) -> str:
     return {OPEN: "not looked at", DISAGREED: "disagreed"}.get(verdict, kind)
 
 
-def _write_labelled(path: Path, cells: Cells, shared: np.ndarray) -> None:
+def write_labelled(path: Path, cells: Cells, shared: np.ndarray) -> None:
     """A table for `wbc train` and `wbc adapt`: cells that a person gave a class."""
     labelled = np.flatnonzero((shared >= 0) & (shared < len(cells.classes))).tolist()
     rows = [
         [cells.path(cell), cells.classes[shared[cell]], cells.groups[cells.group[cell]]] for cell in labelled
     ]
-    _write_rows(path, ["path", "label", "group"], rows)
+    write_rows(path, ["path", "label", "group"], rows)
 
 
-def _write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table as CSV, whole or not at all."""
     with replacing(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(header)
