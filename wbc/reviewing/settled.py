@@ -137,8 +137,10 @@ def cautions(cells: Mapping[str, int], gain: Mapping[str, float | None]) -> list
             f"Few labelled cells: {', '.join(few)}. With fewer than {FEW} of a class these figures may be "
             "chance: label more, and measure again."
         )
-    low, high = gain["low"], gain["high"]
-    if low is None or high is None or low <= 0 <= high:
+    low, high, estimate = gain["low"], gain["high"], gain["estimate"]
+    if estimate is not None and estimate < 0:
+        said.append("Accuracy falls: leave the model as it is, label more, and measure again.")
+    elif low is None or high is None or low <= 0 <= high:
         said.append("The interval of the gain in accuracy holds 0: the gain may be chance.")
     said.append(
         "Measured on the cells that you labelled. If these are the doubtful ones, ordinary cells may be "

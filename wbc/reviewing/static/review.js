@@ -265,7 +265,9 @@ function toggleHeat() {
   heatOn = !heatOn;
   by("heat-on").setAttribute("aria-pressed", heatOn);
   drawHeat(null);
-  return heatOn && current !== null ? showHeat(current) : undefined;
+  if (!heatOn) return undefined;
+  by("heat-on").scrollIntoView({ block: "start" }); // the differential may stand above it
+  return showHeat(current);
 }
 
 function drawHeat(got, cell = null, said = "") {
@@ -592,13 +594,13 @@ async function openSettling() {
   await followSettling();
 }
 
-async function followSettling(first = null) {
+async function followSettling(first = null, refused = "") {
   const mine = ++settlingAsked;
   let got = first;
   while (by("settling").open && mine === settlingAsked) {
     got ??= await attempt(() => call("/api/settling"));
     if (!got || mine !== settlingAsked) return;
-    drawSettling(got);
+    drawSettling(got, refused);
     if (!got.running) return;
     got = null;
     await new Promise((done) => setTimeout(done, 700));
@@ -607,21 +609,21 @@ async function followSettling(first = null) {
 
 async function settle(step) {
   settlingAsked += 1; // a poll that is under way tells of before
-  const buttons = [...by("settling").querySelectorAll("button")];
-  buttons.forEach((one) => { one.disabled = true; });
+  const buttons = [...by("settling").querySelectorAll("button:not(.dismiss)")];
+  for (const one of buttons) one.disabled = true;
+  let got;
+  let refused = "";
   try {
-    await followSettling(await call("/api/settle", { reviewer, step }));
+    got = await call("/api/settle", { reviewer, step });
   } catch (problem) {
-    await followSettling();
-    by("settling-failed").hidden = false;
-    by("settling-failed").textContent = problem.message;
-  } finally {
-    buttons.forEach((one) => { one.disabled = false; });
-    if (by("settling").open) followSettling();
+    refused = problem.message;
+    got = await attempt(() => call("/api/settling"));
   }
+  for (const one of buttons) one.disabled = false;
+  await followSettling(got, refused);
 }
 
-function drawSettling(got) {
+function drawSettling(got, refused) {
   const { used, running, measured, named } = got;
   const left = [used.not_counted && `${number(used.not_counted)} artefacts or unknown`, used.disagreed && `${number(used.disagreed)} on which reviewers disagree`].filter(Boolean);
   by("settling-used").textContent = `Used: ${inCells(used.cells)} with the class that a person gave or confirmed (${listed(got.labelled)}).`
@@ -631,8 +633,9 @@ function drawSettling(got) {
   const lacking = got.missing || got.lacking;
   by("settling-lacking").hidden = !lacking || Boolean(running);
   by("settling-lacking").textContent = lacking;
-  by("settling-failed").hidden = !got.failed;
-  by("settling-failed").textContent = got.failed;
+  const failed = refused || got.failed;
+  by("settling-failed").hidden = !failed;
+  by("settling-failed").textContent = failed;
   by("settling-running").hidden = !running;
   by("settling-measure").hidden = Boolean(lacking || running);
   by("settling-measure").textContent = measured ? `Measure again with ${inCells(used.cells)}` : "Measure the gain";
@@ -652,7 +655,10 @@ function drawSettling(got) {
 function drawMeasured(measured, open) {
   by("settling-verdict").textContent = `Refitting the head ${measured.verdict}.`;
   const plainly = (one, signed) => {
-    const text = (value) => `${signed && value > 0 ? "+" : ""}${(100 * value).toFixed(1)}`;
+    const text = (value) => {
+      const rounded = Math.round(1000 * value) / 10 || 0; // no minus before a zero
+      return `${signed && rounded > 0 ? "+" : ""}${rounded.toFixed(1)}`;
+    };
     const made = make("td", "", `${text(one.estimate)}${signed ? " points" : "\u00a0%"}`);
     if (one.low !== null) made.append(make("small", "", `${text(one.low)} to ${text(one.high)}`));
     return made;
