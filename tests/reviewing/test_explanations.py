@@ -4,6 +4,7 @@ import io
 import shutil
 import threading
 import time
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -152,7 +153,7 @@ class Held:
     """In the place of an Explainer: explains a cell once it is let go on."""
 
     go_on = threading.Event()
-    begun: list[int] = []
+    begun: ClassVar[list[int]] = []
 
     def __init__(self, *given):
         pass
