@@ -266,7 +266,9 @@ function toggleHeat() {
   by("heat-on").setAttribute("aria-pressed", heatOn);
   drawHeat(null);
   if (!heatOn) return undefined;
-  by("heat-on").scrollIntoView({ block: "start" }); // the differential may stand above it
+  // The differential may stand above it; the grid stays where it is.
+  const scrolled = narrow.matches ? by("look") : document.querySelector("aside");
+  scrolled.scrollTop += by("heat-on").getBoundingClientRect().top - scrolled.getBoundingClientRect().top - 8;
   return showHeat(current);
 }
 
@@ -642,7 +644,7 @@ function drawSettling(got, refused) {
   if (running) {
     const doing = running.what === "measuring" ? "Refitting and measuring" : "Naming all cells anew";
     const seconds = Math.max(0, Math.round((Date.now() - Date.parse(running.began)) / 1000));
-    by("settling-said").textContent = `${doing}, begun by ${running.by}, ${seconds} s. ${running.said}`;
+    by("settling-said").textContent = `${doing}, begun by ${running.by}, ${seconds} s. ${running.said || "Starting …"}`;
     if (running.share === null) by("settling-progress").removeAttribute("value");
     else by("settling-progress").value = running.share;
   }
