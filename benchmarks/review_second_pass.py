@@ -6,7 +6,7 @@
 spell their true classes, are in the colours of another stain (STAIN).  Of each session two slides of --cells
 crops are sampled, in shares even or of a healthy adult; the first so many cells of the first slide, in the
 order of the page or as sampled, get their true class, and the head is refitted to them as by `wbc adapt`, by
-each of three ways of telling it the lab's mix.  Then the other slide is named by the old head and by the new one.
+each of three ways of telling it the lab's mix.  Then the other slide is named by both heads.
 
 Prints a Markdown table and writes outputs/benchmarks/review_second_pass.json.
 """

@@ -9,7 +9,6 @@ import pytest
 
 from tests.helpers import browser
 from tests.helpers.known_model import write_known_model, write_predicted
-from tests.reviewing.test_browser import chromium, visit  # noqa: F401
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = [
@@ -40,7 +39,7 @@ def label(page, count=16):
         api.expect(page.locator("#progress-text")).to_contain_text(f"{number + 1} of 16 looked at")
 
 
-def test_a_heat_map_by_its_key_goes_with_the_cell(serve, visit, place):  # noqa: F811
+def test_a_heat_map_by_its_key_goes_with_the_cell(serve, visit, place):
     predictions, known = place
     page = visit(serve(predictions, f"known_cells={known}").address)
     api.expect(page.locator("#heat")).to_be_hidden()
@@ -58,7 +57,7 @@ def test_a_heat_map_by_its_key_goes_with_the_cell(serve, visit, place):  # noqa:
     api.expect(page.locator("#heat")).to_be_hidden()
 
 
-def test_a_heat_map_on_a_phone_and_by_the_mouse(serve, visit, place):  # noqa: F811
+def test_a_heat_map_on_a_phone_and_by_the_mouse(serve, visit, place):
     address = serve(place[0]).address
     page = visit(address, "Ben", **PHONE)
     page.locator(".lens").first.tap()
@@ -71,7 +70,7 @@ def test_a_heat_map_on_a_phone_and_by_the_mouse(serve, visit, place):  # noqa: F
     shows(page, "#heat figcaption", "What speaks for ")
 
 
-def test_without_the_model_the_button_says_so(serve, visit, place, tmp_path):  # noqa: F811
+def test_without_the_model_the_button_says_so(serve, visit, place, tmp_path):
     (tmp_path / "model.ckpt").rename(tmp_path / "moved.ckpt")
     page = visit(serve(place[0]).address)
     api.expect(page.locator("#heat-on")).to_be_disabled()
@@ -84,7 +83,7 @@ def test_without_the_model_the_button_says_so(serve, visit, place, tmp_path):  #
     api.expect(page.locator("#settling-measure")).to_be_hidden()
 
 
-def test_settled_into_the_lab_by_keys(serve, visit, place):  # noqa: F811
+def test_settled_into_the_lab_by_keys(serve, visit, place):
     predictions, _ = place
     table = predictions / "predictions.csv"
     before = hashlib.sha256(table.read_bytes()).hexdigest()
@@ -115,7 +114,7 @@ def test_settled_into_the_lab_by_keys(serve, visit, place):  # noqa: F811
     api.expect(again.locator("#where")).to_contain_text("1 to 16 of 16 cells")
 
 
-def test_cancelled_on_a_phone_while_another_asks_too(serve, visit, place):  # noqa: F811
+def test_cancelled_on_a_phone_while_another_asks_too(serve, visit, place):
     predictions, _ = place
     address = serve(predictions).address
     anna = visit(address)
@@ -144,7 +143,7 @@ def test_a_killed_server_leaves_nothing_half_written_and_no_decision_is_lost(
     serve,
     visit,
     place,
-    wait_s,  # noqa: F811
+    wait_s,
 ):
     predictions, _ = place
     server = serve(predictions)

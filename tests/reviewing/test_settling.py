@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import json
 from typing import ClassVar
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from tests.helpers.reviewed import decide, opened, write_crops, write_photographs
 from wbc.labels import CLASSES
 from wbc.reviewing import settling
+from wbc.reviewing.order import review_order
 from wbc.reviewing.settled import cautions
 from wbc.utils.files import write_json
 
@@ -105,7 +105,14 @@ def test_measured_then_named_and_all_else_untouched(client, stubs):
     told = settle(client, "measure").json()
     assert told["running"]["what"] == "measuring"
     assert (told["running"]["by"], told["running"]["share"]) == ("Anna", 0.5)
-    assert told["used"] == {"cells": 6, "not_counted": 1, "disagreed": 1, "unlabelled": 30}
+    ordinary = set(review_order(client.review.cells)[15:].tolist()) & set(range(6))
+    assert told["used"] == {
+        "cells": 6,
+        "ordinary": len(ordinary),
+        "not_counted": 1,
+        "disagreed": 1,
+        "unlabelled": 30,
+    }
     words = dict(word.split("=", 1) for word in stubs[0].words[1:])
     assert stubs[0].words[0] == "adapt"
     assert words["checkpoint"] == f'"{folder}/model.ckpt"'  # as Hydra takes blanks and brackets
@@ -283,13 +290,14 @@ def test_other_pages_and_those_without_the_token_cannot_begin_it(client, tmp_pat
     assert not stubs
 
 
-def test_cautions_name_the_classes_with_few_cells_and_a_gain_that_may_be_chance():
+def test_cautions_tell_of_few_cells_of_doubtful_ones_and_of_a_gain_that_may_be_chance():
     cells = dict(zip(CLASSES, (12, 9, 0, 10, 40), strict=True))
-    said = cautions(cells, {"estimate": 0.1, "low": -0.01, "high": 0.2})
-    assert said[0].startswith("Few labelled cells: Eosinophil 9, Lymphocyte 0.")
-    assert "may be chance" in said[1]
-    assert len(said) == 3
-    few = dict.fromkeys(CLASSES, 10)
-    assert len(cautions(few, {"estimate": 0.1, "low": 0.01, "high": 0.2})) == 1
-    assert cautions(few, {"estimate": -0.1, "low": -0.2, "high": 0.1})[0].startswith("Accuracy falls")
-    assert json.dumps(said)
+    few, chance = cautions({"cells": 71, "ordinary": 30}, cells, {"estimate": 0.1, "low": -0.01, "high": 0.2})
+    assert few.startswith("Few labelled cells: Eosinophil 9, Lymphocyte 0.")
+    assert "may be chance" in chance
+    enough = dict.fromkeys(CLASSES, 10)
+    sure, worse = {"estimate": 0.1, "low": 0.01, "high": 0.2}, {"estimate": -0.1, "low": -0.2, "high": 0.1}
+    assert cautions({"cells": 50, "ordinary": 13}, enough, sure) == []
+    (doubtful,) = cautions({"cells": 50, "ordinary": 12}, enough, sure)
+    assert doubtful.startswith("Only 12 of 50 labelled cells are of the less doubtful half.")
+    assert cautions({"cells": 50, "ordinary": 25}, enough, worse)[0].startswith("Accuracy falls")

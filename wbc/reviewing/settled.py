@@ -28,6 +28,7 @@ from wbc.settings.layout import DIFFERENTIAL, METRICS, MODEL
 from wbc.utils.files import read_json
 
 _NAME = re.compile(r"settled_(\d+)")
+_ORDINARY = 0.25  # of labelled cells that are of the less doubtful half: of a sample half of them are
 MEASURED, NAMED = "measured", "named"
 
 
@@ -92,12 +93,13 @@ class Settled:
         """What was used, and what cross-validation says, as plain values."""
         metrics = read_json(self.adapted / METRICS)
         intervals = metrics["cross_validation"]["intervals"]
-        return read_json(self.record) | {
+        record = read_json(self.record)
+        return record | {
             "folder": str(self.folder),
             "verdict": metrics["verdict"],
             "mix": metrics["mix"],
             "intervals": intervals,
-            "cautions": cautions(metrics["cells"], intervals["gain"]["accuracy"]),
+            "cautions": cautions(record, metrics["cells"], intervals["gain"]["accuracy"]),
         }
 
     def named_otherwise(self, before: Cells, table: str) -> dict[str, Any]:
@@ -129,21 +131,26 @@ def next_folder(folder: Path) -> Settled:
     return Settled(folder / f"settled_{1 + max(taken, default=0)}")
 
 
-def cautions(cells: Mapping[str, int], gain: Mapping[str, float | None]) -> list[str]:
-    """What to think of before the new model is used, a sentence each.  gain: its interval, of accuracy."""
+def cautions(record: Mapping[str, Any], cells: Mapping[str, int], gain: Mapping[str, Any]) -> list[str]:
+    """What to think of before the new model is used, a sentence each.
+
+    record: what the model was settled by.  cells: labelled, of each class.  gain: its interval, of accuracy.
+    """
     said = []
     if few := [f"{name} {count}" for name, count in cells.items() if count < FEW]:
         said.append(
             f"Few labelled cells: {', '.join(few)}. With fewer than {FEW} of a class these figures may be "
             "chance: label more, and measure again."
         )
+    if record["ordinary"] < _ORDINARY * record["cells"]:
+        said.append(
+            f"Only {record['ordinary']} of {record['cells']} labelled cells are of the less doubtful half. A "
+            "model settled by doubtful cells alone often names ordinary ones worse, which these figures do "
+            "not show: label cells in the order \u201cas in the table\u201d too."
+        )
     low, high, estimate = gain["low"], gain["high"], gain["estimate"]
     if estimate is not None and estimate < 0:
         said.append("Accuracy falls: leave the model as it is, label more, and measure again.")
     elif low is None or high is None or low <= 0 <= high:
         said.append("The interval of the gain in accuracy holds 0: the gain may be chance.")
-    said.append(
-        "Measured on the cells that you labelled. If these are the doubtful ones, ordinary cells may be "
-        "named worse by the new model: label some of them too."
-    )
     return said

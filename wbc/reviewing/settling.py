@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from wbc.reviewing.background import BackgroundCommand
 from wbc.reviewing.cells import Cells
 from wbc.reviewing.decisions import Decisions
 from wbc.reviewing.exports import write_labelled, write_rows
+from wbc.reviewing.order import review_order
 from wbc.reviewing.settled import MEASURED, NAMED, Settled, next_folder, settled_folders
 from wbc.reviewing.tally import DISAGREED, shared_verdicts
 from wbc.settings.layout import CONFIG
@@ -204,12 +206,21 @@ class Settling:
     def _used(self) -> dict[str, Any]:
         """What is taken and what is not, in numbers."""
         shared, classes = self._shared(), len(self._cells.classes)
+        labelled = (shared >= 0) & (shared < classes)
         return {
-            "cells": int(((shared >= 0) & (shared < classes)).sum()),
+            "cells": int(labelled.sum()),
+            "ordinary": int((labelled & self._is_ordinary).sum()),
             "not_counted": int((shared >= classes).sum()),
             "disagreed": int((shared == DISAGREED).sum()),
             "unlabelled": min(len(self._cells), MOST_UNLABELLED),
         }
+
+    @cached_property
+    def _is_ordinary(self) -> np.ndarray:
+        """(N,) bool: of the less doubtful half of all cells."""
+        found = np.zeros(len(self._cells), bool)
+        found[review_order(self._cells)[len(self._cells) // 2 :]] = True
+        return found
 
     def _sampled(self) -> Sequence[int]:
         """Cells from which the lab's mix is estimated, labelled or not: the slide as it is."""
