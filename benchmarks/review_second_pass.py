@@ -17,6 +17,7 @@ import argparse
 import copy
 import tempfile
 from collections import defaultdict
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -136,6 +137,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=50)
     parser.add_argument("--cells", type=int, default=120, help="of each slide")
     parser.add_argument("--decisions", type=int, nargs="+", default=[30, 60])
+    parser.add_argument("--shares", nargs="+", default=list(SHARES), choices=SHARES)
     given = parser.parse_args()
     predictor = load_model(given.checkpoint)
     old = copy.deepcopy(predictor.network.head).requires_grad_(False)
@@ -147,7 +149,7 @@ def main() -> None:
     prediction = answers.probabilities.argmax(axis=1)
     results: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
     for seed in progress(range(given.sessions), "sessions", "session"):
-        for shares, order in (("even", DOUBT), ("even", FILE), ("healthy", DOUBT), ("healthy", FILE)):
+        for shares, order in product(given.shares, (DOUBT, FILE)):
             rng = np.random.default_rng(seed)
             first, second = two_slides(labels.numpy(), SHARES[shares], given.cells, rng)
             queue = ordered(order, first, answers)
