@@ -11,6 +11,7 @@ from wbc.labels import CLASSES
 from wbc.reviewing import settling
 from wbc.reviewing.order import review_order
 from wbc.reviewing.settled import cautions
+from wbc.reviewing.tally import shared_verdicts, tally
 from wbc.utils.files import write_json
 
 
@@ -81,6 +82,12 @@ def client(tmp_path):
     return made
 
 
+def shared(client):
+    """What Anna and Ben both say."""
+    both = [client.review.decisions.of(name) for name in ("Anna", "Ben")]
+    return shared_verdicts(both, len(client.review.cells))
+
+
 def settle(client, step, reviewer="Anna"):
     return client.post("/api/settle", json={"reviewer": reviewer, "step": step})
 
@@ -111,12 +118,14 @@ def test_measured_then_named_and_all_else_untouched(client, stubs):
         "ordinary": len(ordinary),
         "not_counted": 1,
         "disagreed": 1,
-        "unlabelled": 30,
     }
     words = dict(word.split("=", 1) for word in stubs[0].words[1:])
     assert stubs[0].words[0] == "adapt"
     assert words["checkpoint"] == f'"{folder}/model.ckpt"'  # as Hydra takes blanks and brackets
     assert words["hydra.run.dir"] == f'"{review / "settled_1" / "adapted"}"'
+    reviewed = tally(client.review.cells, shared(client))["reviewed"]["classes"]
+    mix = ", ".join(f"{name}: {one['count']}" for name, one in reviewed.items())
+    assert words["mix"] == f"{{{mix}}}"
     rows = list(csv.DictReader((review / "settled_1" / "labelled.csv").open()))
     assert [row["label"] for row in rows] == ["Monocyte"] * 3 + ["Basophil"] * 3
     stubs[0].finish()

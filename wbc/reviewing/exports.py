@@ -54,7 +54,7 @@ def write_exports(review: Reviewed, folder: Path, about: dict[str, Any]) -> dict
     write_json(folder / DIFFERENTIAL, record)
     _write_reviewed(folder / REVIEWED, review, verdicts, shared)
     write_labelled(folder / LABELLED, cells, shared)
-    write_rows(
+    _write_rows(
         folder / AUDIT,
         Decision._fields,
         [["" if value is None else value for value in row] for row in review.decisions.rows()],
@@ -93,7 +93,7 @@ def _write_reviewed(
         ]
 
     rows = (row(cell, verdict) for cell, verdict in enumerate(shared.tolist()))
-    write_rows(path, [*header, "reviewed", "review", *(f"by {name}" for name in verdicts)], rows)
+    _write_rows(path, [*header, "reviewed", "review", *(f"by {name}" for name in verdicts)], rows)
 
 
 def _state(verdict: int, kind: str) -> str:
@@ -106,10 +106,10 @@ def write_labelled(path: Path, cells: Cells, shared: np.ndarray) -> None:
     rows = [
         [cells.path(cell), cells.classes[shared[cell]], cells.groups[cells.group[cell]]] for cell in labelled
     ]
-    write_rows(path, ["path", "label", "group"], rows)
+    _write_rows(path, ["path", "label", "group"], rows)
 
 
-def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def _write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table as CSV, whole or not at all."""
     with replacing(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)

@@ -1,10 +1,9 @@
 """What lies in the folder of one settling into this lab, and what the page tells of it.
 
-settled_1/settling.json   what the model was settled by, and who asked for it
-labelled.csv    the cells and their labels
-lab.csv         cells without labels, from which the lab's mix was estimated
-adapted/        what wbc adapt wrote
-predictions/    what wbc predict then wrote; there once a reviewer has asked for it
+    settled_1/settling.json   what the model was settled by, and who asked for it
+    settled_1/labelled.csv    the cells and their labels
+    settled_1/adapted/        what wbc adapt wrote
+    settled_1/predictions/    what wbc predict then wrote; there once a reviewer has asked for it
 """
 
 from __future__ import annotations
@@ -47,11 +46,6 @@ class Settled:
     def labelled(self) -> Path:
         """A table of path and label."""
         return self.folder / "labelled.csv"
-
-    @property
-    def lab(self) -> Path:
-        """A table of path."""
-        return self.folder / "lab.csv"
 
     @property
     def adapted(self) -> Path:

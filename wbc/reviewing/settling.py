@@ -7,8 +7,8 @@ a folder of its own below the review's; predictions and decisions are read and n
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
-from collections.abc import Sequence
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -22,18 +22,17 @@ from wbc.reviewing.answering_model import AnsweringModel
 from wbc.reviewing.background import BackgroundCommand
 from wbc.reviewing.cells import Cells
 from wbc.reviewing.decisions import Decisions
-from wbc.reviewing.exports import write_labelled, write_rows
+from wbc.reviewing.exports import write_labelled
 from wbc.reviewing.order import review_order
 from wbc.reviewing.settled import MEASURED, NAMED, Settled, next_folder, settled_folders
-from wbc.reviewing.tally import DISAGREED, shared_verdicts
+from wbc.reviewing.tally import DISAGREED, shared_verdicts, tally
 from wbc.settings.layout import CONFIG
-from wbc.settings.quoting import plain_or_quoted
+from wbc.settings.quoting import mapping_in_shell, plain_or_quoted
 from wbc.settings.saved_config import read_config
 from wbc.utils.files import write_json
 
 log = logging.getLogger(__name__)
 
-MOST_UNLABELLED = 2000  # cells, sampled, from which the lab's mix is estimated: more do not move it
 MEASURING, NAMING = "measuring", "naming"
 
 
@@ -102,12 +101,11 @@ class Settling:
             used = self._used()
             write_json(settled.record, used | {"by": reviewer, "at": _now(), "model": str(model)})
             write_labelled(settled.labelled, self._cells, self._shared())
-            write_rows(settled.lab, ["path"], [[self._cells.path(cell)] for cell in self._sampled()])
             words = [
                 "adapt",
                 _word("checkpoint", str(model)),
                 _word("data", str(settled.labelled)),
-                _word("unlabelled", str(settled.lab)),
+                *self._words_of_mix(),
                 _word("hydra.run.dir", str(settled.adapted)),
             ]
             self._run(MEASURING, reviewer, words, settled, settled.folder, settled.model)
@@ -212,7 +210,6 @@ class Settling:
             "ordinary": int((labelled & self._is_ordinary).sum()),
             "not_counted": int((shared >= classes).sum()),
             "disagreed": int((shared == DISAGREED).sum()),
-            "unlabelled": min(len(self._cells), MOST_UNLABELLED),
         }
 
     @cached_property
@@ -222,10 +219,14 @@ class Settling:
         found[review_order(self._cells)[len(self._cells) // 2 :]] = True
         return found
 
-    def _sampled(self) -> Sequence[int]:
-        """Cells from which the lab's mix is estimated, labelled or not: the slide as it is."""
-        some = np.random.default_rng(0).permutation(len(self._cells))[:MOST_UNLABELLED]
-        return np.sort(some).tolist()
+    def _words_of_mix(self) -> list[str]:
+        """How often this lab has each class, as the differential stands; none where a class cannot be typed.
+
+        Not estimated from cells without labels: that made the next slide worse (docs/results/review.md).
+        """
+        classes = tally(self._cells, self._shared())["reviewed"]["classes"]
+        word = mapping_in_shell("mix", {name: str(one["count"]) for name, one in classes.items()})
+        return [] if word is None else shlex.split(word)
 
     def _words_of_predictions(self) -> list[str]:
         """The settings by which the images under review were answered, as words of a command line."""

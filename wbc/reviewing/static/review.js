@@ -630,7 +630,7 @@ function drawSettling(got, refused) {
   const left = [used.not_counted && `${number(used.not_counted)} artefacts or unknown`, used.disagreed && `${number(used.disagreed)} on which reviewers disagree`].filter(Boolean);
   by("settling-used").textContent = `Used: ${inCells(used.cells)} with the class that a person gave or confirmed (${listed(got.labelled)}).`
     + (left.length ? ` Not used: ${left.join(", ")}.` : "")
-    + ` How often this lab has each class is estimated from ${inCells(used.unlabelled)} of these predictions, without labels.`
+    + " How often this lab has each class is taken from the reviewed differential of all slides here."
     + ` The model: ${session.model ?? "not known"}, which made these predictions and is not changed.`;
   const lacking = got.missing || got.lacking;
   by("settling-lacking").hidden = !lacking || Boolean(running);
@@ -673,7 +673,7 @@ function drawMeasured(measured, open) {
     return row;
   }));
   const when = new Date(measured.at).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
-  by("settling-by").textContent = `Measured for ${measured.by}, ${when}, on ${inCells(measured.cells)}, each by a head that had not learnt from it; below each figure its 95 % interval, and all at the estimated mix of this lab. ${measured.folder} has the model and its report.`;
+  by("settling-by").textContent = `Measured for ${measured.by}, ${when}, on ${inCells(measured.cells)}, each by a head that had not learnt from it; below each figure its 95 % interval, and all at this lab's mix of classes as reviewed. ${measured.folder} has the model and its report.`;
   by("settling-cautions").replaceChildren(...measured.cautions.map((text) => make("li", "", text)));
   by("settling-use").hidden = !open;
 }
