@@ -1,9 +1,9 @@
 """What lies in the folder of one settling into this lab, and what the page tells of it.
 
-    settled_1/settling.json   what the model was settled by, and who asked for it
-    settled_1/labelled.csv    the cells and their labels
-    settled_1/adapted/        what wbc adapt wrote
-    settled_1/predictions/    what wbc predict then wrote; there once a reviewer has asked for it
+settled_1/settling.json   what the model was settled by, and who asked for it
+settled_1/labelled.csv    the cells and their labels
+settled_1/adapted/        what wbc adapt wrote
+settled_1/predictions/    what wbc predict then wrote; there once a reviewer has asked for it
 """
 
 from __future__ import annotations
