@@ -24,7 +24,7 @@ from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.answers.temperature import fit_temperature
 from wbc.errors import CheckpointError, ConfigError, DataError
-from wbc.explaining.known_pictures import KnownPictures
+from wbc.heat.known_pictures import KnownPictures
 from wbc.images.decode import decode, resize
 from wbc.images.prepare import Prepare
 from wbc.loading.augment import Augment

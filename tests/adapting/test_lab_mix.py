@@ -122,6 +122,16 @@ def test_the_model_names_what_is_common_more_readily(place, tmp_path, way):  # n
             assert torch.equal(value, mixed.state_dict()[name]), name
 
 
+def test_unlabelled_images_are_listed_without_labels(place, tmp_path):  # noqa: F811
+    lab = write_lab(tmp_path / "lab", Monocyte=4, Neutrophil=4)
+    listed = sorted(str(path) for path in lab.rglob("*.png"))
+    (tmp_path / "unlabelled.csv").write_text("\n".join(["path", *listed]) + "\n")
+    listing = f"unlabelled={tmp_path / 'unlabelled.csv'}"
+    assert adapt(given(place, f"data={lab}", listing), tmp_path / "run") == 0
+    mix = json.loads((tmp_path / "run" / "metrics.json").read_text())["mix"]
+    assert mix["Monocyte"] == pytest.approx(0.5, abs=0.2)
+
+
 @pytest.mark.parametrize(
     ("overrides", "error", "message"),
     [

@@ -16,9 +16,9 @@ from wbc.answers.rule import fit_rule
 from wbc.datasets.manifest import COLUMNS
 from wbc.errors import ConfigError
 from wbc.explaining.job import explain
-from wbc.explaining.known_pictures import KnownPictures
-from wbc.explaining.like_these import known_strip, like_lines
+from wbc.heat.known_pictures import KnownPictures
 from wbc.heat.known_strip import SIDE
+from wbc.heat.like_these import known_strip, like_lines
 from wbc.images.prepare import Prepare
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network

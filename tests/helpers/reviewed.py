@@ -13,10 +13,13 @@ from wbc.images.boxes import Box, crop_name
 from wbc.labels import CLASSES
 from wbc.plain.answers import ANSWERED, UNCERTAIN, UNKNOWN, Answers
 from wbc.plain.prediction_rows import PREDICTION, columns, prediction_rows
+from wbc.reviewing.answering_model import AnsweringModel
 from wbc.reviewing.app import Review, review_app
 from wbc.reviewing.cells import read_cells
 from wbc.reviewing.decisions import Decisions
+from wbc.reviewing.explanations import Explanations
 from wbc.reviewing.pictures import Pictures
+from wbc.reviewing.settling import Settling
 
 ADDRESS = "http://127.0.0.1:8765"
 
@@ -72,9 +75,16 @@ def write_photographs(folder: Path) -> None:
 
 
 def opened(
-    folder: Path, token: str | None = None, table: str = "predictions.csv", caution: str = ""
+    folder: Path,
+    token: str | None = None,
+    table: str = "predictions.csv",
+    caution: str = "",
+    model: Path | None = None,
 ) -> TestClient:
-    """A browser before a review of `folder`, whose decisions lie in folder/review."""
+    """A browser before a review of `folder`, whose decisions lie in folder/review.
+
+    model: that made the predictions.
+    """
     cells = read_cells(folder, table)
     (folder / "review").mkdir(exist_ok=True)
     decisions = Decisions(folder / "review" / "decisions.sqlite", cells, "hash")
@@ -85,7 +95,12 @@ def opened(
         "version": "0",
         "caution": caution,
     }
-    review = Review(cells, decisions, Pictures(cells), folder / "review", about, "", "hash")
+    answering = AnsweringModel(model, folder)
+    review = Review(
+        *(cells, decisions, Pictures(cells), Explanations(cells, answering)),
+        *(Settling(cells, decisions, answering, folder / "review", table), folder / "review"),
+        *(about, "", "hash"),
+    )
     client = TestClient(review_app(review, token), ADDRESS, headers={"origin": ADDRESS})
     client.review = review
     return client

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +19,9 @@ from wbc.answers.averaged_views import AveragedViews
 from wbc.answers.predictor import Predictor
 from wbc.datasets import exclusions
 from wbc.datasets.checks import examine_images
+from wbc.datasets.enough_cells import lacking_to_adapt
 from wbc.datasets.find_images import find_images
+from wbc.datasets.image_list import ImageList, write_list
 from wbc.datasets.manifest import COLUMNS, used_rows
 from wbc.errors import DataError, ImageError
 from wbc.images.boxes import photograph_of
@@ -32,7 +35,6 @@ from wbc.utils.progress import Progress
 log = logging.getLogger(__name__)
 
 USED, REST = "train", "test"  # names of splits, so that the run folder's manifest serves as any other
-_FEWEST = 5  # cells; a fold of fewer than one is none
 
 
 def cells_manifest(config: AdaptConfig, names: ClassNames) -> pd.DataFrame:
@@ -87,16 +89,11 @@ def _refuse_too_few(counts: Counter[str], apart: int, data: str, classes: Sequen
     """apart: of the class with most, the images or photographs, from which one can be held out."""
     total = sum(counts.values())
     listed = ", ".join(f"{name} {counts[name]}" for name in classes)
-    for holds, needed in (
-        (total >= _FEWEST, f"{_FEWEST} or more"),
-        (len(counts) >= 2, "two classes or more"),
-        (apart >= 2, "a class with two or more, in different photographs"),
-    ):
-        if not holds:
-            raise DataError(
-                f"data={data}: {total} cells to adapt by ({listed}), which is too few: give {needed}; about "
-                "ten of each class are enough to begin with"
-            )
+    if needed := lacking_to_adapt(counts, apart):
+        raise DataError(
+            f"data={data}: {total} cells to adapt by ({listed}), which is too few: give {needed}; about ten "
+            "of each class are enough to begin with"
+        )
     log.info("to adapt by: %d cells (%s)", total, listed)
     if absent := [name for name in classes if name not in counts]:
         log.warning("no cell of %s: what the head knows of it stays, as far as it can", ", ".join(absent))
@@ -144,23 +141,32 @@ def unlabelled_logits(
     given: str, config: AdaptConfig, predictor: Predictor, head: Head
 ) -> tuple[Tensor, int]:
     """(M, C) logits of the images that `given` names by `head`; and how many could not be read, which the log
-    names.  Raises DataError where none can.
+    names.
+
+    given: a folder, a pattern, or a list with a column path, as predict takes them: no label is asked for.
+    Raises DataError where none can be read.
     """
-    names = ClassNames(tuple(predictor.classes))
-    paths = find_images(given, names, Path(config.checkpoint), "unlabelled")["path"].tolist()
+    with tempfile.TemporaryDirectory() as folder:
+        listed = Path(folder) / "unlabelled.jsonl"
+        write_list(given, None, listed, "unlabelled")
+        logits, unreadable = _logits_of(ImageList(listed, config.batch_size), predictor, head)
+    if not len(logits):
+        raise DataError(f"unlabelled={given}: none of {unreadable} images can be read")
+    return logits, unreadable
+
+
+def _logits_of(images: ImageList, predictor: Predictor, head: Head) -> tuple[Tensor, int]:
     old = copy.deepcopy(predictor.network.head).cpu().requires_grad_(False)
-    logits, unreadable = [], 0
-    with Progress("the lab's mix", "image", len(paths)) as bar:
-        for batch in predictor.stream(files_in_batches(paths, config.batch_size)):
+    logits, unreadable = [torch.empty(0, len(predictor.classes))], 0
+    with Progress("the lab's mix", "image", images.images) as bar:
+        for batch in predictor.stream(images):
             for path, reason in batch.files.unreadable:
                 log.warning("unlabelled: left out %s: %s", path, reason)
                 unreadable += 1
             seen = batch.outputs
             if len(seen.features):
                 logits.append(head(seen.features) + seen.logits - old(seen.features))
-            bar.update(len(batch.files.images) + len(batch.files.unreadable))
-    if not logits:
-        raise DataError(f"unlabelled={given}: none of {len(paths)} images can be read")
+            bar.update(len(batch.files.images))
     return torch.cat(logits), unreadable
 
 

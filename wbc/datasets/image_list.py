@@ -39,25 +39,25 @@ class Listed(NamedTuple):
     group: str
 
 
-def write_list(given: str, group: str | None, file: Path) -> None:
+def write_list(given: str, group: str | None, file: Path, key: str = "images") -> None:
     """List the images that `given` names in `file`, in the order in which they are found, each once.
 
     given: an image, a folder (see `wbc.datasets.walk`), a pattern with * or ?, or a list: a table with a
     column path (`wbc.datasets.user_table`), or .txt with a path a line; relative paths are relative to the
-    list.  group: None, BY_FOLDER, or a column of a table.
+    list.  group: None, BY_FOLDER, or a column of a table.  key: the setting that `given` comes from.
     Raises DataError where nothing is found, for a list that cannot be used, and for an image in two groups;
     nothing is written then.
     """
     names = array("q")  # a number for each name: a million names need not fit in memory
     with replacing(file) as beside:
         with beside.open("w", encoding="ascii", newline="\n") as lines:
-            for listed in progress(_found(given, group), "listing", "image"):
+            for listed in progress(_found(given, group, key), "listing", "image"):
                 lines.write(json.dumps(listed) + "\n")  # ASCII, whatever bytes a name consists of
                 names.append(hash(listed.path))
         if not names:
             is_list = Path(given).expanduser().is_file()
             lacks = "the list has no rows" if is_list else f"nothing that ends in {', '.join(SUFFIXES)}"
-            raise DataError(f"images={given}: {lacks}")
+            raise DataError(f"{key}={given}: {lacks}")
         if repeated := _repeated(names):
             _keep_the_first(beside, repeated)
 
@@ -136,7 +136,7 @@ class ImageList:
             return [Listed(*json.loads(line)) for line in islice(lines, self.batch_size)]
 
 
-def _found(given: str, group: str | None) -> Iterator[Listed]:
+def _found(given: str, group: str | None, key: str) -> Iterator[Listed]:
     path = Path(given).expanduser()
     suffix = path.suffix.lower()
     if path.is_dir():
@@ -150,7 +150,7 @@ def _found(given: str, group: str | None) -> Iterator[Listed]:
         pictures = (os.path.abspath(file) for file in files if is_image(file))
         return _grouped(pictures, os.path.abspath(top), group)
     raise DataError(
-        f"images={given}: no such file or folder; give a folder, an image, a pattern in quotes, or a list "
+        f"{key}={given}: no such file or folder; give a folder, an image, a pattern in quotes, or a list "
         "(.csv, .tsv or .txt)"
     )
 

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from wbc.answers.predictor import Answered, Predictor
-from wbc.explaining.known_pictures import KnownPictures
-from wbc.explaining.like_these import known_strip, like_columns
 from wbc.explaining.reasons import reason_columns
 from wbc.explaining.summary import EDGES, RANDOM
 from wbc.heat.faithfulness import deletion_insertion, edge_map, random_map
+from wbc.heat.known_pictures import KnownPictures
+from wbc.heat.like_these import known_strip, like_columns
 from wbc.heat.methods import Method
 from wbc.heat.overlay import NO_HEAT
 from wbc.heat.panels import Decision, panel, panel_file, write_picture

@@ -19,13 +19,13 @@ from wbc.datasets.check_cache import stamp
 from wbc.datasets.find_images import find_images
 from wbc.errors import ConfigError, DataError
 from wbc.explaining.batch import explain_batch
-from wbc.explaining.known_pictures import KnownPictures
-from wbc.explaining.like_these import COLUMNS as LIKE
 from wbc.explaining.reasons import COLUMNS as REASONS
 from wbc.explaining.report import write_explanations
 from wbc.explaining.summary import MEASURES
 from wbc.heat.cams import LAST
+from wbc.heat.known_pictures import KnownPictures
 from wbc.heat.known_strip import SIDE
+from wbc.heat.like_these import COLUMNS as LIKE
 from wbc.heat.lime import Lime
 from wbc.heat.methods import LIME, SCORECAM, Method, build_method
 from wbc.heat.word_maps import METHODS as WORD_METHODS

@@ -14,10 +14,10 @@ import torch
 
 from wbc.explaining.figures import randomisation_figure, stability_figure
 from wbc.explaining.gallery import GalleryRow, write_gallery
-from wbc.explaining.like_these import like_lines
 from wbc.explaining.reasons import reasons_of
 from wbc.explaining.summary import plain, summarise, summary_rows
 from wbc.heat.contact_sheet import write_contact_sheet
+from wbc.heat.like_these import like_lines
 from wbc.heat.lime import Lime, Stability, stability
 from wbc.heat.methods import LIME, Method, build_method
 from wbc.heat.panels import Decision, panel_file

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -28,9 +28,11 @@ from wbc.errors import ImageError, WbcError
 from wbc.reviewing.agreement import agreement
 from wbc.reviewing.cells import Cells
 from wbc.reviewing.decisions import Decisions, NotKeptError
+from wbc.reviewing.explanations import Explanations
 from wbc.reviewing.exports import EXPORTS, Reviewed, write_exports
 from wbc.reviewing.order import ORDERS, review_order
 from wbc.reviewing.pictures import Pictures
+from wbc.reviewing.settling import NotNowError, Settling
 from wbc.reviewing.tally import tally
 from wbc.reviewing.verdicts import OPEN
 from wbc.utils.reviewers import is_name
@@ -72,6 +74,19 @@ class _Undo(BaseModel):
     reviewer: Reviewer
 
 
+class _Explain(BaseModel):
+    model_config = _STRICT
+    cell: Annotated[int, Field(ge=0)]
+
+
+class _Settle(BaseModel):
+    """step: measure what the labelled cells gain, use what was measured, or cancel what runs."""
+
+    model_config = _STRICT
+    reviewer: Reviewer
+    step: Literal["measure", "use", "cancel"]
+
+
 class _Search(BaseModel):
     """Which cells of which order: `count` after or before a place in it, of those that all filters leave."""
 
@@ -95,6 +110,8 @@ class Review:
     cells: Cells
     decisions: Decisions
     pictures: Pictures
+    explanations: Explanations
+    settling: Settling
     folder: Path
     about: dict[str, Any]
     proposed: str
@@ -117,19 +134,24 @@ def review_app(review: Review, token: str | None = None, host: str = "") -> Star
         Route("/api/cells/{cell:int}", _asked(_cell)),
         Route("/api/tally", _asked(_tally)),
         Route("/api/agreement", _asked(_agreement)),
+        Route("/api/settling", _asked(_settling)),
         Route("/api/decide", _told(_Decision, _decide), methods=["POST"]),
         Route("/api/undo", _told(_Undo, _undo), methods=["POST"]),
+        Route("/api/explain", _told(_Explain, _explain), methods=["POST"]),
+        Route("/api/settle", _told(_Settle, _settle), methods=["POST"]),
         Route("/api/export", _told(None, _export), methods=["POST"]),
         Route("/exports/{name}", _exported),
         *(
             Route(f"/{kind}/{{cell:int}}.jpg", _picture(kind))
             for kind in ("thumbnail", "picture", "photograph")
         ),
+        Route("/heat/{cell:int}.jpg", _heat),
+        Route("/known/{cell:int}/{place:int}.jpg", _known),
     ]
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Guard, token=token, host=host)],
-        exception_handlers={ImageError: _missing, WbcError: _failed, OSError: _failed},
+        exception_handlers={ImageError: _missing, NotNowError: _not_now, WbcError: _failed, OSError: _failed},
     )
     app.state.review = review
     app.state.exporting = asyncio.Lock()
@@ -155,6 +177,7 @@ def _session(review: Review, request: Request) -> dict[str, Any]:
         "model": review.about["model"],
         "caution": review.about["caution"],
         "folder": str(review.folder),
+        "no_heat": review.explanations.missing,
         "exports": list(EXPORTS),
     }
 
@@ -302,7 +325,28 @@ def _agreement(review: Review, request: Request) -> dict[str, Any]:
     }
 
 
+def _settling(review: Review, request: Request) -> dict[str, Any]:
+    return review.settling.state()
+
+
 # What is told.
+
+
+def _explain(review: Review, told: _Explain) -> dict[str, Any]:
+    if told.cell >= len(review.cells):
+        raise HTTPException(404, f"there is no cell {told.cell}")
+    return review.explanations.ask(told.cell)
+
+
+def _settle(review: Review, told: _Settle) -> dict[str, Any]:
+    settling = review.settling
+    if told.step == "measure":
+        settling.begin(told.reviewer)
+    elif told.step == "use":
+        settling.use(told.reviewer)
+    else:
+        settling.cancel()
+    return settling.state()
 
 
 def _decide(review: Review, told: _Decision) -> dict[str, Any]:
@@ -375,6 +419,23 @@ def _picture(kind: str) -> Callable[[Request], Response]:
     return endpoint
 
 
+def _heat(request: Request) -> Response:
+    review: Review = request.app.state.review
+    return _made(review.explanations.heat(_number(review, request)))
+
+
+def _known(request: Request) -> Response:
+    review: Review = request.app.state.review
+    return _made(review.explanations.known(_number(review, request), int(request.path_params["place"])))
+
+
+def _made(jpeg: bytes) -> Response:
+    """What was asked for before; nothing is made here."""
+    if not jpeg:
+        raise HTTPException(404, "no picture")
+    return Response(jpeg, media_type="image/jpeg", headers={"cache-control": _A_DAY})
+
+
 def _asset(name: str, kind: str) -> Callable[[Request], Response]:
     content = (resources.files("wbc.reviewing") / "static" / name).read_bytes()
 
@@ -397,6 +458,10 @@ def _exported(request: Request) -> Response:
 
 def _missing(request: Request, error: Exception) -> Response:
     return PlainTextResponse(str(getattr(error, "reason", error)), 404)
+
+
+def _not_now(request: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), 409)
 
 
 def _failed(request: Request, error: Exception) -> Response:

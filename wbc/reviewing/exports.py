@@ -53,7 +53,7 @@ def write_exports(review: Reviewed, folder: Path, about: dict[str, Any]) -> dict
     }
     write_json(folder / DIFFERENTIAL, record)
     _write_reviewed(folder / REVIEWED, review, verdicts, shared)
-    _write_labelled(folder / LABELLED, cells, shared)
+    write_labelled(folder / LABELLED, cells, shared)
     _write_rows(
         folder / AUDIT,
         Decision._fields,
@@ -100,7 +100,7 @@ def _state(verdict: int, kind: str) -> str:
     return {OPEN: "not looked at", DISAGREED: "disagreed"}.get(verdict, kind)
 
 
-def _write_labelled(path: Path, cells: Cells, shared: np.ndarray) -> None:
+def write_labelled(path: Path, cells: Cells, shared: np.ndarray) -> None:
     """A table for `wbc train` and `wbc adapt`: cells that a person gave a class."""
     labelled = np.flatnonzero((shared >= 0) & (shared < len(cells.classes))).tolist()
     rows = [
@@ -110,6 +110,7 @@ def _write_labelled(path: Path, cells: Cells, shared: np.ndarray) -> None:
 
 
 def _write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table as CSV, whole or not at all."""
     with replacing(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(header)

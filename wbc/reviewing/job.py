@@ -13,9 +13,12 @@ import numpy as np
 
 from wbc.errors import ConfigError, DataError
 from wbc.plain.lab_check import said_of_lab
+from wbc.reviewing.answering_model import AnsweringModel
 from wbc.reviewing.cells import Cells, read_cells
 from wbc.reviewing.decisions import Decisions
+from wbc.reviewing.explanations import Explanations
 from wbc.reviewing.pictures import Pictures
+from wbc.reviewing.settling import Settling
 from wbc.reviewing.verdicts import OPEN
 from wbc.settings.layout import DECISIONS, DIFFERENTIAL
 from wbc.settings.review import ReviewConfig
@@ -45,16 +48,24 @@ def review(config: ReviewConfig, folder: Path) -> None:
     cells = read_cells(predictions, config.table)
     _look_for_images(cells, predictions / config.table)
     table = file_hash(predictions / config.table)
+    about = _about(predictions, table)
+    if config.known_cells is not None and not os.path.isdir(config.known_cells):
+        raise ConfigError(f"known_cells={config.known_cells} is no folder: give another, or leave it out")
+    model = AnsweringModel(None if about["model"] is None else Path(about["model"]), predictions)
     decisions = Decisions(folder / DECISIONS, cells, table)
+    explanations = Explanations(cells, model, config.known_cells)
+    settling = Settling(cells, decisions, model, folder, config.table)
     try:
         for name in decisions.reviewers:
             log.info("%s has looked at %d cells", name, int((decisions.of(name) != OPEN).sum()))
         token = None if is_loopback(config.host) else new_token()
         listening = listen(config.host, config.port)
         address = address_of(listening, config.host)
-        about = _about(predictions, table)
         proposed = config.reviewer or _login()
-        shown = Review(cells, decisions, Pictures(cells), folder, about, proposed, table)
+        shown = Review(
+            *(cells, decisions, Pictures(cells), explanations, settling),
+            *(folder, about, proposed, table),
+        )
         server = stopped_by_signals(review_app(shown, token, config.host), _PATIENCE_S)
         log.info("%d cells to review: %s", len(cells), address + (f"?token={token}" if token else ""))
         if token:
@@ -67,6 +78,8 @@ def review(config: ReviewConfig, folder: Path) -> None:
         if is_asked_to_stop():
             raise KeyboardInterrupt
     finally:
+        settling.close()
+        explanations.close()
         decisions.close()
 
 

@@ -28,9 +28,15 @@ class ReviewConfig:
     output: str | None = None
     table: TableName
     reviewer: Annotated[str | None, AfterValidator(_reviewer)] = None
+    known_cells: str | None = None
     host: str
     port: Port
 
     def with_absolute_paths(self) -> ReviewConfig:
         """The same with paths that hold from any folder."""
-        return replace(self, predictions=absolute(self.predictions), output=absolute(self.output))
+        return replace(
+            self,
+            predictions=absolute(self.predictions),
+            output=absolute(self.output),
+            known_cells=absolute(self.known_cells),
+        )

@@ -28,12 +28,20 @@ _MEMORY_S = 30.0  # at least; what is older counts less and less in the rate
 _BAR_COLUMNS = 30  # at most
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
+_every_s: float | None = None  # between lines, where a reader of this process's output wants more of them
+
 _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")  # as Lightning looks for them
 
 
 def is_first_process() -> bool:
     """Whether this process is the first of those that a launcher started together, or the only one."""
     return next((int(os.environ[name]) for name in _RANKS if name in os.environ), 0) == 0
+
+
+def tell_every(seconds: float) -> None:
+    """From now on a line in a file or a pipe comes so often: a program reads them, and shows them anew."""
+    global _every_s  # noqa: PLW0603  # what is printed is the process's, as its output is
+    _every_s = seconds
 
 
 def on_terminal() -> bool:
@@ -84,7 +92,7 @@ class Progress:
         self._before = done
         self._leaves_line = leaves_line
         self._shown = shown and is_first_process()
-        self._every_s = _REDRAW_EVERY_S if on_terminal() else line_every_s
+        self._every_s = _REDRAW_EVERY_S if on_terminal() else _every_s or line_every_s
         self._started = self._told = self._measured = time.monotonic()
         self._new = 0  # since it was measured last
         self._count = self._seconds = 0.0  # of which the rate is made

@@ -207,6 +207,7 @@ function look(cell, scroll = true) {
 
 function hideLook() {
   current = null;
+  drawHeat(null);
   by("look").hidden = true;
   by("look").classList.remove("open");
   drawBar();
@@ -251,6 +252,69 @@ async function showLook(cell) {
     return make("li", "", `${when}, ${one.reviewer} ${what}`);
   }));
   drawField(got);
+  showHeat(cell);
+}
+
+// The heat map, and the known cells that this one is like: asked for again and again until they are made.
+
+let heatOn = false;
+let heatOf = null; // the cell whose heat map is shown
+
+function toggleHeat() {
+  if (session.no_heat || by("look").hidden) return complain(new Error(session.no_heat || "There is no cell to look at."));
+  heatOn = !heatOn;
+  by("heat-on").setAttribute("aria-pressed", heatOn);
+  drawHeat(null);
+  if (!heatOn) return undefined;
+  // The differential may stand above it; the grid stays where it is.
+  const scrolled = narrow.matches ? by("look") : document.querySelector("aside");
+  scrolled.scrollTop += by("heat-on").getBoundingClientRect().top - scrolled.getBoundingClientRect().top - 8;
+  return showHeat(current);
+}
+
+function drawHeat(got, cell = null, said = "") {
+  heatOf = got ? cell : null;
+  by("heat").hidden = !heatOn;
+  by("heat-said").textContent = said;
+  const figure = by("heat").querySelector("figure");
+  figure.hidden = !got;
+  by("known").replaceChildren();
+  if (!got) return;
+  by("heat-map").src = `/heat/${cell}.jpg?v=${session.predictions}`;
+  by("heat-map").alt = `What speaks for ${got.target}`;
+  figure.querySelector("figcaption").textContent = `What speaks for ${got.target}, which the program named: from blue to yellow, over the picture as the network sees it. ${got.note}`.trim();
+  let heading = "";
+  by("known").append(...got.known.flatMap((one, place) => {
+    const parts = [];
+    if (one.title !== heading) parts.push(make("h3", "", one.title.charAt(0).toUpperCase() + one.title.slice(1)));
+    heading = one.title;
+    const shown = make("div", "picture", one.why || undefined);
+    if (!one.why) {
+      const image = make("img");
+      image.alt = "";
+      image.src = `/known/${cell}/${place}.jpg?v=${session.predictions}`;
+      shown.append(image);
+    }
+    const told = make("div");
+    told.append(shown, make("div", "", one.name.split("/").at(-1)), make("small", "", `${one.label}, ${one.distance.toFixed(2)}`));
+    told.title = one.name;
+    told.append(...one.words.map((text) => make("small", "", text)));
+    return [...parts, told];
+  }));
+}
+
+async function showHeat(cell) {
+  if (!heatOn || heatOf === cell) return;
+  drawHeat(null);
+  while (heatOn && current === cell) {
+    const got = await attempt(() => call("/api/explain", { cell }));
+    if (!heatOn || current !== cell) return;
+    if (!got) return drawHeat(null);
+    if (got.state === "ready") return drawHeat(got, cell);
+    if (got.state === "failed") return drawHeat(null, null, `No heat map: ${got.why}`);
+    by("heat-said").textContent = `${got.doing} …`;
+    await new Promise((done) => setTimeout(done, 400));
+  }
 }
 
 function drawField(got) {
@@ -520,6 +584,113 @@ async function drawAgreement() {
   }));
 }
 
+// Settling the model into this lab.
+
+let settlingAsked = 0; // of polls that overlap the last goes on
+
+const listed = (counts) => Object.entries(counts).map(([name, count]) => `${name} ${number(count)}`).join(", ");
+const inCells = (count) => `${number(count)} ${count === 1 ? "cell" : "cells"}`;
+
+async function openSettling() {
+  by("settling").showModal();
+  await followSettling();
+}
+
+async function followSettling(first = null, refused = "") {
+  const mine = ++settlingAsked;
+  let got = first;
+  while (by("settling").open && mine === settlingAsked) {
+    got ??= await attempt(() => call("/api/settling"));
+    if (!got || mine !== settlingAsked) return;
+    drawSettling(got, refused);
+    if (!got.running) return;
+    got = null;
+    await new Promise((done) => setTimeout(done, 700));
+  }
+}
+
+async function settle(step) {
+  settlingAsked += 1; // a poll that is under way tells of before
+  const buttons = [...by("settling").querySelectorAll("button:not(.dismiss)")];
+  for (const one of buttons) one.disabled = true;
+  let got;
+  let refused = "";
+  try {
+    got = await call("/api/settle", { reviewer, step });
+  } catch (problem) {
+    refused = problem.message;
+    got = await attempt(() => call("/api/settling"));
+  }
+  for (const one of buttons) one.disabled = false;
+  await followSettling(got, refused);
+}
+
+function drawSettling(got, refused) {
+  const { used, running, measured, named } = got;
+  const left = [used.not_counted && `${number(used.not_counted)} artefacts or unknown`, used.disagreed && `${number(used.disagreed)} on which reviewers disagree`].filter(Boolean);
+  by("settling-used").textContent = `Used: ${inCells(used.cells)} with the class that a person gave or confirmed (${listed(got.labelled)}).`
+    + (left.length ? ` Not used: ${left.join(", ")}.` : "")
+    + " How often this lab has each class is taken from the reviewed differential of all slides here."
+    + ` The model: ${session.model ?? "not known"}, which made these predictions and is not changed.`;
+  const lacking = got.missing || got.lacking;
+  by("settling-lacking").hidden = !lacking || Boolean(running);
+  by("settling-lacking").textContent = lacking;
+  const failed = refused || got.failed;
+  by("settling-failed").hidden = !failed;
+  by("settling-failed").textContent = failed;
+  by("settling-running").hidden = !running;
+  by("settling-measure").hidden = Boolean(lacking || running);
+  by("settling-measure").textContent = measured ? `Measure again with ${inCells(used.cells)}` : "Measure the gain";
+  if (running) {
+    const doing = running.what === "measuring" ? "Refitting and measuring" : "Naming all cells anew";
+    const seconds = Math.max(0, Math.round((Date.now() - Date.parse(running.began)) / 1000));
+    by("settling-said").textContent = `${doing}, begun by ${running.by}, ${seconds} s. ${running.said || "Starting …"}`;
+    if (running.share === null) by("settling-progress").removeAttribute("value");
+    else by("settling-progress").value = running.share;
+  }
+  by("settling-measured").hidden = !measured || Boolean(running);
+  if (measured) drawMeasured(measured, got.stage === "measured");
+  by("settling-named").hidden = !named || Boolean(running);
+  if (named) drawNamed(named);
+}
+
+function drawMeasured(measured, open) {
+  by("settling-verdict").textContent = `Refitting the head ${measured.verdict}.`;
+  const plainly = (one, signed) => {
+    const text = (value) => {
+      const rounded = Math.round(1000 * value) / 10 || 0; // no minus before a zero
+      return `${signed && rounded > 0 ? "+" : ""}${rounded.toFixed(1)}`;
+    };
+    const made = make("td", "", `${text(one.estimate)}${signed ? " points" : "\u00a0%"}`);
+    if (one.low !== null) made.append(make("small", "", `${text(one.low)} to ${text(one.high)}`));
+    return made;
+  };
+  by("settling-gain").tBodies[0].replaceChildren(...[["accuracy", "Accuracy"], ["macro_f1", "Macro F1"]].map(([key, name]) => {
+    const row = make("tr");
+    const head = make("th", "", name);
+    head.scope = "row";
+    row.append(head, ...["before", "after", "gain"].map((when) => plainly(measured.intervals[when][key], when === "gain")));
+    return row;
+  }));
+  const when = new Date(measured.at).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+  by("settling-by").textContent = `Measured for ${measured.by}, ${when}, on ${inCells(measured.cells)}, each by a head that had not learnt from it; below each figure its 95 % interval, and all at this lab's mix of classes as reviewed. ${measured.folder} has the model and its report.`;
+  by("settling-cautions").replaceChildren(...measured.cautions.map((text) => make("li", "", text)));
+  by("settling-use").hidden = !open;
+}
+
+function drawNamed(named) {
+  const further = named.cells === named.same_cells ? "" : ` Of ${inCells(named.cells)} now, ${number(named.same_cells)} are among those here.`;
+  by("settling-changed").textContent = `${inCells(named.otherwise)} of ${number(named.same_cells)} have another name than before.${further} What you decided here was not changed by that.`;
+  by("settling-shares").tBodies[0].replaceChildren(...session.classes.map((name) => {
+    const row = make("tr");
+    const head = make("th", "", name);
+    head.scope = "row";
+    row.append(head, share(named.first.classes[name]), share(named.anew.classes[name]));
+    return row;
+  }));
+  by("settling-open").textContent = `To look through them: wbc review predictions=${named.predictions}`;
+}
+
 // Keys.
 
 const KEYS = {
@@ -534,6 +705,8 @@ const KEYS = {
   x: [() => current !== null && tiles.has(current) && choose(current), "choose this cell, or not; so does the space bar"],
   " ": [() => current !== null && tiles.has(current) && choose(current), ""],
   Escape: [() => { clearChoice(); by("look").classList.remove("open"); }, "choose none"],
+  h: [toggleHeat, "heat map of the cell in question, and known cells like it; once more: none"],
+  s: [openSettling, "settle the model into this lab"],
   n: [next, "next page"],
   p: [previous, "previous page"],
   "?": [() => by("helping").showModal(), "this help"],
@@ -591,6 +764,10 @@ by("rest").addEventListener("click", confirmRest);
 by("close").addEventListener("click", () => by("look").classList.remove("open"));
 by("help").addEventListener("click", () => by("helping").showModal());
 for (const one of document.querySelectorAll(".dismiss")) one.addEventListener("click", () => one.closest("dialog").close());
+
+by("heat-on").addEventListener("click", toggleHeat);
+by("settle").addEventListener("click", openSettling);
+for (const step of ["measure", "use", "cancel"]) by(`settling-${step}`).addEventListener("click", () => settle(step));
 
 by("export").addEventListener("click", async () => {
   by("export").disabled = true;
@@ -652,6 +829,10 @@ async function start() {
     : `The program is sure of ${number(session.answered)} of ${number(session.cells)} cells.`;
   by("caution").textContent = session.caution;
   by("caution").hidden = !session.caution;
+  by("heat-on").disabled = Boolean(session.no_heat);
+  if (session.no_heat) by("heat-on").firstElementChild.textContent = "No heat map";
+  by("no-heat").hidden = !session.no_heat;
+  by("no-heat").textContent = session.no_heat;
   makeBar();
   listKeys();
   const before = sessionStorage.getItem("wbc-reviewer");

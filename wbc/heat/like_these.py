@@ -1,4 +1,4 @@
-"""The known cells that a cell is like: the columns of explanations.csv, and the strip below its panel."""
+"""The known cells that a cell is like, in words: columns of explanations.csv, and a strip of pictures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def like_lines(row: Mapping[Any, Any]) -> tuple[tuple[str, tuple[str, ...]], ...
     empty; () of a model without known cells.
     """
     alike, other = (row.get(name, "") for name in COLUMNS)
-    titles = (_title(row["status"], row["predicted"]), "nearest of the next class")
+    titles = (like_title(row["status"], row["predicted"]), "nearest of the next class")
     found = zip(titles, (alike.split(SET_SEPARATOR), [other]), strict=True)
     return tuple((title, tuple(cells)) for title, cells in found if cells[0])
 
@@ -57,24 +57,24 @@ def known_strip(
     def shown(cell: KnownCell) -> ShownCell:
         name = cell.name.rpartition("/")[2]
         lines = (name, f"{cell.label}, {cell.distance:.2f}")
-        return ShownCell(picture(cell.name), lines, _first(cell, words))
+        return ShownCell(picture(cell.name), lines, first_words(cell, words))
 
-    title = _title(status) if like.alike else "no cell of its class is known"
+    title = like_title(status) if like.alike else "no cell of its class is known"
     other = None if like.other is None else shown(like.other)
     return KnownStrip((title, "next class"), [shown(cell) for cell in like.alike], other, with_words)
 
 
-def _title(status: str, label: str = "its class") -> str:
+def like_title(status: str, label: str = "its class") -> str:
     """Above the nearest cells of the class, which may be far for all that."""
     return f"nearest of {label}, {_FAR[status]}" if status in _FAR else "like these, by distance"
 
 
 def _told(cell: KnownCell, words: CellWords | None) -> str:
-    said = "".join(f"; {attribute}: {value}" for attribute, value in _first(cell, words))
+    said = "".join(f"; {attribute}: {value}" for attribute, value in first_words(cell, words))
     return f"{cell.name} ({cell.distance:.2f}{said})"
 
 
-def _first(cell: KnownCell, words: CellWords | None) -> list[tuple[str, str]]:
+def first_words(cell: KnownCell, words: CellWords | None) -> list[tuple[str, str]]:
     """Its first words, as people read them: those of attributes that speak for or against the class of the
     explained cell come before others, in the same order.
     """
