@@ -69,6 +69,12 @@ def find_white_cells(rgb: np.ndarray) -> list[WhiteCell]:
     return [cell for cell, _ in found]
 
 
+def red_cell_radius(rgb: np.ndarray) -> float | None:
+    """Of those in (H, W, 3) uint8 RGB, about, in its pixels; None where none is found."""
+    seen = _look(rgb, 1.0)
+    return None if seen is None else seen.radius
+
+
 class _Seen(NamedTuple):
     """On a small copy.  absorbed: (h, w, 3) by Beer-Lambert, 0 where red cells lie.  nuclear: (h, w) uint8.
 

@@ -12,6 +12,8 @@ import numpy as np
 
 from wbc.images.boxes import Box
 from wbc.images.decode import decode
+from wbc.images.slide_tiles import OVERVIEW_PX
+from wbc.images.slides import Slide, is_slide, open_slide
 from wbc.plain.answers import ANSWERED, UNCERTAIN, superclass_of
 from wbc.plain.prediction_rows import PREDICTION, columns, status_column
 from wbc.predicting.cell_formats import Coco, FieldCell, write_geojson
@@ -26,6 +28,7 @@ COCO, PICTURES = "cells.coco.json", "fields"
 _BOX = ("x0", "y0", "x1", "y1")
 _COLOURS = {ANSWERED: (0, 140, 60), UNCERTAIN: (230, 130, 0)}  # RGB; all else
 _OTHER, _NOT_COUNTED = (200, 30, 30), (110, 110, 110)
+_DOT_PX = 5  # radius at least, in the overview of a slide
 _PAPER = (255, 255, 255)
 
 
@@ -69,11 +72,17 @@ def write_cells(
                 edge = "yes" if row.at_border else "no"
                 table.writerow([photograph, *row.box, edge, row.same_as, *answer])
             if cells:
-                picture = decode(photograph)
-                name = f"{number:06d}_{Path(photograph).stem}"
-                coco.add(photograph, picture.shape[1], picture.shape[0], cells)
-                write_geojson(folder / PICTURES / f"{name}.geojson", cells)
-                _draw(picture, cells, folder / PICTURES / f"{name}.jpg")
+                name = folder / PICTURES / f"{number:06d}_{Path(photograph).stem}"
+                if is_slide(photograph):
+                    slide = open_slide(photograph)
+                    shape = slide.height, slide.width
+                    _draw_overview(slide, cells, name.with_name(f"{name.name}.jpg"))
+                else:
+                    picture = decode(photograph)
+                    shape = picture.shape[:2]
+                    _draw(picture, cells, name.with_name(f"{name.name}.jpg"))
+                coco.add(photograph, shape[1], shape[0], cells)
+                write_geojson(name.with_name(f"{name.name}.geojson"), cells)
     coco.write(folder / COCO)
     return left_out
 
@@ -102,7 +111,7 @@ def _draw(photograph: np.ndarray, cells: Sequence[FieldCell], path: Path) -> Non
     line = max(1, max(picture.shape[:2]) // 500)
     size = max(picture.shape[:2]) / 1600 + 0.25
     for box, label, probability, status, not_counted in cells:
-        colour = _COLOURS.get(UNCERTAIN if superclass_of(status) else status, _OTHER)
+        colour = _colour(status)
         text = f"{label} {probability:.2f}"
         if not_counted:
             colour, text = _NOT_COUNTED, f"{label}, {not_counted}"
@@ -113,6 +122,31 @@ def _draw(photograph: np.ndarray, cells: Sequence[FieldCell], path: Path) -> Non
         base = box.y0 - down if room_above else min(box.y1 + up + 1, picture.shape[0] - down)
         cv2.rectangle(picture, (left, base - up), (left + across, base + down - 1), _PAPER, cv2.FILLED)
         cv2.putText(picture, text, (left, base), cv2.FONT_HERSHEY_SIMPLEX, size, colour, line, cv2.LINE_AA)
+    _save(picture, path)
+
+
+def _draw_overview(slide: Slide, cells: Sequence[FieldCell], path: Path) -> None:
+    """The whole slide with a dot for each cell; none where the file has no small copy of it."""
+    overview = slide.overview(OVERVIEW_PX)
+    if overview is None:
+        return
+    picture = overview.copy()
+    shrink = picture.shape[1] / slide.width
+    for cell in cells:
+        middle = (
+            round((cell.box.x0 + cell.box.x1) / 2 * shrink),
+            round((cell.box.y0 + cell.box.y1) / 2 * shrink),
+        )
+        reach = max(_DOT_PX, round((cell.box.x1 - cell.box.x0) / 2 * shrink))
+        cv2.circle(picture, middle, reach, _colour(cell.status), 2, cv2.LINE_AA)
+    _save(picture, path)
+
+
+def _colour(status: str) -> tuple[int, int, int]:
+    return _COLOURS.get(UNCERTAIN if superclass_of(status) else status, _OTHER)
+
+
+def _save(picture: np.ndarray, path: Path) -> None:
     with replacing(path) as beside:
         encoded = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]))[1]
         beside.write_bytes(encoded.tobytes())

@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from wbc.datasets.image_list import ImageList, Listed
-from wbc.errors import ImageError
+from wbc.errors import ConfigError, ImageError
 from wbc.images.decode import decode
 from wbc.images.field_crops import cells_to_crop
+from wbc.images.slides import NEEDED, NOT_INSTALLED, is_slide
 from wbc.predicting.found_cells import (
     FOUND,
     FoundCell,
@@ -25,8 +26,10 @@ from wbc.predicting.found_cells import (
     write_searched,
 )
 from wbc.predicting.overlaps import counted_once
+from wbc.predicting.slide_search import cells_of_slide, forget
 from wbc.utils.files import replacing
 from wbc.utils.machine import available_cores
+from wbc.utils.modules import missing_modules
 from wbc.utils.progress import Progress
 
 _PHOTOGRAPHS_A_CORE = 4  # of a part
@@ -49,10 +52,11 @@ def list_cells(photographs: Path, listed: Path, usual_share: float, overlaps: Pa
                 bar.found(len(some))
                 continue
             searched = []
-            for one in _looked_at(some, usual_share):
+            for one in _looked_at(some, usual_share, part):
                 searched.append(one)
                 bar.update(1)
             write_searched(part, searched)
+            forget(part.with_suffix(""))
     everything = (one for part in parts for one in read_searched(part))
     counts = _write_lists(everything if overlaps is None else counted_once(everything, overlaps), listed)
     for part in parts:
@@ -80,7 +84,26 @@ def _write_lists(photographs: Iterator[Searched], listed: Path) -> Counter[str]:
     return counts
 
 
-def _looked_at(photographs: Sequence[Listed], usual_share: float) -> Iterator[Searched]:
+def _looked_at(images: Sequence[Listed], usual_share: float, part: Path) -> Iterator[Searched]:
+    """Photographs side by side, slides one after another, their tiles side by side."""
+    slides = [number for number, one in enumerate(images) if is_slide(one.path)]
+    for number in slides:
+        yield _slide(images[number], usual_share, part.with_name(f"{part.stem}_{number:04d}"))
+    yield from _photographs([one for one in images if not is_slide(one.path)], usual_share)
+
+
+def _slide(slide: Listed, usual_share: float, part: Path) -> Searched:
+    try:
+        slide.path.encode()
+        if missing_modules(NEEDED):
+            raise ConfigError(f"{slide.path}: {NOT_INSTALLED}")
+        cells = cells_of_slide(slide.path, usual_share, part)
+    except (ImageError, UnicodeEncodeError):
+        return Searched(*slide, True, [])
+    return Searched(*slide, False, cells)
+
+
+def _photographs(photographs: Sequence[Listed], usual_share: float) -> Iterator[Searched]:
     def searched(photograph: Listed) -> Searched:
         try:
             photograph.path.encode()  # a name that is no UTF-8 could stand in no table

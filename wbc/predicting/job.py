@@ -109,7 +109,7 @@ def _look_at_what_is_there(
     found = folder / ".images.jsonl"
     model = Path(config.checkpoint)
     try:
-        write_list(config.images, config.group, found)
+        write_list(config.images, config.group, found, slides=config.fields)
         now = {"model": file_hash(model) if model.is_file() else "", "images": list_hash(found)}
         before = read_json(folder / SOURCES) if (folder / SOURCES).exists() else None
         changed = [] if before is None else [_CHANGES[key] for key in now if before.get(key) != now[key]]

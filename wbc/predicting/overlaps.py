@@ -14,6 +14,7 @@ from wbc.errors import ImageError
 from wbc.images.decode import decode
 from wbc.images.registration import Features, Shift, features_of, shift_between
 from wbc.images.same_cells import Outlined, Overlap, Which, same_cells
+from wbc.images.slides import is_slide
 from wbc.predicting.found_cells import COUNTED_ELSEWHERE, Searched
 from wbc.utils.files import replacing
 from wbc.utils.machine import available_cores
@@ -35,7 +36,7 @@ def counted_once(photographs: Iterable[Searched], table: Path) -> Iterator[Searc
     photographs = list(photographs)
     groups = defaultdict(list)
     for place, one in enumerate(photographs):
-        if one.cells:
+        if one.cells and not is_slide(one.path):
             groups[one.group].append(place)
     alone: list[str] = []
     with (
