@@ -3,8 +3,9 @@
     python benchmarks/slides.py [--side 100000] [--stained 0.02]
 
 The slide is drawn on the fly, at 0.25 um/px: a band of smear, --stained of its area, in which one patch is
-repeated, and bare glass.  The white cells are known.  What is timed is all before the network: finding in tiles,
-and joining what neighbours have in common.  Prints a Markdown table, writes outputs/benchmarks/slides.json.
+repeated, and bare glass.  The white cells are known.  What is timed is all before the network: finding in
+tiles, and joining what neighbours have in common.  Prints a Markdown table, writes
+outputs/benchmarks/slides.json.
 """
 
 from __future__ import annotations
