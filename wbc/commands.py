@@ -95,7 +95,7 @@ def _open_prediction(composed: DictConfig) -> tuple[PredictConfig, Path]:
         run_folder.start(config, folder)
         return config, folder
     before = run_folder.saved_config(folder, PredictConfig)
-    for key in ("checkpoint", "images", "table", "group", "fields", "batch_size"):
+    for key in ("checkpoint", "images", "table", "group", "fields", "overlap", "batch_size"):
         if getattr(config, key) != getattr(before, key):
             raise ConfigError(
                 f"{folder} holds a run with {key}={getattr(before, key)}, not {getattr(config, key)}: "
@@ -224,7 +224,7 @@ _COMMANDS: list[Command[Any]] = [
         kind=PredictConfig,
         open_run=_open_prediction,
         job=_predict,
-        first_keys=("checkpoint", "images", "output", "fields", "group"),
+        first_keys=("checkpoint", "images", "output", "fields", "overlap", "group"),
         stopped="stopped; the same command with {output} goes on where it stopped",
         other_folder="another output=",
         failed="{error}, then give the same command again with {output} to go on",

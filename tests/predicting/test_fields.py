@@ -5,20 +5,16 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from tests.helpers.drawn_fields import field
+from tests.helpers.small_models import save_small_model
 from tests.helpers.trees import write_image
 from tests.helpers.verbs import run_verb
 from wbc.answers.checkpoint import load_model, save_model
-from wbc.answers.predictor import Predictor
-from wbc.answers.rule import fit_rule
 from wbc.images.decode import decode
 from wbc.labels import CLASSES
-from wbc.network.backbone import Backbone
-from wbc.network.network import Network
 from wbc.plain.picture_check import PictureCheck
-from wbc.settings.abstain import AbstainConfig
+from wbc.predicting import finding
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +25,7 @@ def place(tmp_path_factory):
     write_image(folder / "slides" / "a" / "none.png", field([]))
     write_image(folder / "slides" / "b" / "border.png", field([(10, 180)]))
     (folder / "slides" / "b" / "damaged.png").write_bytes(b"?")
-    torch.manual_seed(0)
-    network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES).eval()
-    labels = torch.arange(40) % 5
-    logits = torch.randn(40, 5) + 2 * torch.eye(5)[labels]
-    rule = fit_rule(torch.randn(40, 1280), logits, labels, AbstainConfig(0.2, 0.9, "energy", 0.95))
-    pictures = PictureCheck(0.0, 0.0, 0.0, usual_share=0.25)
-    save_model(Predictor(network, rule, pictures=pictures), folder / "model.ckpt", {})
+    save_small_model(folder / "model.ckpt")
     return folder
 
 
@@ -60,6 +50,7 @@ def test_cells_are_listed_drawn_and_counted_by_slide(place, tmp_path):
     record = json.loads((tmp_path / "differential.json").read_text())
     assert {name: one["images"] for name, one in record["groups"].items()} == {"a": 2, "b": 2}
     assert record["total"]["unreadable"] == 1
+    assert record["not_counted"] == {}
     drawn = sorted((tmp_path / "fields").glob("*.jpg"))
     assert [path.name.split("_")[1] for path in drawn] == ["two.jpg", "border.jpg"]
     picture, before = decode(drawn[0]), field([(100, 100), (300, 200)])
@@ -86,6 +77,27 @@ def test_photographs_without_the_setting_are_pointed_to_it(place, tmp_path, capl
     photograph = f"images={place / 'slides' / 'a' / 'two.png'}"
     run_verb("predict", tmp_path, photograph, f"output={tmp_path / 'out'}", "accelerator=cpu")
     assert "of photographs of whole fields fields=true finds the cells" in caplog.text
+
+
+def test_an_interrupted_search_goes_on_with_the_photographs_that_are_left(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(finding, "_PHOTOGRAPHS_A_CORE", 1)
+    monkeypatch.setattr(finding, "available_cores", lambda: 1)
+    looked_at, find = [], finding.cells_to_crop
+
+    def stopped_at_the_second(rgb, share):
+        looked_at.append(rgb.shape)
+        if len(looked_at) == 2:
+            raise KeyboardInterrupt
+        return find(rgb, share)
+
+    monkeypatch.setattr(finding, "cells_to_crop", stopped_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        predicted(place, tmp_path, "fields=true")
+    assert len(looked_at) == 2
+    assert predicted(place, tmp_path, "fields=true") == 1
+    assert len(looked_at) == 4  # the first of the three that can be read is not looked at again
+    assert len(pd.read_csv(tmp_path / "cells.csv")) == 3
+    assert not (tmp_path / "parts").exists()
 
 
 def test_the_same_command_again_ends_as_before_and_photographs_without_cells_are_no_error(place, tmp_path):

@@ -22,6 +22,7 @@ from wbc.datasets.walk import PassedOver, images_below, is_image
 from wbc.errors import DataError
 from wbc.images.boxes import photograph_of
 from wbc.images.decode import SUFFIXES
+from wbc.images.slides import SUFFIXES as SLIDE_SUFFIXES
 from wbc.settings.values import BY_FOLDER
 from wbc.utils.files import replacing
 from wbc.utils.progress import progress
@@ -39,24 +40,26 @@ class Listed(NamedTuple):
     group: str
 
 
-def write_list(given: str, group: str | None, file: Path, key: str = "images") -> None:
+def write_list(given: str, group: str | None, file: Path, key: str = "images", slides: bool = False) -> None:
     """List the images that `given` names in `file`, in the order in which they are found, each once.
 
     given: an image, a folder (see `wbc.datasets.walk`), a pattern with * or ?, or a list: a table with a
     column path (`wbc.datasets.user_table`), or .txt with a path a line; relative paths are relative to the
     list.  group: None, BY_FOLDER, or a column of a table.  key: the setting that `given` comes from.
+    slides: whether folders may hold whole slides as well.
     Raises DataError where nothing is found, for a list that cannot be used, and for an image in two groups;
     nothing is written then.
     """
     names = array("q")  # a number for each name: a million names need not fit in memory
     with replacing(file) as beside:
         with beside.open("w", encoding="ascii", newline="\n") as lines:
-            for listed in progress(_found(given, group, key), "listing", "image"):
+            for listed in progress(_found(given, group, key, slides), "listing", "image"):
                 lines.write(json.dumps(listed) + "\n")  # ASCII, whatever bytes a name consists of
                 names.append(hash(listed.path))
         if not names:
             is_list = Path(given).expanduser().is_file()
-            lacks = "the list has no rows" if is_list else f"nothing that ends in {', '.join(SUFFIXES)}"
+            wanted = ", ".join(SUFFIXES + _slide_suffixes(slides))
+            lacks = "the list has no rows" if is_list else f"nothing that ends in {wanted}"
             raise DataError(f"{key}={given}: {lacks}")
         if repeated := _repeated(names):
             _keep_the_first(beside, repeated)
@@ -136,18 +139,23 @@ class ImageList:
             return [Listed(*json.loads(line)) for line in islice(lines, self.batch_size)]
 
 
-def _found(given: str, group: str | None, key: str) -> Iterator[Listed]:
+def _slide_suffixes(slides: bool) -> tuple[str, ...]:
+    """Of whole slides, where they are asked for."""
+    return SLIDE_SUFFIXES if slides else ()
+
+
+def _found(given: str, group: str | None, key: str, slides: bool) -> Iterator[Listed]:
     path = Path(given).expanduser()
     suffix = path.suffix.lower()
     if path.is_dir():
-        return _grouped(_below(os.path.abspath(path)), os.path.abspath(path), group)
+        return _grouped(_below(os.path.abspath(path), slides), os.path.abspath(path), group)
     if path.is_file() and suffix in _LISTS:
         return _from_table(path, group) if is_table(path) else _from_text(path, group)
     if path.is_file():
         return _grouped(iter([os.path.abspath(path)]), os.path.abspath(path.parent), group)
     if glob.has_magic(given):
         top, files = files_matching(path)
-        pictures = (os.path.abspath(file) for file in files if is_image(file))
+        pictures = (os.path.abspath(file) for file in files if is_image(file, _slide_suffixes(slides)))
         return _grouped(pictures, os.path.abspath(top), group)
     raise DataError(
         f"{key}={given}: no such file or folder; give a folder, an image, a pattern in quotes, or a list "
@@ -155,9 +163,9 @@ def _found(given: str, group: str | None, key: str) -> Iterator[Listed]:
     )
 
 
-def _below(top: str) -> Iterator[str]:
+def _below(top: str, slides: bool) -> Iterator[str]:
     passed_over = PassedOver()
-    yield from images_below(top, passed_over)
+    yield from images_below(top, passed_over, _slide_suffixes(slides))
     passed_over.tell()
 
 

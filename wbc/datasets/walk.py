@@ -44,9 +44,9 @@ class PassedOver:
             log.log(level, "%d passed over (%s): %s", count, kind, shown)
 
 
-def is_image(name: str) -> bool:
-    """By its suffix."""
-    return os.path.splitext(name)[1].lower() in SUFFIXES
+def is_image(name: str, further: tuple[str, ...] = ()) -> bool:
+    """By its suffix; `further` are wanted as well."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES + further
 
 
 def unwanted(name: str) -> str:
@@ -56,9 +56,10 @@ def unwanted(name: str) -> str:
     return OF_THE_SYSTEM if name.lower() in _SYSTEM_FOLDERS else ""
 
 
-def images_below(folder: Path | str, passed_over: PassedOver) -> Iterator[str]:
+def images_below(folder: Path | str, passed_over: PassedOver, further: tuple[str, ...] = ()) -> Iterator[str]:
     """Every image at any depth, folder by folder, sorted in each.  Links are followed, to each folder once.
 
+    further: suffixes that are wanted as well.
     Raises DataError for a folder that may not be read.
     """
     seen: set[tuple[int, int]] = set()
@@ -75,7 +76,7 @@ def images_below(folder: Path | str, passed_over: PassedOver) -> Iterator[str]:
                 passed_over.add(why, os.path.join(here, name))
         folders[:] = [name for name in folders if not unwanted(name)]
         for name in sorted(files):
-            if is_image(name) and not unwanted(name):
+            if is_image(name, further) and not unwanted(name):
                 yield os.path.join(here, name)
             elif not unwanted(name):
                 passed_over.add(NO_IMAGE, os.path.join(here, name))

@@ -33,6 +33,22 @@ class Box(NamedTuple):
         """What of it lies in a picture of this size; empty where nothing does."""
         return Box(max(self.x0, 0), max(self.y0, 0), min(self.x1, width), min(self.y1, height))
 
+    def moved(self, x: int, y: int) -> Box:
+        """The same, `x` to the right and `y` down."""
+        return Box(self.x0 + x, self.y0 + y, self.x1 + x, self.y1 + y)
+
+    @property
+    def area(self) -> int:
+        """In pixels."""
+        return max(self.x1 - self.x0, 0) * max(self.y1 - self.y0, 0)
+
+
+def share_inside(one: Box, other: Box) -> float:
+    """Which share of the smaller of two boxes that are not empty lies in the other."""
+    across = min(one.x1, other.x1) - max(one.x0, other.x0)
+    down = min(one.y1, other.y1) - max(one.y0, other.y0)
+    return max(across, 0) * max(down, 0) / min(one.area, other.area)
+
 
 def crop_name(photograph: str, box: Box) -> str:
     """The text that stands for the box where a path stands for an image."""

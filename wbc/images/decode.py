@@ -22,6 +22,7 @@ from wbc.errors import ImageError
 from wbc.images.boxes import Box, photograph_and_box
 from wbc.images.file_limits import RESAVE, refuse_by_header, refuse_jpeg, tag
 from wbc.images.sample_depth import eight_bit
+from wbc.images.slides import is_slide, open_slide
 
 # Lower case; to be compared without case.
 SUFFIXES = (".bmp", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -39,8 +40,9 @@ def decode(source: str | Path | bytes | Image.Image) -> np.ndarray:
     """A picture as a viewer shows it: (H, W, 3) uint8 RGB.
 
     source: the path of a file, the name of a box in it (`wbc.images.boxes`), what such a file holds, or an
-    image that Pillow has opened.  For a box the whole photograph is decoded; each thread keeps the last one
-    for the next box, since those of a photograph mostly follow each other.
+    image that Pillow has opened.
+    For a box the whole photograph is decoded; each thread keeps the last one for the next box, since those of
+    a photograph mostly follow each other.  Of a whole slide that region alone is read.
     16-bit samples are taken to 8 bits linearly, without stretching (as libpng does), so that brightness stays
     comparable between files; see `wbc.images.sample_depth` for cameras of 10, 12 and 14 bits. Transparency is
     laid over white, the empty field of a bright-field microscope. EXIF and TIFF rotation is applied, colour
@@ -58,6 +60,8 @@ def decode(source: str | Path | bytes | Image.Image) -> np.ndarray:
             return _pixels(source, path)
         if isinstance(source, bytes):
             return _opened(io.BytesIO(source), path)
+        if is_slide(source):
+            return _of_slide(source, box, path)
         # An open file, not its path: given a path, Pillow 13 maps uncompressed grey TIFF files into memory
         # and then scrambles those with a rotation of 90 degrees.
         with open(source, "rb", opener=_without_waiting) as file:
@@ -143,6 +147,18 @@ def _cut(rgb: np.ndarray, box: Box, path: str | Path) -> np.ndarray:
     if inside != box:
         raise ImageError(path, f"the box reaches over the edge of {width} x {height} pixels; end it there")
     return rgb[box.y0 : box.y1, box.x0 : box.x1].copy()
+
+
+def _of_slide(file: str, box: Box | None, path: str | Path) -> np.ndarray:
+    slide = open_slide(file)
+    if box is None:
+        raise ImageError(path, "a whole slide; its cells are found by wbc predict fields=true")
+    if box.is_empty or box.within(slide.width, slide.height) != box:
+        raise ImageError(
+            path,
+            f"the box is empty or reaches over the slide of {slide.width} x {slide.height} pixels; mend it",
+        )
+    return slide.region(box)
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -27,12 +27,15 @@ def cells_to_crop(rgb: np.ndarray, usual_share: float) -> list[CellToCrop]:
     usual_share: of a crop's side that the nucleus takes in the pictures that the model knows; 0 where it does
     not tell.
     """
-    found = [CellToCrop(cell, _crop(cell, usual_share, rgb.shape)) for cell in find_white_cells(rgb)]
+    found = [CellToCrop(cell, crop_around(cell, usual_share, rgb.shape)) for cell in find_white_cells(rgb)]
     return sorted(found, key=lambda one: (one.cell.box.y0, one.cell.box.x0))
 
 
-def _crop(cell: WhiteCell, usual_share: float, shape: tuple[int, ...]) -> Box:
-    """The square around the cell in which its nucleus is as large as in the pictures that the model knows."""
+def crop_around(cell: WhiteCell, usual_share: float, shape: tuple[int, ...]) -> Box:
+    """The square around the cell in which its nucleus is as large as in the pictures that the model knows.
+
+    shape: height and width of the photograph, in which it stays.
+    """
     box, (height, width) = cell.box, shape[:2]
     needed = max(box.x1 - box.x0, box.y1 - box.y0)
     side = min(max(round(cell.nucleus_diameter / (usual_share or _ASSUMED_SHARE)), needed), height, width)

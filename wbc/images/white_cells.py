@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from wbc.images.boxes import Box
+from wbc.images.boxes import Box, share_inside
 from wbc.images.cell_outline import outline
 from wbc.images.empty_field import absorbance, brightest_part
 
@@ -69,6 +69,12 @@ def find_white_cells(rgb: np.ndarray) -> list[WhiteCell]:
     return [cell for cell, _ in found]
 
 
+def red_cell_radius(rgb: np.ndarray) -> float | None:
+    """Of those in (H, W, 3) uint8 RGB, about, in its pixels; None where none is found."""
+    seen = _look(rgb, 1.0)
+    return None if seen is None else seen.radius
+
+
 class _Seen(NamedTuple):
     """On a small copy.  absorbed: (h, w, 3) by Beer-Lambert, 0 where red cells lie.  nuclear: (h, w) uint8.
 
@@ -112,11 +118,7 @@ def _one_in_the_other(boxes: list[Box]) -> tuple[int, int] | None:
     """The first two of which one lies by more than _INSIDE in the other."""
     for first, one in enumerate(boxes):
         for second in range(first + 1, len(boxes)):
-            other = boxes[second]
-            across = min(one.x1, other.x1) - max(one.x0, other.x0)
-            down = min(one.y1, other.y1) - max(one.y0, other.y0)
-            smaller = min((box.x1 - box.x0) * (box.y1 - box.y0) for box in (one, other))
-            if across > 0 and down > 0 and across * down > _INSIDE * smaller:
+            if share_inside(one, boxes[second]) > _INSIDE:
                 return first, second
     return None
 

@@ -11,12 +11,16 @@ from wbc.utils.files import write_json
 
 
 class FieldCell(NamedTuple):
-    """A cell in a photograph: class, its probability, and status."""
+    """A cell in a photograph: class, its probability, and status.
+
+    not_counted: why it is not; the rest is then of its picture that is.
+    """
 
     box: Box
     label: str
     probability: float
     status: str
+    not_counted: str = ""
 
 
 class Coco:
@@ -43,7 +47,7 @@ class Coco:
                     "area": across * down,
                     "iscrowd": 0,
                     "score": cell.probability,
-                    "attributes": {"status": cell.status},
+                    "attributes": {"status": cell.not_counted or cell.status},
                 }
             )
 
@@ -54,16 +58,19 @@ class Coco:
 
 
 def write_geojson(path: Path, cells: Sequence[FieldCell]) -> None:
-    """One photograph's cells as annotations that QuPath imports (File > Import objects from file)."""
+    """One photograph's cells as annotations that QuPath imports (File > Import objects from file).
+
+    QuPath counts by classification: what is not counted has a classification of its own.
+    """
     features = [
         {
             "type": "Feature",
             "geometry": {"type": "Polygon", "coordinates": [_corners(cell.box)]},
             "properties": {
                 "objectType": "annotation",
-                "classification": {"name": cell.label},
+                "classification": {"name": cell.not_counted or cell.label},
                 "measurements": {"probability": cell.probability},
-                "name": cell.status,
+                "name": cell.label if cell.not_counted else cell.status,
             },
         }
         for cell in cells

@@ -27,10 +27,12 @@ from wbc.errors import ConfigError
 from wbc.plain.lab_check import said_of_lab
 from wbc.plain.picture_check import SEVERAL_CELLS
 from wbc.plain.prediction_rows import PREDICTION, status_column
-from wbc.predicting.fields import FOUND, PICTURES, list_cells, write_cells
+from wbc.predicting.fields import PICTURES, write_cells
+from wbc.predicting.finding import list_cells
+from wbc.predicting.found_cells import FOUND
 from wbc.predicting.parts import PartRow, compare_labs, part_rows, read_part, write_part
 from wbc.settings import run_folder
-from wbc.settings.layout import CELLS, DIFFERENTIAL, ERRORS, SOURCES
+from wbc.settings.layout import CELLS, DIFFERENTIAL, ERRORS, OVERLAPS, SOURCES
 from wbc.settings.predict import PredictConfig
 from wbc.utils.files import file_hash, read_json, replacing, write_json
 from wbc.utils.progress import Progress, progress
@@ -107,7 +109,7 @@ def _look_at_what_is_there(
     found = folder / ".images.jsonl"
     model = Path(config.checkpoint)
     try:
-        write_list(config.images, config.group, found)
+        write_list(config.images, config.group, found, slides=config.fields)
         now = {"model": file_hash(model) if model.is_file() else "", "images": list_hash(found)}
         before = read_json(folder / SOURCES) if (folder / SOURCES).exists() else None
         changed = [] if before is None else [_CHANGES[key] for key in now if before.get(key) != now[key]]
@@ -119,13 +121,17 @@ def _look_at_what_is_there(
         if (folder / DIFFERENTIAL).exists():  # written last, so it tells of a finished run
             return int(read_json(folder / DIFFERENTIAL)["total"]["unreadable"])
         if before is None:
+            shutil.rmtree(listed.parent, ignore_errors=True)  # of a run that was stopped before it was known
+            write_json(folder / SOURCES, now)
+        if not listed.exists():
             listed.parent.mkdir(parents=True, exist_ok=True)
             if config.fields:
-                photographs, cells = list_cells(found, listed, usual_share)
-                log.info("%d white cells in %d photographs", cells, photographs)
+                counts = list_cells(found, listed, usual_share, folder / OVERLAPS if config.overlap else None)
+                log.info("%d white cells in the photographs", counts.pop("", 0))
+                for status, count in counts.items():
+                    log.info("besides %d: %s", count, status)
             else:
                 os.replace(found, listed)
-            write_json(folder / SOURCES, now)
         return None
     finally:
         found.unlink(missing_ok=True)
@@ -226,7 +232,9 @@ def _join(parts: list[Path], folder: Path, predictor: Predictor, config: Predict
         "groups": {name: groups[name].record() for name in sorted(groups)},
     }
     if config.fields:
-        write_cells(parts, folder / "parts" / FOUND, folder, classes, predictor.attributes)
+        found = folder / "parts" / FOUND
+        left_out = write_cells(parts, found, folder, classes, predictor.attributes)
+        record["not_counted"] = dict(sorted(left_out.items()))
         log.info("cells: %s, and each photograph with its boxes in %s", folder / CELLS, folder / PICTURES)
     elif (several := record["total"]["status"].get(SEVERAL_CELLS, 0)) > total.counts.total() / 2:
         log.warning(

@@ -209,6 +209,9 @@ def _outlines(found: Path, files: Sequence[str], crops: np.ndarray) -> np.ndarra
     """The boxes of the cells themselves, tighter than the crops that the network was shown."""
     header, read = _columns(found)
     corners = [name for name in ("x0", "y0", "x1", "y1") if name in header]
+    if "prediction" in header:  # other rows are of cells that count elsewhere, or of none
+        answered = pc.not_equal(read[header.index("prediction")], "")
+        read = [column.filter(answered) for column in read]
     if header[:1] != ["photograph"] or len(corners) < 4 or read[0].to_pylist() != list(files):
         raise DataError(
             f"{found} is not of the predictions beside it; have the photographs answered anew, or move it"

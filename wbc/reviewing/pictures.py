@@ -10,8 +10,10 @@ from typing import Generic, TypeVar
 import cv2
 import numpy as np
 
+from wbc.errors import ImageError
 from wbc.images.boxes import photograph_and_box
 from wbc.images.decode import decode
+from wbc.images.slides import is_slide, open_slide
 from wbc.reviewing.cells import Cells
 from wbc.utils.machine import available_cores
 
@@ -48,19 +50,23 @@ class Pictures:
         return self._files.get(("picture", cell), lambda: _jpeg(_fitted(self._pixels(cell), PICTURE_PX)))
 
     def photograph(self, cell: int) -> bytes:
-        """The whole photograph that the cell is in."""
+        """The whole photograph that the cell is in; of a slide its overview."""
         path = self._cells.photograph_path(cell)
         return self._files.get(("photograph", path), lambda: _jpeg(_fitted(self._whole(path), PHOTOGRAPH_PX)))
 
     def size(self, cell: int) -> tuple[int, int]:
-        """Width and height of that photograph."""
-        height, width = self._whole(self._cells.photograph_path(cell)).shape[:2]
+        """Width and height of that photograph, or of the slide itself."""
+        path = self._cells.photograph_path(cell)
+        if is_slide(path):
+            slide = open_slide(path)
+            return slide.width, slide.height
+        height, width = self._whole(path).shape[:2]
         return width, height
 
     def _pixels(self, cell: int) -> np.ndarray:
         path = self._cells.path(cell)
         photograph, box = photograph_and_box(path)
-        if box is None:
+        if box is None or is_slide(photograph):
             with self._decoding:
                 return decode(path)
         whole = self._whole(photograph)
@@ -74,7 +80,12 @@ class Pictures:
 
         def decoded() -> np.ndarray:
             with self._decoding:
-                return decode(photograph)
+                if not is_slide(photograph):
+                    return decode(photograph)
+                overview = open_slide(photograph).overview(PHOTOGRAPH_PX)
+                if overview is None:
+                    raise ImageError(photograph, "the slide has no small copy of itself to be shown")
+                return overview
 
         return self._photographs.get(("photograph", photograph), decoded)
 

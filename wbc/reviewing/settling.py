@@ -242,7 +242,8 @@ class Settling:
         words = [_word("images", values["images"]), _word("table", self._table)]
         if values.get("group") is not None:
             words.append(_word("group", str(values["group"])))
-        return [*words, f"fields={str(values.get('fields') is True).lower()}"]
+        flags = [f"{key}={str(values.get(key) is True).lower()}" for key in ("fields", "overlap")]
+        return [*words, *flags]
 
     def _told_of_names(self) -> dict[str, Any] | None:
         latest = self._latest

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from wbc.settings.paths import absolute, model_path
@@ -34,12 +34,19 @@ class PredictConfig:
     table: TableName
     group: str | None = None
     fields: bool = False
+    overlap: bool = False
     batch_size: Count
     workers: Workers = None
     accelerator: str
     runtime: Runtime = "auto"
     devices: Count
     num_nodes: Count
+
+    @model_validator(mode="after")
+    def _rules(self) -> PredictConfig:
+        if self.overlap and not self.fields:
+            raise ValueError("overlap=true is of photographs of whole fields: give fields=true as well")
+        return self
 
     def with_absolute_paths(self) -> PredictConfig:
         """The same with paths that hold from any folder."""
