@@ -103,8 +103,8 @@ def main() -> None:
     given = parser.parse_args()
     cv2.setNumThreads(1)
     slide = Drawn(given.side, given.stained)
-    tiles = tiles_of(slide, "drawn")
     before = resource.getrusage(resource.RUSAGE_SELF)
+    tiles = tiles_of(slide, "drawn")
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         cells = cells_of_slide("drawn", 0.0, Path(folder) / "part", slide)
