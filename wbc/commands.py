@@ -224,7 +224,7 @@ _COMMANDS: list[Command[Any]] = [
         kind=PredictConfig,
         open_run=_open_prediction,
         job=_predict,
-        first_keys=("checkpoint", "images", "output", "fields", "overlap", "group"),
+        first_keys=("checkpoint", "images", "output", "fields", "group"),
         stopped="stopped; the same command with {output} goes on where it stopped",
         other_folder="another output=",
         failed="{error}, then give the same command again with {output} to go on",
