@@ -1,12 +1,12 @@
-"""Twenty jobs of the demo's search: what they take, what pruning ends, and what the best gain on the defaults.
+"""Twenty jobs of the demo's search: what they take, what pruning ends, what the best gains on the defaults.
 
     python benchmarks/search.py [--trials 20] [--folder outputs/benchmarks/search] [key=value ...]
 
 Trains the demo's recipe on drawn cells once with the defaults, then searches with the space of
 conf/train/experiment/demo_search.yaml, both with the settings of SMALL and those that are typed.  Amid the
-search, once trial --kill-at trains, its process is killed (SIGKILL), and the same command goes on: no file of a trial
-that had ended may change, and none may be counted twice.  The folder must be empty or not there.
-Prints two Markdown tables and writes outputs/benchmarks/search.json.  sweep.html of the search lies in <folder>/search.
+search, once trial --kill-at trains, its process is killed (SIGKILL), and the same command goes on: no file of
+a trial that had ended may change, and no trial may be counted twice.  The folder must be empty or not there.
+Prints two Markdown tables and writes outputs/benchmarks/search.json; <folder>/search/sweep.html is the page.
 """
 
 from __future__ import annotations
@@ -111,9 +111,8 @@ def main() -> None:
     ended_well(train(words, more))
     after_s = time.monotonic() - started
 
-    changed = [
-        name for name, digest in before.items() if contents(search, arguments.kill_at).get(name) != digest
-    ]
+    afterwards = contents(search, arguments.kill_at)
+    changed = [name for name, digest in before.items() if afterwards.get(name) != digest]
     study = optuna.load_study(study_name="wbc", storage=f"sqlite:///{search / 'study.db'}")
     left = {int(name.split()[1]) for name in study.user_attrs if name.startswith("left ")}
     trials = [trial for trial in study.trials if trial.number not in left]
