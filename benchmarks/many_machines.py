@@ -1,9 +1,9 @@
 """What predict.py does in one process however many machines share the images, and what it leaves on the disk.
 
-    python benchmarks/many_machines.py [--images 10000 100000] [--rounds 2] [--model <model.ckpt>]
+    python benchmarks/many_machines.py [--images 100000 1000000] [--rounds 2] [--model <model.ckpt>]
 
 The first process lists the images and joins the parts of all; each process reads the list once.  So many
-names of one small file are listed; their parts hold rows that the model gave to drawn cells, with the ranks
+names of a few small files are listed; their parts hold rows that the model gave to drawn cells, with the ranks
 of pictures of its own lab.  Then all that is left to the command is timed: nothing is computed by a network.
 Prints a Markdown table and writes outputs/benchmarks/many_machines.json.
 """
@@ -23,7 +23,7 @@ from PIL import Image
 from tqdm import tqdm
 from train_step import machine
 
-from predict import link_images
+from predict import drawn, link_images
 from wbc.answers.checkpoint import load_model
 from wbc.datasets.image_list import ImageList, list_hash, write_list
 from wbc.labels import CLASSES
@@ -84,9 +84,7 @@ def measured(model: str, rows: list[PartRow], count: int) -> dict[str, float]:
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
-        source = place / "source.png"
-        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(source)
-        link_images(place / "images", [source], count)
+        link_images(place / "images", drawn(place, 8, ".png"), count)
         output = place / "output"
         parts = output / "parts"
         parts.mkdir(parents=True)
@@ -117,7 +115,7 @@ def measured(model: str, rows: list[PartRow], count: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, nargs="*", default=[10_000, 100_000])
+    parser.add_argument("--images", type=int, nargs="*", default=[100_000, 1_000_000])
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--model", default=PRETRAINED)
     options = parser.parse_args()
