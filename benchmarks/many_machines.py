@@ -2,9 +2,9 @@
 
     python benchmarks/many_machines.py [--images 100000 1000000] [--rounds 2] [--model <model.ckpt>]
 
-The first process lists the images and joins the parts of all; each process reads the list once.  So many
-names of a few small files are listed; their parts hold rows that the model gave to drawn cells, with the ranks
-of pictures of its own lab.  Then all that is left to the command is timed: nothing is computed by a network.
+The first process lists the images and joins the parts of all; each process reads the list.  So many names
+of a few small files are listed; their parts hold rows that the model gave to drawn cells, with the ranks of
+pictures of its own lab.  Then what is left to the command is timed: nothing is computed by a network.
 Prints a Markdown table and writes outputs/benchmarks/many_machines.json.
 """
 
