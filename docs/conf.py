@@ -2,7 +2,7 @@
 
 project = "wbc"
 author = "The wbc developers"
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
 root_doc = "contents"  # lists every page; index.md stays readable as it stands
 exclude_patterns = ["images/README.md"]  # how its pictures were made, for who makes them anew
 source_suffix = {".md": "markdown"}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.helpers.places import ROOT
+from tests.helpers.places import BUILT_FROM, ROOT
 from tests.helpers.small_runs import SMALL
 
 TIMEOUT_S = 240
@@ -22,10 +22,11 @@ TIMEOUT_S = 240
 def wheel(tmp_path_factory) -> Path:
     """Built from a copy: a build leaves its files in the checkout, and would find those of builds before."""
     source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source / name)
-    for name in ("wbc", "conf", "hydra_plugins"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in BUILT_FROM:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, source / name)
     options = [
         "--no-deps",
         "--no-build-isolation",

@@ -11,7 +11,17 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
 from tests.helpers.configs import composed
-from tests.helpers.documentation import DOCS, GUIDES, PAGES, README, anchors, links, mentioned_commands
+from tests.helpers.documentation import (
+    DOCS,
+    GUIDES,
+    PAGES,
+    README,
+    anchors,
+    blocks,
+    lines,
+    links,
+    mentioned_commands,
+)
 from tests.helpers.places import CONF, ROOT
 
 # Until every verb has conf/<verb>/config.yaml.
@@ -96,3 +106,17 @@ def test_the_keys_of_a_command_are_known(page, command):
         folder, config = CONF_OF.get(verb, (CONF / verb, "config"))
         with initialize_config_dir(str(folder), version_base="1.3"):
             compose(config, overrides=overrides)  # which knows no other keys
+
+
+def test_every_target_of_make_that_a_page_names_is_there():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^(\w+):", makefile, re.MULTILINE))
+    named = {
+        (page.name, word)
+        for page in PAGES
+        for block in blocks(page)
+        for line in lines(block)
+        for word in re.findall(r"^(?:\w+=\S+ )?make (\w+)", line)
+    }
+    assert {name for _, name in named} >= {"demo", "test", "licences", "hashes", "audit"}
+    assert not [one for one in sorted(named) if one[1] not in targets]

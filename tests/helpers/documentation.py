@@ -14,6 +14,7 @@ PAGES = [README, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *GUIDES]
 
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
+_IN_A_CONTAINER = re.compile(r"^docker run .*? (?=wbc )")  # the image has the command's name
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -45,7 +46,8 @@ def mentioned_commands(page: Path) -> Iterator[str]:
     """Every command of wbc and every benchmark that a page shows, in a block or amid a sentence."""
     for block in blocks(page):
         if block.language == "sh":
-            yield from (line for line in lines(block) if _is_ours(line))
+            here = (_IN_A_CONTAINER.sub("", line) for line in lines(block))
+            yield from (line for line in here if _is_ours(line))
     for text in _INLINE.findall(_FENCE.sub("", page.read_text(encoding="utf-8"))):
         one = " ".join(text.split())
         if _is_ours(one) and " " in one.removeprefix("wbc ").removeprefix("python "):

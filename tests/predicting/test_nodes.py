@@ -1,6 +1,8 @@
 """Prediction by two nodes that share a folder: one is killed, and the same command again answers the rest."""
 
 import signal
+from datetime import timedelta
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from wbc.answers.checkpoint import save_model
 from wbc.answers.predictor import Predictor
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
+from wbc.predicting import job
+from wbc.settings.predict import PredictConfig
 
 IMAGES, A_PART = 480, 16
 
@@ -58,3 +62,13 @@ def test_a_killed_node_loses_and_doubles_nothing(place, tmp_path, monkeypatch, k
     for name in ("predictions.csv", "errors.csv"):
         assert (shared / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
     assert not (shared / "parts").exists()
+
+
+def test_the_others_wait_for_the_list_longer_than_torch_would(monkeypatch, tmp_path):
+    """A hundred million images take two hours to list; torch gave up after half an hour."""
+    asked = {}
+    monkeypatch.setattr(job.run_folder, "check_started", lambda devices, nodes: None)
+    monkeypatch.setattr(job, "Fabric", lambda **given: asked.update(given) or Mock())
+    words = dict(accelerator="cpu", devices=1, num_nodes=2, table="predictions.csv", batch_size=32)
+    job._processes(PredictConfig(checkpoint="m", images="i", output=str(tmp_path), runtime="torch", **words))
+    assert asked["strategy"]._timeout > timedelta(hours=12)

@@ -12,10 +12,12 @@ import os
 import shutil
 import time
 from collections import defaultdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from wbc.answers.checkpoint import load_model
@@ -41,6 +43,9 @@ log = logging.getLogger(__name__)
 
 _CHANGES = {"model": "the file of the model", "images": "the list of images or one of them"}
 _PART_BATCHES = 16  # what a kill loses, at most, in each process
+_LISTING = timedelta(
+    days=1
+)  # so long the others wait for the first; torch's half hour ends in 25 million images
 _QUIET_S = 10  # so long without a new part, and it says what it waits for
 _SILENCE_S = 3600  # so long without a new part, and a waiting process takes the others for dead
 
@@ -146,7 +151,7 @@ def _processes(config: PredictConfig) -> Fabric:
             accelerator=config.accelerator,
             devices=config.devices,
             num_nodes=config.num_nodes,
-            strategy="ddp" if asked > 1 else "auto",
+            strategy=DDPStrategy(timeout=_LISTING) if asked > 1 else "auto",
         )
         fabric.launch()
     except (MisconfigurationException, ValueError, RuntimeError) as error:

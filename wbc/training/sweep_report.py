@@ -16,7 +16,7 @@ import torch
 from matplotlib.figure import Figure
 
 from wbc.metrics.with_intervals import measured_set
-from wbc.pages.figure_style import COLOURS, TEXT, TITLE, literal, new_figure, plain_axes, save_figure, wrapped
+from wbc.pages.figure_style import COLOURS, TEXT, TITLE, new_figure, plain_axes, save_figure, wrapped
 from wbc.pages.html import Section, picture, table, write_page
 from wbc.settings.layout import METRICS, PREDICTIONS
 from wbc.utils.durations import in_words
@@ -121,14 +121,17 @@ def _cells(job: SweepJob) -> list[str]:
 def _figure(jobs: Sequence[SweepJob], names: Sequence[str]) -> Figure:
     """A dot a job, with its interval; the best above."""
     shown = [(job, name) for job, name in zip(jobs, names, strict=True) if job.figures]
-    figure = new_figure(7.2, 1.4 + 0.4 * len(shown))
+    # In lines: where many settings differ, one line would leave no room for the dots.
+    labels = [wrapped(f"{job.job}: {name}", 42) for job, name in shown]
+    most_lines = max(label.count("\n") for label in labels) + 1
+    figure = new_figure(7.2, 1.4 + (0.2 + 0.2 * most_lines) * len(shown))
     axes = figure.subplots()
     for place, (job, _) in enumerate(shown):
         score, interval = job.figures["macro_f1"], job.figures["macro_f1_interval"]
         if interval["low"] is not None:
             axes.plot([interval["low"], interval["high"]], [place, place], color=COLOURS[0], linewidth=1.5)
         axes.plot(score, place, "o", color=COLOURS[0])
-    axes.set_yticks(range(len(shown)), [literal(f"{job.job}: {name}") for job, name in shown])
+    axes.set_yticks(range(len(shown)), labels)
     axes.invert_yaxis()
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_xlabel("macro F1 of the validation images, with its 95 % interval", fontsize=TEXT + 1)
