@@ -57,6 +57,14 @@ def test_stopped_it_ends_at_once_and_leaves_nothing(folder):
     assert not folder.exists()
 
 
+def test_killed_where_it_hears_nothing_it_leaves_nothing_either(folder, monkeypatch):
+    monkeypatch.setattr("wbc.reviewing.background._PATIENCE_S", 0.01)  # it still imports
+    command = BackgroundCommand(["adapt", "checkpoint=nowhere"], folder, folder / "model.ckpt")
+    command.stop()
+    ends(lambda: not command.is_running)
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize("line", ["predicting: 1,200 of 2,400 images, 90 images/s", "listing: 3 of 6 images"])
 def test_how_far_it_is_follows_from_what_it_says(folder, line, monkeypatch):
     command = BackgroundCommand(["predict", "--help"], folder, folder / "half.csv")

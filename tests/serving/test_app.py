@@ -133,7 +133,12 @@ def test_requests_that_wait_are_computed_together(service, cells):
         before = service.passes.computed
         answers = list(pool.map(lambda _: made.post("/answer", files=form(cells[0])), range(24)))
     assert {answer.status_code for answer in answers} == {200}
-    assert len({answer.text for answer in answers}) == 1
+    (first, *others) = [answer.json()["pictures"][0]["answer"] for answer in answers]
+    for other in others:  # products of matrices round otherwise for another number of pictures in a pass
+        assert other == first | {
+            "probabilities": pytest.approx(first["probabilities"], abs=1e-5),
+            "score": pytest.approx(first["score"], abs=1e-4),
+        }
     assert service.passes.computed - before < 24
 
 

@@ -32,8 +32,9 @@ def outlier_scores(
     scores = _unlike_the_known(method, arrays, features, logits)
     if "unknown_weight" not in arrays:
         return scores
-    said = _at_unit_length(features) @ arrays["unknown_weight"] + arrays["unknown_bias"]
-    return np.asarray(scores + float(arrays["unknown_scale"]) * np.maximum(said, 0).astype(np.float64))
+    # Row by row: a product of matrices rounds otherwise for another number of rows.
+    said = (_at_unit_length(features).astype(np.float64) * arrays["unknown_weight"]).sum(axis=1)
+    return np.asarray(scores + float(arrays["unknown_scale"]) * np.maximum(said + arrays["unknown_bias"], 0))
 
 
 def _unlike_the_known(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -29,7 +30,7 @@ class BackgroundCommand:
 
     def __init__(self, words: Sequence[str], folder: Path, last: Path) -> None:
         self.began = time.time()
-        self._last = last
+        self._folder, self._last = folder, last
         self._lines: deque[str] = deque(maxlen=_LINES)
         self._is_stopped = False
         command = [sys.executable, "-m", "wbc.reviewing.attended", str(folder), str(last), *words]
@@ -90,6 +91,8 @@ class BackgroundCommand:
         if self.is_running:
             self._process.kill()
             self._reader.join(_PATIENCE_S)
+            if not self._last.exists():  # what is killed removes nothing
+                shutil.rmtree(self._folder, ignore_errors=True)
 
     def _read(self) -> None:
         assert self._process.stdout is not None
