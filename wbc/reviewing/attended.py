@@ -27,12 +27,12 @@ _TOLD_EVERY_S = 1.0
 
 def _main(folder: Path, last: Path, words: list[str]) -> None:
     heed_signals()
-    threading.Thread(target=_stopped_with_its_starter, args=(folder, last), daemon=True).start()
-    if hasattr(os, "nice"):
-        os.nice(_LESS_URGENT)
-    tell_every(_TOLD_EVERY_S)
-    sys.argv = ["wbc", *words]
-    try:
+    try:  # before the thread, which may stop it at once
+        threading.Thread(target=_stopped_with_its_starter, args=(folder, last), daemon=True).start()
+        if hasattr(os, "nice"):
+            os.nice(_LESS_URGENT)
+        tell_every(_TOLD_EVERY_S)
+        sys.argv = ["wbc", *words]
         runpy.run_module("wbc", run_name="__main__", alter_sys=True)
     finally:
         _leave_nothing_unfinished(folder, last)
