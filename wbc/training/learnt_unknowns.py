@@ -67,8 +67,8 @@ def measured_unknowns(predictor: Predictor, seen: UnknownOutputs) -> dict[str, A
     record = {"learnt": int((~seen.rows["measured"]).sum()), "kinds": kinds}
     for kind, shares in kinds.items():
         log.info(
-            "unknown cells, %s: of %d that were held out %.0f %% are called no known cell, %.0f %% are answered; "
-            "the others are uncertain, or held back for another reason",
+            "unknown cells, %s: of %d that were held out %.0f %% are called no known cell and %.0f %% are "
+            "answered; the others are uncertain, or held back for another reason",
             *(kind, shares["images"], 100 * shares["not_a_known_cell"], 100 * shares["answered"]),
         )
     return record
