@@ -48,7 +48,7 @@ def test_a_fifth_of_each_kind_is_held_out(tmp_path):
 
 def test_what_cannot_be_unknown_is_refused_with_the_mend(tmp_path):
     place = write_unknown(tmp_path / "other")
-    with pytest.raises(DataError, match=r"data\.unknown=.*nowhere: no such file or folder"):
+    with pytest.raises(DataError, match=r"data\.unknown=.*nowhere: no such file or folder; give a folder"):
         unknown_cells(str(tmp_path / "nowhere"), CLASSES, KNOWN, 0)
     known = KNOWN.copy()
     known.loc[0] = [str(place / "clump" / "3.png"), "Monocyte", ""]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,11 @@ def unknown_cells(
     manifest: the images of known cells.  Raises DataError where nothing is found, for images in folders that
     spell a class, for images that are known cells too, and for too few.
     """
+    if not Path(given).expanduser().exists() and not glob.has_magic(given):
+        raise DataError(
+            f"data.unknown={given}: no such file or folder; give a folder, a pattern in quotes, or a table "
+            "with path and label"
+        )
     found = find_images(given, ClassNames(tuple(classes)), Path(given) / "no model", "data.unknown")
     if spelt := sorted(set(found["label"]) - {""}):
         raise DataError(
