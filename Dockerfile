@@ -31,7 +31,7 @@ COPY --from=build /opt/wbc /opt/wbc
 # Whoever runs it may be another user, with --user: the home folder, where caches lie, is open to all.
 RUN useradd --uid 1000 --create-home wbc \
     && chmod 1777 /home/wbc \
-    && install --directory --owner wbc --group wbc /work
+    && install --directory --owner wbc --group wbc /project
 # What NVIDIA's container toolkit asks for; of no effect without it.
 ENV PATH="/opt/wbc/bin:${PATH}" \
     HOME=/home/wbc \
@@ -42,8 +42,8 @@ ENV PATH="/opt/wbc/bin:${PATH}" \
 USER 1000
 # data/ and outputs/ lie in the folder where a command runs.  One volume for both: a volume at outputs/ would hide
 # the outputs/ of a folder that is mounted here.
-WORKDIR /work
-VOLUME ["/work"]
+WORKDIR /project
+VOLUME ["/project"]
 
 # wbc review, wbc serve
 EXPOSE 8765 8766

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from wbc.plain.lab_check import fit_lab_check
 from wbc.plain.picture_check import fit_picture_check
 from wbc.settings.abstain import AbstainConfig
 from wbc.settings.layout import MANIFEST
+from wbc.settings.run_folder import saved_config
+from wbc.settings.train import Config
 from wbc.training.learnt_unknowns import measured_unknowns, unknown_outputs
 
 NAMED = {"data": {"name": "PBC", "root": "PBC (Acevedo 2020)"}}
@@ -71,7 +74,10 @@ def main() -> None:
     assert rule is not None
     asked = AbstainConfig(rule.asked_error, rule.set_coverage, rule.outlier_score.method, rule.acceptance)
     predictor.rule = None  # no answers are asked for yet
-    others = unknown_outputs(predictor, unknown_cells(given.unknown, predictor.classes, manifest, 0), 32)
+    data = replace(saved_config(given.run, Config).data, unknown=given.unknown)
+    unknown = unknown_cells(data, manifest)
+    assert unknown is not None
+    others = unknown_outputs(predictor, unknown, 32)
     predictor.rule = fit_rule(outputs.features, outputs.logits, labels, asked, unknown=others.learnt)
     predictor.pictures = fit_picture_check(marks, predictor.prepare)
     predictor.known = None  # names of pictures that are not ours to hand on

@@ -25,10 +25,11 @@ from starlette.testclient import TestClient
 from wbc.labels import CLASSES
 from wbc.plain.answers import ANSWERED, UNCERTAIN, Answers
 from wbc.plain.prediction_rows import columns, prediction_rows
-from wbc.reviewing.app import Review, review_app
+from wbc.reviewing.app import review_app
 from wbc.reviewing.cells import read_cells
 from wbc.reviewing.decisions import Decisions
 from wbc.reviewing.pictures import Pictures
+from wbc.reviewing.state import Review
 from wbc.settings.run_folder import versions
 from wbc.utils.files import read_json, write_json
 from wbc.utils.text_tables import markdown_table

@@ -14,12 +14,13 @@ from wbc.labels import CLASSES
 from wbc.plain.answers import ANSWERED, UNCERTAIN, UNKNOWN, Answers
 from wbc.plain.prediction_rows import PREDICTION, columns, prediction_rows
 from wbc.reviewing.answering_model import AnsweringModel
-from wbc.reviewing.app import Review, review_app
+from wbc.reviewing.app import review_app
 from wbc.reviewing.cells import read_cells
 from wbc.reviewing.decisions import Decisions
 from wbc.reviewing.explanations import Explanations
 from wbc.reviewing.pictures import Pictures
 from wbc.reviewing.settling import Settling
+from wbc.reviewing.state import Review
 
 ADDRESS = "http://127.0.0.1:8765"
 

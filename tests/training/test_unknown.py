@@ -14,8 +14,13 @@ from tests.helpers.small_runs import SMALL
 from wbc.answers.checkpoint import load_model, load_provenance
 from wbc.datasets.unknown_cells import unknown_cells
 from wbc.errors import DataError
-from wbc.labels import CLASSES
 from wbc.training.job import train
+
+
+def found(unknown, known=None, **changed):
+    data = replace(composed("data=synthetic").data, unknown=str(unknown), **changed)
+    return unknown_cells(data, KNOWN if known is None else known)
+
 
 KNOWN = pd.DataFrame({"path": [], "label": [], "excluded": []}, dtype=str)
 
@@ -38,31 +43,54 @@ def write_unknown(folder, kinds=("smudge", "clump"), count=15):
 
 
 def test_a_fifth_of_each_kind_is_held_out(tmp_path):
-    rows = unknown_cells(str(write_unknown(tmp_path / "other")), CLASSES, KNOWN, 0)
+    rows = found(write_unknown(tmp_path / "other"))
     assert rows.groupby("kind")["measured"].sum().to_dict() == {"clump": 3, "smudge": 3}
-    again = unknown_cells(str(tmp_path / "other"), CLASSES, KNOWN, 0)
+    again = found(tmp_path / "other")
     pd.testing.assert_frame_equal(rows, again)
-    other = unknown_cells(str(tmp_path / "other"), CLASSES, KNOWN, 1)
+    other = found(tmp_path / "other", split_seed=1)
     assert not rows["measured"].equals(other["measured"])
 
 
 def test_what_cannot_be_unknown_is_refused_with_the_mend(tmp_path):
     place = write_unknown(tmp_path / "other")
     with pytest.raises(DataError, match=r"data\.unknown=.*nowhere: no such file or folder; give a folder"):
-        unknown_cells(str(tmp_path / "nowhere"), CLASSES, KNOWN, 0)
+        found(tmp_path / "nowhere")
     known = KNOWN.copy()
     known.loc[0] = [str(place / "clump" / "3.png"), "Monocyte", ""]
     with pytest.raises(DataError, match=r"1 images are known cells of data\.root too, e\.g\. .*3\.png"):
-        unknown_cells(str(place), CLASSES, known, 0)
+        found(place, known)
     known.loc[0, "excluded"] = "unreadable: cut off"
-    assert len(unknown_cells(str(place), CLASSES, known, 0)) == 30
+    assert len(found(place, known)) == 30
     (place / "Monocyte").mkdir()
     shutil.move(place / "clump" / "3.png", place / "Monocyte" / "3.png")
     with pytest.raises(DataError, match=r"1 images lie in folders that spell a class \(Monocyte\)"):
-        unknown_cells(str(place), CLASSES, KNOWN, 0)
+        found(place)
     few = write_unknown(tmp_path / "few", ["smudge"], 9)
     with pytest.raises(DataError, match="9 images are too few to learn from; give 10 or more"):
-        unknown_cells(str(few), CLASSES, KNOWN, 0)
+        found(few)
+
+
+def test_copies_and_pictures_of_known_cells_are_left_out_and_named(tmp_path, caplog):
+    place = write_unknown(tmp_path / "other")
+    shutil.copy(place / "clump" / "3.png", place / "clump" / "copy.png")
+    shutil.copy(place / "smudge" / "5.png", tmp_path / "cell.png")
+    known = KNOWN.copy()
+    known.loc[0] = [str(tmp_path / "cell.png"), "Monocyte", ""]
+    rows = found(place, known)
+    assert len(rows) == 29
+    assert f"left out {place / 'clump' / 'copy.png'}: a copy of another" in caplog.text
+    assert f"left out {place / 'smudge' / '5.png'}: the picture of a known cell" in caplog.text
+
+
+def test_where_too_few_can_be_read_nothing_is_trained(tmp_path):
+    place = write_unknown(tmp_path / "other", ["smudge"])
+    for number in range(6):
+        (place / "smudge" / f"{number}.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="9 images are too few to learn from"):
+        found(place)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no images in the folder"):
+        found(tmp_path / "empty")
 
 
 @pytest.fixture(scope="module")

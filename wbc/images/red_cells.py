@@ -1,6 +1,8 @@
 """How large the red cells around a white cell are: the scale bar that lies in every picture.
 
-They measure 7 to 8 um in every lab, whatever the magnification.  Free of torch: worker processes import it.
+They measure 7 to 8 um in every lab, whatever the magnification.  Here a crop's nucleus is known, which
+bounds the search; in photographs, where none is yet, `wbc.images.white_cells` estimates them otherwise.
+Free of torch: worker processes import it.
 """
 
 from __future__ import annotations

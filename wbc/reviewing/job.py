@@ -41,7 +41,8 @@ def review(config: ReviewConfig, folder: Path) -> None:
     """
     if missing := missing_modules(NEEDED):
         raise ConfigError(f"the page needs {' and '.join(missing)}: pip install {' '.join(missing)}")
-    from wbc.reviewing.app import Review, review_app
+    from wbc.reviewing.app import review_app
+    from wbc.reviewing.state import Review
     from wbc.web.guard import is_loopback, new_token
 
     predictions = Path(config.predictions)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 
-from wbc.datasets.synthetic_extra import DRAWN
+from wbc.datasets.manifest import DRAWN
 from wbc.images.cell_finder import find_nucleus
 from wbc.images.decode import decode
 from wbc.images.red_cells import nucleus_in_red_cells

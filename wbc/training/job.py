@@ -98,7 +98,7 @@ def _trained(
     loggers: Loggers,
 ) -> dict[str, Any]:
     """The content of metrics.json, from the images of `manifest`; {} in all processes but the first."""
-    unknown = _unknown_cells(config, manifest)
+    unknown = unknown_cells(config.data, manifest)
     data = ImageData(
         manifest,
         config.data.classes,
@@ -178,13 +178,6 @@ def objective(metrics: dict[str, Any]) -> float:
     if not metrics:
         return math.nan
     return final_sets(metrics)["val"]["macro_f1"]
-
-
-def _unknown_cells(config: Config, manifest: pd.DataFrame) -> pd.DataFrame | None:
-    data = config.data
-    if data.unknown is None:
-        return None
-    return unknown_cells(data.unknown, data.classes, manifest, data.split_seed)
 
 
 def _augment(config: Config) -> Augment:

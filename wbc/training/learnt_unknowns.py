@@ -11,17 +11,14 @@ import torch
 from torch import Tensor
 
 from wbc.answers.predictor import Outputs, Predictor
-from wbc.errors import DataError
 from wbc.images.picture_marks import PictureMarks
-from wbc.loading.file_batches import files_in_batches
 from wbc.plain.answers import ANSWERED, UNKNOWN, superclass_of
-from wbc.utils.progress import Progress
 
 log = logging.getLogger(__name__)
 
 
 class UnknownOutputs(NamedTuple):
-    """Of the N images that could be read, rows as `wbc.datasets.unknown_cells` has them."""
+    """Of N images; rows as `wbc.datasets.unknown_cells` has them."""
 
     rows: pd.DataFrame
     outputs: Outputs
@@ -35,26 +32,10 @@ class UnknownOutputs(NamedTuple):
 
 
 def unknown_outputs(predictor: Predictor, rows: pd.DataFrame, batch_size: int) -> UnknownOutputs:
-    """By a predictor that may have no rule yet.  Images that cannot be read are left out, and the log names
-    them; raises DataError where none can.
-    """
-    outputs: list[Outputs] = []
-    found: list[bool | None] = []
-    marks: list[PictureMarks] = []
-    read: list[bool] = []
-    with Progress("cells of unknown kinds", "image", len(rows)) as bar:
-        for batch in predictor.stream(files_in_batches(rows["path"].tolist(), batch_size)):
-            for path, reason in batch.files.unreadable:
-                log.warning("data.unknown: left out %s: %s", path, reason)
-            outputs.append(batch.outputs)
-            found += batch.files.found
-            marks += batch.files.marks
-            read += [not reason for reason in batch.files.reasons]
-            bar.update(len(batch.files.images))
-    if not any(read):
-        raise DataError(f"data.unknown: none of {len(rows)} images can be read; copy them again")
-    together = Outputs(*(torch.cat(values) for values in zip(*outputs, strict=True)))
-    return UnknownOutputs(rows[read].reset_index(drop=True), together, found, marks)
+    """By a predictor that may have no rule yet.  Raises DataError for an image that has gone since."""
+    paths = rows["path"].tolist()
+    outputs, answers, marks = predictor.answer_files(paths, batch_size, None, "cells of unknown kinds")
+    return UnknownOutputs(rows, outputs, answers.cell_found, marks)
 
 
 def measured_unknowns(predictor: Predictor, seen: UnknownOutputs) -> dict[str, Any]:
