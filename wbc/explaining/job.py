@@ -72,7 +72,10 @@ def explain(config: ExplainConfig, folder: Path) -> int:
         seed=config.seed,
         superpixels=config.lime_superpixels,
     )
-    methods = [build_method(name, network, lime, predictor.network_logits) for name in config.methods]
+    methods = [
+        build_method(name, network, lime, predictor.network_logits, config.heat_views)
+        for name in config.methods
+    ]
     word_maps = _word_maps(config, predictor)
     images = _images(config, folder, network)
     predictor.runtime.expect(len(images) * _passes(config, methods, network))
@@ -124,7 +127,7 @@ def _word_maps(config: ExplainConfig, predictor: Predictor) -> list[WordMap]:
     kinds = (name for name in config.methods if name.partition(":")[0] in WORD_METHODS)
     method, _, layer = next(kinds, WORD_METHODS[0]).partition(":")
     return [
-        WordMap(predictor.network, predictor.words, attribute, method, layer or LAST)
+        WordMap(predictor.network, predictor.words, attribute, method, layer or LAST, config.heat_views)
         for attribute in config.words
     ]
 

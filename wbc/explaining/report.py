@@ -18,7 +18,7 @@ from wbc.explaining.reasons import reasons_of
 from wbc.explaining.summary import plain, summarise, summary_rows
 from wbc.heat.contact_sheet import write_contact_sheet
 from wbc.heat.like_these import like_lines
-from wbc.heat.lime import Lime, Stability, stability
+from wbc.heat.lime import STABLE, Lime, Stability, stability
 from wbc.heat.methods import LIME, Method, build_method
 from wbc.heat.panels import Decision, panel_file
 from wbc.heat.randomisation import cascade
@@ -163,7 +163,7 @@ def _randomised(
     for name in progress(names, "randomising", "method"):
 
         def heat(copy: Network, name: str = name) -> np.ndarray:
-            method = build_method(name, copy, lime)
+            method = build_method(name, copy, lime, views=config.heat_views)
             batches = zip(images.split(config.batch_size), targets.split(config.batch_size), strict=True)
             return torch.cat([method.heat(*batch) for batch in batches]).numpy()
 
@@ -176,5 +176,5 @@ def _stability_summary(found: Sequence[Stability]) -> dict[str, Any]:
     return {
         "images": len(found),
         "rank_correlation": {str(count): plain(mean) for count, mean in correlations.mean().items()},
-        "samples_for_0.9": [one.samples for one in found],
+        f"samples_for_{STABLE}": [one.samples for one in found],
     }

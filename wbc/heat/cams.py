@@ -145,8 +145,9 @@ class _Tail(nn.Module):
 class ClassActivationMap:
     """Heat maps of one method at one layer: `last`, `fused`, or a name among `places_of`.
 
-    `layers` names what is used.  Parameters of `network` take no gradient from now on.  Runs in the precision
-    of the surrounding autocast up to the mapped layer and in float32 behind it.
+    `layers` names what is used, `places_across` is how many places the coarsest has.  Parameters of `network`
+    take no gradient from now on.  Runs in the precision of the surrounding autocast up to the mapped layer
+    and in float32 behind it.
     classify: (N, 3, S, S) of 0..255 to logits (N, C) on any device, in place of the network's forward pass
     where a method takes hundreds of them: Score-CAM.
     head: what else heat may speak for, in place of classes: features (N, D) to logits (N, K).
@@ -166,6 +167,7 @@ class ClassActivationMap:
         self.network = network.eval().requires_grad_(False)
         places = _chosen(layer, places_of(network), network.backbone.name)
         self.layers = [place.name for place in places]
+        self.places_across = min(place.shape[1] for place in places)
         # Score-CAM masks the image itself; the others need no graph before the first mapped layer.
         self._start = 0 if method == "scorecam" else places[0].after
         self._with_gradient = method not in ("eigencam", "scorecam")

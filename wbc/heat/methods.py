@@ -11,6 +11,7 @@ from torch import Tensor
 from wbc.errors import ConfigError
 from wbc.heat import cams
 from wbc.heat.lime import Lime
+from wbc.heat.views import VIEWS, SteadyMap
 from wbc.network.network import Network
 
 LIME = "lime"
@@ -34,11 +35,15 @@ class Method(NamedTuple):
 
 
 def build_method(
-    name: str, network: Network, lime: Lime, classify: Callable[[Tensor], Tensor] | None = None
+    name: str,
+    network: Network,
+    lime: Lime,
+    classify: Callable[[Tensor], Tensor] | None = None,
+    views: int = VIEWS,
 ) -> Method:
     """`<method>` or `<method>:<layer>` for `network`; ConfigError for an unknown one.
 
-    classify: as `ClassActivationMap` takes it.
+    classify: as `ClassActivationMap` takes it.  views: of each picture, for methods of few passes.
     """
     kind, _, layer = name.partition(":")
     if kind == LIME:
@@ -48,7 +53,8 @@ def build_method(
     if kind not in cams.METHODS:
         raise ConfigError(f"method {name!r}: expected one of {', '.join((*cams.METHODS, LIME))}")
     cam = cams.ClassActivationMap(network, kind, layer or cams.LAST, classify)
-    return Method(name, cam.layers, cam)
+    steady = SteadyMap(cam, 1 if kind in MANY_PASSES else views)
+    return Method(name, cam.layers, steady)
 
 
 def _lime_heat(lime: Lime, images: Tensor, targets: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from wbc.errors import ConfigError
 from wbc.heat.cams import LAST, ClassActivationMap
+from wbc.heat.views import VIEWS, SteadyMap
 from wbc.network.network import Network
 from wbc.plain.words import CellWords, FittedWords, Word
 
@@ -22,7 +23,13 @@ class WordMap:
     """
 
     def __init__(
-        self, network: Network, words: FittedWords, attribute: str, method: str = "gradcam", layer: str = LAST
+        self,
+        network: Network,
+        words: FittedWords,
+        attribute: str,
+        method: str = "gradcam",
+        layer: str = LAST,
+        views: int = VIEWS,
     ) -> None:
         if attribute not in words.names:
             raise ConfigError(f"attribute {attribute!r}: the model tells {', '.join(words.names)}")
@@ -30,9 +37,8 @@ class WordMap:
         self.name = f"{attribute} by {method}{'' if layer == LAST else f':{layer}'}"
         place = words.names.index(attribute)
         self._values = words.values[place]
-        self._map = ClassActivationMap(
-            network, method, layer, head=_head(words, words.parts()[place], network)
-        )
+        head = _head(words, words.parts()[place], network)
+        self._map = SteadyMap(ClassActivationMap(network, method, layer, head=head), views)
         self.layers = self._map.layers
 
     def word(self, cell: CellWords) -> Word:

@@ -65,6 +65,11 @@ class Backbone(nn.Module):
         """Channel spreads that timm's weights expect, for images scaled to 0..1."""
         return tuple(self.net.pretrained_cfg["std"])
 
+    @property
+    def takes_one_size(self) -> bool:
+        """Whether images must have the side it was made for, as windows and position embeddings want it."""
+        return bool(self.net.pretrained_cfg.get("fixed_input_size"))
+
     def freeze(self, unfreeze_last: int, train_batch_norm: bool = True) -> None:
         """Let gradients reach the last `unfreeze_last` layers (see `wbc.network.keras_layers`) and no other.
 

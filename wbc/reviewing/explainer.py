@@ -18,6 +18,7 @@ from wbc.heat.known_pictures import KnownPictures
 from wbc.heat.known_strip import SIDE
 from wbc.heat.like_these import first_words, like_title
 from wbc.heat.overlay import heat_tile, paste
+from wbc.heat.views import SteadyMap
 from wbc.loading.file_batches import files_in_batches
 from wbc.network.device import chosen_device
 from wbc.plain.known_cells import KnownCell
@@ -46,7 +47,7 @@ class Explainer:
                 f"{checkpoint} knows {', '.join(self._predictor.classes)}, and the predictions are of "
                 f"{', '.join(cells.classes)}: it is another model"
             )
-        self._map = ClassActivationMap(self._predictor.network, METHOD)
+        self._map = SteadyMap(ClassActivationMap(self._predictor.network, METHOD))
         self._pictures = None
         if self._predictor.known is not None:
             self._pictures = KnownPictures(

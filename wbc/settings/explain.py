@@ -37,6 +37,7 @@ class ExplainConfig:
     images: Annotated[str, Field(examples=["<file, folder, table.csv, or test>"])]
     resume_from: str | None = None
     methods: DistinctWords  # <method> or <method>:<layer>
+    heat_views: Count = 1  # what runs of before go on with
     words: DistinctWords = Field(default_factory=list)  # attributes of the model
     target: Annotated[str, BeforeValidator(_word_true)]  # one of TARGETS, or a class
     per_class: PerClass = None
