@@ -62,7 +62,7 @@ def test_fit_is_the_weighted_ridge_regression_of_the_lime_package(image):
         ],
         1,
     ).astype(float)
-    assert shown[1:].mean() == pytest.approx(0.86, abs=0.02)  # of 9, in 5, 9 and 9 parts
+    assert shown[1:].mean() == pytest.approx(0.88, abs=0.01)  # of 9, in 8 and 9 parts
     logits = contrast(torch.cat(seen))[:, 0].double().numpy()
     distance = 1 - np.sqrt(shown.mean(axis=1))  # cosine distance from all ones
     near = np.sqrt(np.exp(-(distance**2) / 0.25**2))
@@ -77,13 +77,13 @@ def test_fit_is_the_weighted_ridge_regression_of_the_lime_package(image):
 
 def test_each_superpixel_is_hidden_once_in_each_deal(image):
     seen = []
-    lime = Lime(lambda images: seen.append(images) or contrast(images), samples=36, superpixels=40)
+    lime = Lime(lambda images: seen.append(images) or contrast(images), samples=31, superpixels=40)
     segments = lime.explain(image, target=0).segments
     copies = torch.cat(seen).permute(0, 2, 3, 1).numpy()
     differs = (copies != image).any(axis=3)
     hidden = np.stack([differs[:, segments == part].any(axis=1) for part in range(segments.max() + 1)], 1)
     assert not hidden[0].any()  # the image itself
-    for start, parts in ((1, 5), (6, 10), (16, 20)):
+    for start, parts in ((1, 8), (9, 10), (19, 12)):
         np.testing.assert_array_equal(hidden[start : start + parts].sum(axis=0), 1)
 
 

@@ -73,6 +73,18 @@ def seconds(monkeypatch, torch_s: float, openvino_s: float) -> None:
     monkeypatch.setattr(module, "_seconds", told)
 
 
+@needs_openvino
+@pytest.mark.skipif(not Path("/proc/self/task").exists() or os.cpu_count() == 1, reason="Linux, two cores")
+def test_no_thread_is_bound_to_a_core(kept):
+    """Bound to one that another program holds, a thread waits while the next core is free."""
+    wanted = os.sched_getaffinity(0)
+    engine = OpenVinoEngine(next(kept.rglob("*.xml")), threads=2)
+    for _ in range(8):  # so many that both threads have had to work
+        engine.values(pixels(64))
+    for task in Path("/proc/self/task").iterdir():
+        assert os.sched_getaffinity(int(task.name)) == wanted
+
+
 def agrees(one: Network) -> None:
     runtime = Runtime(one, "openvino")
     runtime.expect(9)

@@ -5,7 +5,7 @@ them are hidden, and a linear model is fitted to the answers, nearer copies coun
 
 The paper's package hides each superpixel in half of the copies.  So far from the image the answers are no sum
 of parts: a linear model explains a third of them, and what one seed tells another does not.  Here superpixels
-are dealt into 5, 10 or 20 parts in turn, and each copy hides one part (docs/results/explanations.md).
+are dealt into 8, 10 or 12 parts in turn, and each copy hides one part (docs/results/explanations.md).
 
 captum draws, batches and weighs the samples. It is given one switch a superpixel in place of the pixels, so
 that copies are drawn a batch at a time, at a few per cent of what a small network takes for them. The
@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 LADDER = (100, 250, 500, 1000, 2000)  # numbers of samples at which stability is measured
-_PARTS = (5, 10, 20)  # of several sizes: else what all superpixels add together could not be told
+_PARTS = (8, 10, 12)  # of several sizes: else what all superpixels add together could not be told
 STABLE = 0.95  # rank correlation from which two seeds tell the same story
 
 
@@ -80,7 +80,7 @@ class Lime:
     def __init__(
         self,
         classify: Callable[[Tensor], Tensor],
-        samples: int = 1000,
+        samples: int = 2000,
         batch_size: int = 32,
         seed: int = 0,
         superpixels: int = 50,
