@@ -7,6 +7,7 @@ from torch import nn
 
 from wbc.errors import ConfigError
 from wbc.heat.cams import ClassActivationMap
+from wbc.heat.views import SteadyMap
 from wbc.heat.word_maps import METHODS, WordMap
 from wbc.network.backbone import Backbone
 from wbc.network.network import Network
@@ -56,7 +57,7 @@ def test_heat_is_that_of_a_network_whose_head_tells_the_value(network, method):
         head.weight.copy_((part - part.mean(dim=1, keepdim=True)).T)
         head.bias.zero_()
     copy.head = nn.Sequential(head)
-    expected = ClassActivationMap(copy, method)(images, torch.tensor([1, 2]))
+    expected = SteadyMap(ClassActivationMap(copy, method))(images, torch.tensor([1, 2]))
     found = WordMap(network, words, "nucleus", method).heat(images, cells)
     assert expected.any()
     torch.testing.assert_close(found, expected)
@@ -68,7 +69,7 @@ def test_the_two_values_of_an_attribute_are_told_from_each_other(network):
     mean = network.backbone(images.float())[0].detach().numpy()
     # Undecided of the picture as a whole, so that some places speak for either value.
     words.weight[:] -= np.outer(mean, mean @ words.weight) / (mean @ mean)
-    word_map = WordMap(network, words, "granules")
+    word_map = WordMap(network, words, "granules", views=1)
     red, pink = (word_map.heat(images, [cell(value, "round")])[0].numpy() for value in ("red", "pink"))
     assert red.any()
     assert pink.any()

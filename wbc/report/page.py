@@ -7,7 +7,6 @@ from pathlib import Path
 from wbc.heat.cams import ClassActivationMap
 from wbc.heat.methods import Method
 from wbc.heat.thumbnails import explained_now
-from wbc.heat.views import SteadyMap
 from wbc.pages.html import write_page
 from wbc.report.cell_cards import CellCards
 from wbc.report.decisions import image_names
@@ -22,7 +21,8 @@ def write_report(report: Report, folder: Path) -> None:
     figures = folder / FIGURES
     reported = report.record["reported"]
     network = report.predictor.network
-    method = Method("gradcam", [], SteadyMap(ClassActivationMap(network, "gradcam")))
+    # Of one view each: a report has hundreds, and `wbc explain` shows any of them by eight.
+    method = Method("gradcam", [], ClassActivationMap(network, "gradcam"))
     heat_of = explained_now(network, method)
     for result in report.results:
         title = result.name if len(result.plain) == 1 else f"{result.name}, {reported}"
