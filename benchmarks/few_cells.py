@@ -3,7 +3,8 @@
     python benchmarks/few_cells.py <cells> [--test <cells>] --per-class 20 40 100 --draws 3
 
 <cells> and <test> hold one folder a class; without a test the cells that are not drawn are it, at most 200 of
-a class.  Of each class `--per-class` cells are drawn, and `wbc train data=folder` trains on them as it comes.
+a class.  Of each class `--per-class` cells are drawn, or with --natural so many on average, as unequal as in
+<cells> and five at least, and `wbc train data=folder` trains on them as it comes.
 Columns: macro F1 on the test of logistic regression (standardised features, scikit-learn's defaults), of the
 head, of fine-tuning, and of the phase that the run kept.  Prints a Markdown table a draw at a time, writes
 outputs/benchmarks/few_cells.json; a run that lies there is not repeated.
@@ -36,19 +37,27 @@ from wbc.utils.files import read_json, write_json
 from wbc.utils.text_tables import markdown_table, percent
 
 OUTPUT = Path("outputs/benchmarks/few_cells")
+LEAST = 5  # of a class, where they are as unequal as in the lab
 MOST_TESTED = 200  # of a class, where what is not drawn is the test
 
 
-def lay_out(cells: Path, test: Path | None, per_class: int, draw: int, folder: Path) -> None:
+def lay_out(
+    cells: Path, test: Path | None, per_class: int, draw: int, folder: Path, natural: bool = False
+) -> None:
     """Links: folder/train/<class>/ and folder/test/<class>/."""
     generator = random.Random(f"{per_class} {draw}")
-    for of_class in sorted(path for path in cells.iterdir() if path.is_dir()):
+    classes = sorted(path for path in cells.iterdir() if path.is_dir())
+    total = sum(len(list(of_class.iterdir())) for of_class in classes)
+    for of_class in classes:
         files = sorted(of_class.iterdir())
         generator.shuffle(files)
-        others = files[per_class : per_class + MOST_TESTED]
+        drawn = per_class
+        if natural:
+            drawn = max(LEAST, round(per_class * len(classes) * len(files) / total))
+        others = files[drawn : drawn + MOST_TESTED]
         if test is not None:
             others = sorted((test / of_class.name).iterdir())
-        for split, chosen in (("train", files[:per_class]), ("test", others)):
+        for split, chosen in (("train", files[:drawn]), ("test", others)):
             (folder / split / of_class.name).mkdir(parents=True, exist_ok=True)
             for file in chosen:
                 link = folder / split / of_class.name / file.name
@@ -73,10 +82,13 @@ def logistic_regression(run: Path) -> float:
     return float(classification_metrics(scores, labels["test"], CLASSES)["macro_f1"])
 
 
-def measured(cells: Path, test: Path | None, per_class: int, draw: int, words: list[str]) -> dict[str, Any]:
+def measured(
+    cells: Path, test: Path | None, per_class: int, draw: int, natural: bool, words: list[str]
+) -> dict[str, Any]:
     """One row."""
-    folder = OUTPUT / f"{cells.parent.name}_{cells.name}_{per_class}_{draw}"
-    lay_out(cells, test, per_class, draw, folder / "cells")
+    kind = "_natural" if natural else ""
+    folder = OUTPUT / f"{cells.parent.name}_{cells.name}{kind}_{per_class}_{draw}"
+    lay_out(cells, test, per_class, draw, folder / "cells", natural)
     run = folder / "run"
     if not (run / METRICS).exists():
         command = [sys.executable, "train.py", "data=folder", f"data.root={folder / 'cells'}", "report=false"]
@@ -86,6 +98,7 @@ def measured(cells: Path, test: Path | None, per_class: int, draw: int, words: l
     return {
         "cells": cells.parent.name,
         "per_class": per_class,
+        "natural": natural,
         "draw": draw,
         "logistic_regression": logistic_regression(run),
         **phases,
@@ -102,6 +115,7 @@ def main() -> None:
     parser.add_argument("--test", type=Path)
     parser.add_argument("--per-class", type=int, nargs="+", default=[20, 40, 100])
     parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--natural", action="store_true", help="classes as unequal as in <cells>")
     parser.add_argument(
         "--settings",
         nargs="*",
@@ -112,7 +126,7 @@ def main() -> None:
     rows = []
     for per_class in given.per_class:
         for draw in range(given.draws):
-            rows.append(measured(given.cells, given.test, per_class, draw, given.settings))
+            rows.append(measured(given.cells, given.test, per_class, draw, given.natural, given.settings))
             shown = ("logistic_regression", "head", "finetune", "kept")
             table = [
                 [str(row["per_class"]), str(row["draw"]), *(percent(row[name]) for name in shown)]
