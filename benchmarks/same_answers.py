@@ -69,14 +69,15 @@ def main() -> None:
     predictor = load_model(given.checkpoint)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch:
-        exported = {kind: Path(scratch) / kind / "model" for kind in FORMATS}
+        answering = [kind for kind in FORMATS if kind != "keras"]  # of which Keras makes no answers
+        exported = {kind: Path(scratch) / kind / "model" for kind in answering}
         for kind, place in exported.items():
             place.mkdir(parents=True)
             write_graph(predictor.network, kind, place)
             write_description(predictor, place)
             write_code(kind, place)
         for folder in given.folders:
-            rows += measured(predictor, exported, folder)
+            rows += measured(predictor, exported, folder.absolute())
     shown = ("set", "images", "by")
     table = [
         [
