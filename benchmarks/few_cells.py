@@ -137,7 +137,7 @@ def main() -> None:
                 flush=True,
             )
     write_json(
-        OUTPUT / f"{given.cells.parent.name}.json",
+        OUTPUT / f"{given.cells.parent.name}{'_natural' if given.natural else ''}.json",
         {"machine": machine(), "versions": versions(), "rows": rows},
     )
 

@@ -58,7 +58,7 @@ class OpenVinoEngine:
             "INFERENCE_PRECISION_HINT": "f32",  # where bf16 is fast OpenVINO would choose it
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch; others decode the next meanwhile
-            # Pinned, this thread and all that it starts, those that decode too, would share one core.
+            # Bound to a core that another program holds, a thread would wait while the next core is free.
             "ENABLE_CPU_PINNING": False,
         }
         self._compiled = _core().compile_model(path, "CPU", settings)
