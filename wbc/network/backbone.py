@@ -22,6 +22,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from wbc.errors import ConfigError
 from wbc.network.depthwise import train_slow_depthwise_in_float32
 from wbc.network.keras_layers import last_modules
+from wbc.network.pointwise import train_pointwise_as_products
 
 Unit = tuple[str, tuple[str, ...], Callable[[Tensor], Tensor]]  # name, modules it owns, what it computes
 
@@ -40,6 +41,7 @@ class Backbone(nn.Module):
         self.drop_path_rate = drop_path_rate
         self.net: Any = create_timm(name, image_size_px, drop_path_rate, pretrained=False)
         train_slow_depthwise_in_float32(self.net)
+        train_pointwise_as_products(self.net)
         self.features: int = self.net.num_features
         if getattr(self.net, "head_hidden_size", None):
             self.features = self.net.head_hidden_size
