@@ -20,7 +20,7 @@ from wbc.network.network import Network
 from wbc.runtime import runtime as module
 from wbc.runtime.kept import make_room
 from wbc.runtime.openvino_engine import OpenVinoEngine
-from wbc.runtime.runtime import BOUND, Runtime
+from wbc.runtime.runtime import BF16_BOUND, BOUND, Runtime
 
 MANY = 1_000  # images, from which `auto` converts
 
@@ -122,6 +122,43 @@ def test_parts_of_a_network_follow_each_other(empty):
         torch.testing.assert_close(found, one.features(images), rtol=1e-4, atol=1e-4)
     assert (first.name, second.name) == ("openvino", "openvino")
     assert modes == [part.training for part in one.modules()]  # dropout acts on
+
+
+def in_bf16(one: Network) -> Runtime:
+    runtime = Runtime(one, "openvino", 0, 12, bf16=True)
+    runtime.expect(4)
+    return runtime
+
+
+@needs_openvino
+@torch.no_grad()
+def test_in_bf16_it_is_as_near_to_float32_as_torch(empty):
+    one = network()
+    exact, runtime = one.backbone.run_units(one.preprocess(pixels(4)), 0, 12), in_bf16(one)
+    with torch.autocast("cpu", torch.bfloat16):
+        by_torch = one.backbone.run_units(one.preprocess(pixels(4)), 0, 12)
+        found = [runtime.values(pixels(4)) for _ in range(2)]
+    assert runtime.name == "openvino"
+    for values in found:
+        assert values.dtype == by_torch.dtype == torch.bfloat16
+        assert (values - exact).norm() < BF16_BOUND * (by_torch - exact).norm()
+    # The file that was made meanwhile holds nothing of bf16.
+    kept_one = Runtime(one, "openvino", 0, 12)
+    kept_one.expect(4)
+    torch.testing.assert_close(kept_one.values(pixels(4)), exact, rtol=1e-4, atol=1e-4)
+    assert kept_one.name == "openvino"
+
+
+@needs_openvino
+@torch.no_grad()
+def test_in_bf16_one_that_is_further_off_is_refused_by_name(empty, monkeypatch, caplog):
+    right = OpenVinoEngine.values
+    monkeypatch.setattr(OpenVinoEngine, "values", lambda self, images: 1.1 * right(self, images))
+    runtime = in_bf16(network())
+    with torch.autocast("cpu", torch.bfloat16):
+        runtime.values(pixels(4))
+    assert runtime.name == "torch"
+    assert "openvino is off by" in caplog.text
 
 
 @needs_openvino

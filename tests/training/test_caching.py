@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.helpers.small_runs import settings
+from wbc.runtime.runtime import BOUND
 from wbc.training import caching
 from wbc.training.job import train
 
@@ -158,3 +159,22 @@ def test_draws_that_openvino_cached_train_as_those_of_torch(root, tmp_path, monk
     # The sixth digit of a cached value differs, and each step of a training makes more of it.
     assert history["torch"] == pytest.approx(history["openvino"], rel=5e-3)
     assert abs(history["torch"][0] - history["torch"][1]).min() > 0.05
+
+
+@pytest.mark.slow
+def test_openvino_caches_draws_in_bf16_too(root, tmp_path, monkeypatch, caplog):
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("WBC_CACHE", str(tmp_path / "kept"))
+    sizes = {}
+    with caplog.at_level("INFO", logger="wbc.runtime.runtime"):
+        for runtime in ("torch", "openvino"):
+            own = ("phase=head", "phase.head.max_epochs=1", f"runtime={runtime}", "report=false")
+            kept = (f"cache_dir={tmp_path / runtime}", "cache_keep=true", "trainer.precision=bf16-mixed")
+            train(settings(root, *own, *kept), tmp_path / f"run_{runtime}")
+            sizes[runtime] = sorted(
+                file.stat().st_size for file in (tmp_path / runtime).glob("frozen-*.values")
+            )
+    of_cache, of_tests = [record.args[-1] for record in caplog.records if "computes" in record.msg]
+    assert of_cache > of_tests == BOUND  # in bf16, and in float32
+    assert sizes["torch"]
+    assert sizes["torch"] == sizes["openvino"]

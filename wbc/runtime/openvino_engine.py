@@ -1,4 +1,4 @@
-"""A part of a network by OpenVINO: converted once, compiled for this processor, in float32."""
+"""A part of a network by OpenVINO: converted once, compiled for this processor."""
 
 from __future__ import annotations
 
@@ -45,17 +45,19 @@ def convert(part: nn.Module, example: Tensor, path: Path) -> None:
 class OpenVinoEngine:
     """A converted part on this machine's processor.
 
+    bf16: computed in that, where the processor can; values come and go in float32.
     Raises RuntimeError for files that OpenVINO cannot read.
     """
 
     name = NAME
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, bf16: bool = False) -> None:
         import openvino
 
         self.version: str = openvino.__version__.partition("-")[0]
         settings: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": "f32",  # where bf16 is fast OpenVINO would choose it
+            # Said in either case: where bf16 is fast OpenVINO would choose it.
+            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch; others decode the next meanwhile
             # Bound to a core that another program holds, a thread would wait while the next core is free.

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 TORCH, AUTO = "torch", "auto"
 BOUND = 1e-3  # of logits, absolute: a probability moves by less than five in ten thousand
 VALUES_BOUND = 1e-4  # of a part's values, relative to the largest
+BF16_BOUND = 1.5  # in bf16: how far from float32, of how far torch's bf16 is
 _MANY = 1_000  # passes, of which a small network saves what its conversion takes
 _TIMED = 8  # images
 _SLOWER = "slower_here"  # a file beside a conversion that did not pay
@@ -45,15 +46,25 @@ class Runtime:
     passes.  The first batch is computed by torch too, which is what the converted network is held against: it
     is used where logits agree within BOUND, values on the way within VALUES_BOUND, and under `auto` where it
     is faster as well.  A conversion is kept for later runs.
+    bf16: the passes are made under autocast to it.  So are the engine's, and it is used where it is about as
+    near to float32 as torch's are.
     Raises ConfigError for an engine that is not installed or cannot compute where the network lies.
     """
 
-    def __init__(self, network: Network, wish: str = TORCH, start: int = 0, stop: int | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        wish: str = TORCH,
+        start: int = 0,
+        stop: int | None = None,
+        bf16: bool = False,
+    ) -> None:
         count = len(network.backbone.unit_names)
         self.network = network
         self.units = (start, count if stop is None else stop)
         self.whole = self.units == (0, count)
         self.wish = wish
+        self.bf16 = bf16
         self.name = TORCH
         self._part = _Part(network, *self.units)
         self._compute: Callable[[Tensor], Tensor] | None = self._part
@@ -85,7 +96,7 @@ class Runtime:
         self._possible = False  # decided for good
         expected = self._part(batch)
         path = kept_file(self.network, self.units, batch.shape[1:], NAME)
-        slower = path.with_name(_SLOWER)
+        slower = path.with_name(_SLOWER + ("_in_bf16" if self.bf16 else ""))
         if self.wish == AUTO and slower.exists():
             return expected
         try:
@@ -94,7 +105,7 @@ class Runtime:
         except Exception as error:  # whatever a converter says of a network that it does not know
             log.warning("%s cannot compute this network, torch does: %s", NAME, str(error).strip()[:300])
             return expected
-        gap, bound = self._gap(found, expected)
+        gap, bound = self._gap(found, expected, batch)
         if not gap <= bound:  # NaN too
             log.warning("%s is off by %.2g, and %.2g is allowed: torch computes", NAME, gap, bound)
             return expected
@@ -103,27 +114,34 @@ class Runtime:
             log.info("torch computes: %s is no faster here", NAME)
             slower.touch()
             return expected
-        self.name, self._compute = NAME, engine.values
-        told = (NAME, engine.version, torch_s / engine_s, gap)
-        log.info("%s %s computes, %.1f times as fast as torch; the two differ by %.1g", *told)
-        return found  # one engine for all values of a job
+        self.name = NAME
+        self._compute = lambda values: engine.values(values).to(expected.dtype)
+        told = (NAME, engine.version, torch_s / engine_s, gap, bound)
+        log.info("%s %s computes, %.1f times as fast as torch; off by %.2g, and %.2g is allowed", *told)
+        return found.to(expected.dtype)  # one engine for all values of a job
 
     def _engine(self, batch: Tensor, path: Path) -> OpenVinoEngine:
         if not path.exists():
             started = time.monotonic()
             log.info("converting the network for %s, once", NAME)
-            convert(self._part, batch.float(), path)
+            with torch.autocast(batch.device.type, enabled=False):  # its casts would become part of the file
+                convert(self._part, batch.float(), path)
             make_room(path)
             log.info("converted in %.0f s; it is kept for later runs", time.monotonic() - started)
         os.utime(path.parent)  # used last, removed last
         try:
-            return OpenVinoEngine(path, torch.get_num_threads())
+            return OpenVinoEngine(path, torch.get_num_threads(), self.bf16)
         except RuntimeError:
             shutil.rmtree(path.parent)  # the next run converts anew
             raise
 
-    def _gap(self, found: Tensor, expected: Tensor) -> tuple[float, float]:
+    def _gap(self, found: Tensor, expected: Tensor, batch: Tensor) -> tuple[float, float]:
         """How far the engine is off, and how far it may be."""
+        if self.bf16:
+            with torch.autocast(batch.device.type, enabled=False):
+                exact = self._part(batch.float())
+            engines, torchs = ((values.float() - exact).norm() / exact.norm() for values in (found, expected))
+            return engines.item(), BF16_BOUND * torchs.item()
         if self.whole:
             logits = [self.network.classify(values) for values in (found, expected)]
             return (logits[0] - logits[1]).abs().max().item(), BOUND

@@ -29,6 +29,8 @@ from wbc.utils.progress import Progress
 
 log = logging.getLogger(__name__)
 
+_CONVERTED = {"32-true": False, "bf16-mixed": True}  # precisions of converted networks, and whether in bf16
+
 
 class FillCaches(Callback):
     """Decodes images once, and computes the frozen part of the network once for every draw of an image.
@@ -117,8 +119,8 @@ class FillCaches(Callback):
         """
         draws = self.draws if name == "train" else 1
         wish = TORCH
-        # Lower precisions are torch's: a converted network computes in float32.
-        if name == "train" and str(trainer.precision) == "32-true" and network.device.type == "cpu":
+        in_bf16 = _CONVERTED.get(str(trainer.precision))
+        if name == "train" and in_bf16 is not None and network.device.type == "cpu":
             wish = settled(self.runtime, draws * len(self.data.rows[name]))
         key = content_key(
             weights=weights,
@@ -144,7 +146,7 @@ class FillCaches(Callback):
             loader = self.data.frozen_loader(FrozenImages(self.data.images(name), source, draws), order)
         # Runs that share a cache_dir may build the same values at once, each in a file of its own.
         part = path.with_suffix(f".{trainer.strategy.broadcast(uuid.uuid4().hex)}.part")
-        runtime = Runtime(network, wish, *units)
+        runtime = Runtime(network, wish, *units, bf16=bool(in_bf16))
         store = self._fill(part, name, draws, order, loader, runtime, trainer)
         if store is None:
             return None
