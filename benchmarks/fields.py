@@ -1,12 +1,14 @@
 """How many white cells of photographs are found, and what else is taken for one.
 
-    python benchmarks/fields.py <annotated> <without> [--crops <folder> ...]
+    python benchmarks/fields.py <annotated> <without> [--crops <folder> ...] [--drawn 100]
 
 <annotated>: photographs and boxes.csv (file, x0, y0, x1, y1, label: white or red).  A cell is found where a
 box overlaps its own by half (common area over that of both).  <without>: photographs without white cells.
 --crops: folders of crops of one cell, 300 drawn of each, as small photographs: how often the cell that
 `find_cell` sees in the middle is found, and how many boxes are beside it, of which neighbours and platelets
-are some.  Times are of one core.  Prints Markdown tables, writes outputs/benchmarks/fields.json.
+are some.  --drawn: so many photographs drawn of each of three kinds: of the two drawn labs that are kept for
+tests, and each of another random lab.  Times are of one core.  Prints Markdown tables, writes
+outputs/benchmarks/fields.json.
 """
 
 from __future__ import annotations
@@ -15,12 +17,15 @@ import argparse
 import csv
 import random
 import time
+import zlib
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import cv2
+import numpy as np
 from train_step import machine
 
 from wbc.datasets.class_folders import image_files
@@ -29,12 +34,19 @@ from wbc.images.boxes import Box
 from wbc.images.cell_finder import find_cell
 from wbc.images.decode import decode
 from wbc.images.white_cells import WhiteCell, find_white_cells
+from wbc.labels import CLASSES
 from wbc.settings.run_folder import versions
+from wbc.synthetic.field import draw_field
+from wbc.synthetic.labs import LABS, random_lab, smear_of
+from wbc.synthetic.varied import VARIANTS
 from wbc.utils.files import write_json
 from wbc.utils.text_tables import markdown_table
 
 OUTPUT = Path("outputs/benchmarks/fields.json")
 CROPS = 300
+SEED = 2  # of draws that the finder was not chosen by
+SIZES = ((640, 480), (720, 576))
+IN_BLOOD = (0.05, 0.1, 0.3, 0.1, 0.45)  # in the order of CLASSES, rare ones a little more often
 
 
 def overlap(one: Box, other: Box) -> float:
@@ -45,12 +57,38 @@ def overlap(one: Box, other: Box) -> float:
     return common / (areas - common)
 
 
-def timed(path: Path, seconds: list[float]) -> list[WhiteCell]:
-    picture = decode(path)
+def timed(picture: np.ndarray, seconds: list[float]) -> list[WhiteCell]:
     started = time.perf_counter()
     found = find_white_cells(picture)
     seconds.append(time.perf_counter() - started)
     return found
+
+
+def compared(name: str, photographs: Iterable[tuple[str, np.ndarray, list[Box]]]) -> dict[str, Any]:
+    """photographs: name, picture and true boxes of each."""
+    count = true = hits = found = 0
+    missed: list[tuple[Any, ...]] = []
+    seconds: list[float] = []
+    for file, picture, boxes in photographs:
+        left = list(boxes)
+        for cell in timed(picture, seconds):
+            found += 1
+            best = max(left, key=lambda box: overlap(cell.box, box), default=None)
+            if best is not None and overlap(cell.box, best) >= 0.5:
+                left.remove(best)
+                hits += 1
+        missed += [(file, *box) for box in left]
+        count, true = count + 1, true + len(boxes)
+    return {
+        "set": name,
+        "photographs": count,
+        "white cells": true,
+        "found": found,
+        "recall": hits / true,
+        "precision": hits / found,
+        "ms": 1000 * median(seconds),
+        "missed": missed,
+    }
 
 
 def annotated(folder: Path) -> dict[str, Any]:
@@ -60,32 +98,28 @@ def annotated(folder: Path) -> dict[str, Any]:
             if row["label"] == "white":
                 edges = [round(float(row[name])) for name in ("x0", "y0", "x1", "y1")]
                 true[row["file"]].append(Box(*edges))
-    hits, found, missed, seconds = 0, 0, [], []
-    photographs = [Path(path) for path in image_files(folder)]
-    for path in photographs:
-        left = list(true[path.name])
-        for cell in timed(path, seconds):
-            found += 1
-            best = max(left, key=lambda box: overlap(cell.box, box), default=None)
-            if best is not None and overlap(cell.box, best) >= 0.5:
-                left.remove(best)
-                hits += 1
-        missed += [(path.name, *box) for box in left]
-    return {
-        "set": folder.name,
-        "photographs": len(photographs),
-        "white cells": sum(map(len, true.values())),
-        "found": found,
-        "recall": hits / sum(map(len, true.values())),
-        "precision": hits / found,
-        "ms": 1000 * median(seconds),
-        "missed": missed,
-    }
+    paths = [Path(path) for path in image_files(folder)]
+    return compared(folder.name, ((path.name, decode(path), true[path.name]) for path in paths))
+
+
+def drawn(kind: str, count: int) -> dict[str, Any]:
+    """Photographs of one to seven cells, as unequal as in blood, at 5 to 11 pixels a micrometre."""
+
+    def photographs() -> Iterator[tuple[str, np.ndarray, list[Box]]]:
+        for number in range(count):
+            rng = np.random.default_rng([SEED, number, zlib.crc32(kind.encode())])
+            lab = smear_of(LABS[kind], rng) if kind in LABS else random_lab(rng)
+            labels = rng.choice(CLASSES, rng.integers(1, 8), p=IN_BLOOD).tolist()
+            size = SIZES[number % len(SIZES)]
+            field = draw_field(labels, lab, rng, size, float(rng.uniform(5, 11)), VARIANTS)
+            yield str(number), field.picture, field.boxes
+
+    return compared(f"drawn, {kind}", photographs())
 
 
 def without(folder: Path) -> dict[str, Any]:
     seconds: list[float] = []
-    counts = [len(timed(Path(path), seconds)) for path in image_files(folder)]
+    counts = [len(timed(decode(path), seconds)) for path in image_files(folder)]
     return {
         "set": folder.name,
         "photographs": len(counts),
@@ -124,9 +158,12 @@ def main() -> None:
     parser.add_argument("annotated", type=Path)
     parser.add_argument("without", type=Path)
     parser.add_argument("--crops", type=Path, nargs="*", default=[])
+    parser.add_argument("--drawn", type=int, default=0)
     given = parser.parse_args()
     cv2.setNumThreads(1)
     fields = [annotated(given.annotated), without(given.without)]
+    if given.drawn:
+        fields += [drawn(kind, given.drawn) for kind in ("lab_e", "lab_f", "random labs")]
     shown = ["set", "photographs", "white cells", "found", "recall", "precision", "ms"]
     rows = [
         [str(row[name]) for name in shown[:4]]

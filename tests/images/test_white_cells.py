@@ -12,6 +12,10 @@ from tests.helpers.places import DATA
 from wbc.images.boxes import Box
 from wbc.images.decode import decode
 from wbc.images.white_cells import find_white_cells
+from wbc.labels import CLASSES
+from wbc.synthetic.field import draw_field
+from wbc.synthetic.labs import LABS, random_lab, smear_of
+from wbc.synthetic.varied import VARIANTS
 
 
 def overlap(one: Box, other: tuple[float, ...]) -> float:
@@ -61,6 +65,22 @@ def test_letters_and_pointers_are_none():
     cv2.putText(picture, "20 um", (30, 340), cv2.FONT_HERSHEY_SIMPLEX, 2, (0, 255, 0), 6)
     cv2.line(picture, (470, 10), (380, 60), (20, 20, 20), 8)
     assert len(find_white_cells(picture)) == 1
+
+
+@pytest.mark.parametrize("name", ["lab_d", "lab_e", "lab_f", "random"])
+def test_in_any_stain_of_the_drawn_labs(name):
+    """Pale red cells on yellow glass, pink ones, small cells in a wide field, platelets beside them."""
+    true = found = hits = 0
+    for number in range(12):
+        rng = np.random.default_rng([number, 77])
+        lab = random_lab(rng) if name == "random" else smear_of(LABS[name], rng)
+        labels = rng.choice(CLASSES, 4).tolist()
+        drawn = draw_field(labels, lab, rng, px_per_um=float(rng.uniform(5, 10)), drawings=VARIANTS)
+        boxes = [cell.box for cell in find_white_cells(drawn.picture)]
+        true, found = true + len(drawn.boxes), found + len(boxes)
+        hits += sum(any(overlap(box, one) > 0.4 for box in boxes) for one in drawn.boxes)
+    assert hits / true >= 0.94
+    assert hits / found >= 0.94
 
 
 @pytest.mark.skipif(not (DATA / "fields").is_dir(), reason="the photographs of fields are not at hand")

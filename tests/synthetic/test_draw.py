@@ -221,7 +221,9 @@ def test_the_background_is_drawn_without_knowing_the_class() -> None:
     """Red cells make room for the cell; beyond that, the same dyes for the same random numbers."""
     sheet = Sheet(200, 6.0)
     centre = np.zeros((1, 2))
-    small, large = (draw_background(sheet, np.random.default_rng(1), centre, radius) for radius in (4.0, 9.0))
+    small, large = (
+        draw_background(sheet, np.random.default_rng(1), centre, [radius]) for radius in (4.0, 9.0)
+    )
     y, x = (np.mgrid[:200, :200] - 99.5) / 6.0
     assert large[1][np.hypot(x, y) < 6.5].max() == 0
     assert small[1].max() > 0

@@ -14,6 +14,7 @@ import numpy as np
 
 from wbc.images.cell_outline import outline
 from wbc.images.empty_field import absorbance, brightest_part, field_colour, median_colour
+from wbc.images.three_kinds import limits_between_three
 
 _SIDE = 96  # longer side of the copy that is looked at: lobes stay apart, and a picture takes about 2 ms
 
@@ -111,7 +112,7 @@ def _nuclei(absorbed: np.ndarray) -> tuple[np.ndarray, int] | None:
     stain = np.clip(0.5 * absorbed[..., 0] + absorbed[..., 1], 0, _DARKEST)
     levels = (stain * np.float32((_LEVELS - 1) / _DARKEST)).astype(np.uint8)
     near = _nearness(*levels.shape)
-    limit = _upper_of_three(np.bincount(levels.ravel(), near.ravel(), _LEVELS))
+    _, limit = limits_between_three(np.bincount(levels.ravel(), near.ravel(), _LEVELS))
     dark = (levels > limit).view(np.uint8)
     dark = cv2.morphologyEx(dark, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=8)
@@ -158,22 +159,3 @@ def _nearness(height: int, width: int) -> np.ndarray:
     y = (np.arange(height) - (height - 1) / 2) / side
     x = (np.arange(width) - (width - 1) / 2) / side
     return np.asarray(np.exp(-(y[:, None] ** 2 + x[None] ** 2) / (2 * _NEAR**2)))
-
-
-def _upper_of_three(counts: np.ndarray) -> int:
-    """The upper of two limits that part a histogram into three classes of least variance (Otsu 1979)."""
-    share, total = np.cumsum(counts), np.cumsum(counts * np.arange(len(counts)))
-    low, high = _PAIRS
-    between = (
-        _squared(share[low], total[low])
-        + _squared(share[high] - share[low], total[high] - total[low])
-        + _squared(share[-1] - share[high], total[-1] - total[high])
-    )
-    return int(high[between.argmax()])
-
-
-_PAIRS = np.triu_indices(_LEVELS - 1, 1)
-
-
-def _squared(share: np.ndarray, total: np.ndarray) -> np.ndarray:
-    return np.asarray(total**2 / np.maximum(share, 1e-9))

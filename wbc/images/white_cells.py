@@ -14,29 +14,21 @@ import numpy as np
 
 from wbc.images.boxes import Box, share_inside
 from wbc.images.cell_outline import outline
-from wbc.images.empty_field import absorbance, brightest_part
+from wbc.images.field_pixels import field_pixels
 
 _LONGEST = 1024, 2048, 4096  # px of the copy that is looked at, the first in which cells are large enough
 _LEAST_RADIUS = 8  # px of a red cell in it
-_CLEAR = 0.6  # absorbance of green light, from which nothing is field
-_LEAST_STAIN = 0.1  # likewise, up to which all is
-_LEAST_RED = 0.25  # absorbance of red light in a nucleus, whatever the red cells absorb
-_OVER_RED_CELLS = 1.2  # times that of the red cells
-# Absorbance of red over that of green light: in red cells of some stains it is 0, and green letters have more
-# than any nucleus.
-_PURPLE = 0.18, 1.1
-# Absorbance of blue over that of green light, at most: in nuclei of four labs 0.14 to 0.44, in red cells,
-# which take up blue, 0.37 to 0.77.  A share of that of the red cells in the picture, and a floor.
-_BLUE, _BLUE_FLOOR = 0.8, 0.33
+_TORN = 0.5  # of the radius of what is stained and no nucleus: with less, their colour was not met
 _LARGE = 0.7  # quantile of what is measured of red cells: where they touch or overlap, it is too little
 # In areas of a red cell.
 _SPECK = 0.02  # smaller pieces are no lobes
 _LOBE = 0.8  # larger ones are no lobes either, but nuclei
-_LEAST_AREA = 0.3  # of a nucleus; platelets and dirt have less
+_LEAST_AREA = 0.45  # of a nucleus; platelets, two or three that are joined too, and dirt have less
 # In radii of a red cell.
 _JOINED = 1.25  # from lobe to lobe of a nucleus, at most
 _EXTENT = 2.3  # radius of the circle around a nucleus, at most
 _MARGIN = 0.35, 1.0  # from the nucleus to the edge of the cell, at least and at most
+_CORE = 0.5, 0.75  # what lies so deep in a red cell is its core; so far around it is still that cell
 _INSIDE = 0.5  # of a box, in another: both are of one cell
 
 
@@ -90,25 +82,19 @@ def _look(rgb: np.ndarray, px: float) -> _Seen | None:
     """Of a copy whose pixels are `px` of the photograph; None without red cells, which give the scale."""
     height, width = (max(1, round(side / px)) for side in rgb.shape[:2])
     small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (3, 3), 0)
-    absorbed = absorbance(small, brightest_part(small))
-    red, green, blue = cv2.split(absorbed)
-    levels = (np.clip(green, 0, _CLEAR) * np.float32(255 / _CLEAR)).astype(np.uint8)
-    split, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_OTSU)
-    stained = green > max(_LEAST_STAIN, split / 255 * _CLEAR)
-    if not stained.any():
+    pixels = field_pixels(cv2.GaussianBlur(small, (3, 3), 0))
+    if pixels is None:
         return None
-    ratio = blue / np.maximum(green, _LEAST_STAIN)
-    like_blood = ratio >= max(_BLUE * float(np.median(ratio[stained])), _BLUE_FLOOR)
-    red_cells = stained & like_blood
-    radius = _red_cell_radius(red_cells)
+    nuclear = cv2.morphologyEx(pixels.nuclear.view(np.uint8), cv2.MORPH_OPEN, _CROSS)
+    inside, radius = _scale(pixels.red_cells)
+    widest, most = _scale(pixels.stained & (nuclear == 0))
+    if most is not None and (radius is None or radius < _TORN * most):
+        inside, radius = widest, most
     if radius is None:
         return None
-    deep = red > max(_LEAST_RED, _OVER_RED_CELLS * float(np.median(red[red_cells])))
-    purple = (red > _PURPLE[0] * green) & (red < _PURPLE[1] * green)
-    nuclear = cv2.morphologyEx((deep & purple & ~like_blood).view(np.uint8), cv2.MORPH_OPEN, _CROSS)
-    absorbed[red_cells] = 0  # else the outline would take those that touch a cell for a part of it
-    return _Seen(absorbed, nuclear, radius)
+    # Else the outline would take those that touch a cell for a part of it.
+    pixels.absorbed[pixels.red_cells & _bodies(inside, radius)] = 0
+    return _Seen(pixels.absorbed, nuclear, radius)
 
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -185,16 +171,23 @@ def _cell(seen: _Seen, points: np.ndarray, px: float, shape: tuple[int, ...]) ->
     return WhiteCell(box, float(2 * np.sqrt(len(points) / np.pi) * px), at_border), points
 
 
-def _red_cell_radius(red_cells: np.ndarray) -> float | None:
-    """About, in pixels of (h, w) bool; None where there are none."""
+def _bodies(inside: np.ndarray, radius: float) -> np.ndarray:
+    """(h, w) bool: whole red cells, as far as they are as thick as one; cytoplasm may have their colour."""
+    cores = (inside > _CORE[0] * radius).view(np.uint8)
+    side = 2 * round(_CORE[1] * radius) + 1
+    return cv2.dilate(cores, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))) > 0
+
+
+def _scale(red_cells: np.ndarray) -> tuple[np.ndarray, float | None]:
+    """How deep in a red cell each pixel of (h, w) bool lies, and about their radius; None without any."""
     inside = cv2.distanceTransform(_without_pale_centres(red_cells), cv2.DIST_L2, 3)
     tops = (inside >= cv2.dilate(inside, np.ones((5, 5), np.uint8))) & (inside > 2)
     heights = inside[tops]
     if len(heights) == 0:
-        return None
+        return inside, None
     heights.sort()
     share = np.cumsum(heights**2)  # by area: specks and the rings of pale cells are many, but small
-    return float(heights[np.searchsorted(share, _LARGE * share[-1])])
+    return inside, float(heights[np.searchsorted(share, _LARGE * share[-1])])
 
 
 def _without_pale_centres(red_cells: np.ndarray) -> np.ndarray:

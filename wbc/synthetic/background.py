@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -13,22 +15,31 @@ _RED_CELL_REACH_UM = 4.6
 
 
 def draw_background(
-    sheet: Sheet, rng: np.random.Generator, cell_centre: Points, cell_radius_um: float
+    sheet: Sheet,
+    rng: np.random.Generator,
+    cell_centres: Points,
+    cell_radii_um: Sequence[float],
+    platelets_mean: float = 2.0,
 ) -> NDArray[np.float32]:
-    """Dyes (3, side, side) of azure, eosin and blue around a cell that pushes red cells aside.
+    """Dyes (3, side, side) of azure, eosin and blue around cells that push red cells aside.
 
-    cell_centre: (1, 2) micrometres. Number, colour and pallor vary from image to image far more than
+    cell_centres: (N, 2) micrometres. Number, colour and pallor vary from image to image far more than
     between classes, so that the background says nothing about the cell.
     """
     half = sheet.side_px / sheet.px_per_um / 2
     dyes = np.zeros((3, sheet.side_px, sheet.side_px), np.float32)
-    centres = _pushed_aside(_loose_grid(rng, half + _RED_CELL_REACH_UM), cell_centre, cell_radius_um + 3.0)
+    centres = _loose_grid(rng, half + _RED_CELL_REACH_UM)
+    cells = list(zip(cell_centres, cell_radii_um, strict=True))
+    for centre, radius in cells:
+        centres = _pushed_aside(centres, centre, radius + 3.0)
     thickness = _red_cells(sheet, rng, centres)
     dyes[1] = thickness * np.float32(rng.uniform(0.15, 0.60))
     dyes[2] = thickness * np.float32(rng.uniform(0.0, 0.15))
-    platelets = rng.poisson(2.0)
+    platelets = rng.poisson(platelets_mean)
     if platelets:
-        spots = _pushed_aside(rng.uniform(-half, half, (platelets, 2)), cell_centre, cell_radius_um + 1.5)
+        spots = rng.uniform(-half, half, (platelets, 2))
+        for centre, radius in cells:
+            spots = _pushed_aside(spots, centre, radius + 1.5)
         dyes[0] = _platelets(sheet, rng, spots) * np.float32(rng.uniform(0.3, 1.2))
     return dyes
 

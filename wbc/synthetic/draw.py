@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from wbc.images.masks import MASK_CYTOPLASM, MASK_NUCLEUS
 from wbc.synthetic.background import draw_background
 from wbc.synthetic.labs import LABS, Lab
+from wbc.synthetic.parts import DrawnCell
 from wbc.synthetic.schematic import CELL_REACH_UM, DRAWINGS, Drawing
 from wbc.synthetic.shapes import Sheet
 
-__all__ = ["LABS", "MASK_CYTOPLASM", "MASK_NUCLEUS", "Lab", "draw_cell"]
+__all__ = ["LABS", "MASK_CYTOPLASM", "MASK_NUCLEUS", "Lab", "draw_cell", "photograph", "put"]
 
 # Furthest that a cell's centre lies from the middle, as a share of the image's width.
 _OFF_CENTRE = 0.07
@@ -48,36 +49,44 @@ def draw_cell(
     spare_px = int(np.ceil(spare_um * px_per_um)) + 1
     sheet = Sheet(size_px + 2 * spare_px, px_per_um)
     centre = rng.uniform(-_OFF_CENTRE, _OFF_CENTRE, (1, 2)) * field_um
-    dyes = draw_background(sheet, rng, centre, cell.radius_um)
+    dyes = draw_background(sheet, rng, centre, [cell.radius_um])
 
-    side = len(cell.body)
-    left, top = (np.rint(centre[0] * px_per_um + sheet.side_px / 2).astype(int) - side // 2).tolist()
-    rows, columns = slice(top, top + side), slice(left, left + side)
-    dyes[:, rows, columns] *= 1 - cell.body / np.float32(255)  # the cell displaces what lies under it
-    dyes[:, rows, columns] += cell.dyes
+    rows, columns = put(cell, dyes, sheet, centre[0])
     mask = sheet.blank()
     mask[rows, columns] = np.where(cell.body > 127, MASK_CYTOPLASM, 0)
     mask[rows, columns][cell.nucleus > 127] = MASK_NUCLEUS
 
     frame = slice(spare_px, spare_px + size_px)
-    return _photograph(dyes[:, frame, frame], lab, rng, px_per_um), mask[frame, frame].copy()
+    return photograph(dyes[:, frame, frame], lab, rng, px_per_um), mask[frame, frame].copy()
 
 
-def _photograph(
+def put(
+    cell: DrawnCell, dyes: NDArray[np.float32], sheet: Sheet, centre_um: NDArray[np.float64]
+) -> tuple[slice, slice]:
+    """Lay `cell` into `dyes` (3, side, side) around centre_um (2,); the rows and columns of its own sheet."""
+    side = len(cell.body)
+    left, top = (np.rint(centre_um * sheet.px_per_um + sheet.side_px / 2).astype(int) - side // 2).tolist()
+    rows, columns = slice(top, top + side), slice(left, left + side)
+    dyes[:, rows, columns] *= 1 - cell.body / np.float32(255)  # the cell displaces what lies under it
+    dyes[:, rows, columns] += cell.dyes
+    return rows, columns
+
+
+def photograph(
     dyes: NDArray[np.float32], lab: Lab, rng: np.random.Generator, px_per_um: float
 ) -> NDArray[np.uint8]:
-    """Light through `dyes` (3, size, size) as RGB, with the cell-to-cell spread of dye and exposure."""
-    size_px = dyes.shape[1]
+    """Light through `dyes` (3, H, W) as RGB (H, W, 3); dye and exposure differ from picture to picture."""
+    height, width = dyes.shape[1:]
     taken_up = np.exp(rng.normal(0.0, (0.18, 0.25, 0.25)))
     absorbance = np.array([lab.azure, lab.eosin, lab.blue]).T * taken_up
     exposure = rng.normal(0.0, 0.05) + rng.normal(0.0, 0.02, 3)
     to_log_light = np.column_stack([-absorbance, np.log(lab.background) + exposure])
     light = np.asarray(cv2.exp(cv2.transform(cv2.merge(list(dyes)), to_log_light)), np.float32)
     # Light falls off towards one side when the condenser is a little off.
-    slope = 1 + np.linspace(-1, 1, size_px, dtype=np.float32) * np.float32(rng.normal(0.0, 0.025))
+    slope = 1 + np.linspace(-1, 1, height, dtype=np.float32) * np.float32(rng.normal(0.0, 0.025))
     light *= slope[:, None, None]
     cv2.GaussianBlur(light, (0, 0), lab.blur_um * px_per_um * rng.uniform(0.8, 1.5), dst=light)
-    grain = rng.standard_normal((size_px, size_px), np.float32) * np.float32(lab.noise)
+    grain = rng.standard_normal((height, width), np.float32) * np.float32(lab.noise)
     image = cv2.add(light, cv2.merge([grain] * 3), dtype=cv2.CV_8U)  # rounds and saturates
     return _through_jpeg(np.asarray(image, np.uint8), lab.jpeg_quality)
 
