@@ -35,7 +35,7 @@ def predicted(place, folder, *words):
     )
 
 
-def test_cells_are_listed_drawn_and_counted_by_slide(place, tmp_path):
+def test_cells_are_listed_drawn_and_counted_by_slide(place, tmp_path, caplog):
     assert predicted(place, tmp_path, "fields=true", "group=folder") == 1
     cells = pd.read_csv(tmp_path / "cells.csv", keep_default_na=False)
     names = cells["photograph"].map(lambda path: path.rpartition("/")[2])
@@ -47,6 +47,9 @@ def test_cells_are_listed_drawn_and_counted_by_slide(place, tmp_path):
     assert first["y0"] < 100 < first["y1"]
     np.testing.assert_allclose(cells[list(CLASSES)].sum(axis=1), 1, atol=1e-4)
     assert "damaged.png" in (tmp_path / "errors.csv").read_text()
+    without = pd.read_csv(tmp_path / "no_cells.csv")["photograph"]
+    assert [path.rpartition("/")[2] for path in without] == ["none.png"]
+    assert "in 1 of the photographs no white cell was found" in caplog.text
     record = json.loads((tmp_path / "differential.json").read_text())
     assert {name: one["images"] for name, one in record["groups"].items()} == {"a": 2, "b": 2}
     assert record["total"]["unreadable"] == 1

@@ -32,16 +32,21 @@ from wbc.utils.machine import available_cores
 from wbc.utils.modules import missing_modules
 from wbc.utils.progress import Progress
 
+NO_CELL = "no cell"  # beside the statuses of cells
 _PHOTOGRAPHS_A_CORE = 4  # of a part
 
 
-def list_cells(photographs: Path, listed: Path, usual_share: float, overlaps: Path | None) -> Counter[str]:
+def list_cells(
+    photographs: Path, listed: Path, usual_share: float, empty: Path, overlaps: Path | None
+) -> Counter[str]:
     """Find the cells of the photographs that the list `photographs` has, and list their crops in `listed`.
 
     A photograph that cannot be read is listed itself: answering says why.  usual_share: of a crop's side that
-    the nucleus takes in the pictures that the model knows; 0 where it does not tell.  overlaps: where to say
-    which photographs of one group have a part in common; None where they are not asked about.
-    Returns how many cells there are of each status, "" for those to be answered.
+    the nucleus takes in the pictures that the model knows; 0 where it does not tell.  empty: where to name
+    the photographs without a cell.  overlaps: where to say which photographs of one group have a part in
+    common; None where they are not asked about.
+    Returns how many cells there are of each status, "" for those to be answered, and how many photographs of
+    none under NO_CELL.
     """
     images = ImageList(photographs, _PHOTOGRAPHS_A_CORE * available_cores())
     parts = [listed.with_name(f"found_{number:08d}.jsonl") for number in range(len(images))]
@@ -58,24 +63,31 @@ def list_cells(photographs: Path, listed: Path, usual_share: float, overlaps: Pa
             write_searched(part, searched)
             forget(part.with_suffix(""))
     everything = (one for part in parts for one in read_searched(part))
-    counts = _write_lists(everything if overlaps is None else counted_once(everything, overlaps), listed)
+    once = everything if overlaps is None else counted_once(everything, overlaps)
+    counts = _write_lists(once, listed, empty)
     for part in parts:
         part.unlink()
     return counts
 
 
-def _write_lists(photographs: Iterator[Searched], listed: Path) -> Counter[str]:
+def _write_lists(photographs: Iterator[Searched], listed: Path, empty: Path) -> Counter[str]:
     counts = Counter[str]()
     with (
+        replacing(empty) as empty_beside,
+        empty_beside.open("w", encoding="utf-8", newline="") as without,
         replacing(listed) as list_beside,
         list_beside.open("w", encoding="ascii", newline="\n") as lines,
         replacing(listed.with_name(FOUND)) as table_beside,
         table_beside.open("w", encoding="utf-8", newline="") as file,
     ):
-        table = csv.writer(file)
+        table, names = csv.writer(file), csv.writer(without)
+        names.writerow(["photograph"])
         for one in photographs:
             if one.unreadable:
                 lines.write(json.dumps(Listed(one.path, one.group)) + "\n")
+            elif not one.cells:
+                counts[NO_CELL] += 1
+                names.writerow([one.path])
             for cell in one.cells:
                 counts[cell.status] += 1
                 if not cell.status:

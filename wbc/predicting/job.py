@@ -30,11 +30,11 @@ from wbc.plain.lab_check import said_of_lab
 from wbc.plain.picture_check import SEVERAL_CELLS
 from wbc.plain.prediction_rows import PREDICTION, status_column
 from wbc.predicting.fields import PICTURES, write_cells
-from wbc.predicting.finding import list_cells
+from wbc.predicting.finding import NO_CELL, list_cells
 from wbc.predicting.found_cells import FOUND
 from wbc.predicting.parts import PartRow, compare_labs, part_rows, read_part, write_part
 from wbc.settings import run_folder
-from wbc.settings.layout import CELLS, DIFFERENTIAL, ERRORS, OVERLAPS, SOURCES
+from wbc.settings.layout import CELLS, DIFFERENTIAL, ERRORS, NO_CELLS, OVERLAPS, SOURCES
 from wbc.settings.predict import PredictConfig
 from wbc.utils.files import file_hash, read_json, replacing, write_json
 from wbc.utils.progress import Progress, progress
@@ -42,6 +42,10 @@ from wbc.utils.progress import Progress, progress
 log = logging.getLogger(__name__)
 
 _CHANGES = {"model": "the file of the model", "images": "the list of images or one of them"}
+_NO_CELL_FOUND = (
+    "in %d of the photographs no white cell was found, %s names them: look at some, for without red cells, "
+    "which give the scale, nothing is found"
+)
 _PART_BATCHES = 16  # what a kill loses, at most, in each process
 _LISTING = timedelta(
     days=1
@@ -131,8 +135,11 @@ def _look_at_what_is_there(
         if not listed.exists():
             listed.parent.mkdir(parents=True, exist_ok=True)
             if config.fields:
-                counts = list_cells(found, listed, usual_share, folder / OVERLAPS if config.overlap else None)
+                overlaps = folder / OVERLAPS if config.overlap else None
+                counts = list_cells(found, listed, usual_share, folder / NO_CELLS, overlaps)
                 log.info("%d white cells in the photographs", counts.pop("", 0))
+                if empty := counts.pop(NO_CELL, 0):
+                    log.warning(_NO_CELL_FOUND, empty, folder / NO_CELLS)
                 for status, count in counts.items():
                     log.info("besides %d: %s", count, status)
             else:

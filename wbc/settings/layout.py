@@ -15,6 +15,7 @@ ERRORS = "errors.csv"  # of evaluate and predict: files that could not be read
 REPORT = "report.html"  # of train and evaluate
 FIGURES = "figures"
 CELLS = "cells.csv"  # of predict: the white cells that it found in photographs
+NO_CELLS = "no_cells.csv"  # of predict: photographs in which no white cell was found
 OVERLAPS = "overlaps.csv"  # of predict: which photographs have a part in common
 DIFFERENTIAL = "differential.json"  # of predict and review
 DECISIONS = "decisions.sqlite"  # of review
