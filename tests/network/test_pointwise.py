@@ -20,13 +20,13 @@ def pair() -> tuple[nn.Conv2d, nn.Conv2d, torch.Tensor]:
     made = []
     for _ in range(2):
         torch.manual_seed(0)
-        made.append(nn.Conv2d(64, 96, 1).to(memory_format=torch.channels_last))
+        made.append(nn.Conv2d(640, 800, 1).to(memory_format=torch.channels_last))
     train_pointwise_as_products(made[1])
-    values = torch.randn(4, 64, 7, 7, generator=torch.Generator().manual_seed(1))
+    values = torch.randn(4, 640, 7, 7, generator=torch.Generator().manual_seed(1))
     return made[0], made[1], values.to(memory_format=torch.channels_last)
 
 
-def products(convolution: nn.Conv2d, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+def products(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """A list that grows with each product of matrices."""
     seen: list[object] = []
     real = torch.nn.functional.linear
@@ -36,7 +36,7 @@ def products(convolution: nn.Conv2d, monkeypatch: pytest.MonkeyPatch) -> list[ob
 
 def test_a_product_is_the_convolution_but_for_rounding(pair, monkeypatch):
     plain, changed, values = pair
-    seen = products(changed, monkeypatch)
+    seen = products(monkeypatch)
     expected, found = step(plain, values, bf16=True), step(changed, values, bf16=True)
     assert seen
     for one, other in zip(expected, found, strict=True):
@@ -48,7 +48,7 @@ def test_a_product_is_the_convolution_but_for_rounding(pair, monkeypatch):
 
 def test_float32_and_passes_without_gradient_are_left_as_they_are(pair, monkeypatch):
     plain, changed, values = pair
-    seen = products(changed, monkeypatch)
+    seen = products(monkeypatch)
     for one, other in zip(step(plain, values, bf16=False), step(changed, values, bf16=False), strict=True):
         assert torch.equal(one, other)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
@@ -59,12 +59,13 @@ def test_float32_and_passes_without_gradient_are_left_as_they_are(pair, monkeypa
 @pytest.mark.parametrize(
     "convolution",
     [
-        nn.Conv2d(8, 8, 3),
-        nn.Conv2d(8, 8, 1, stride=2),
-        nn.Conv2d(8, 8, 1, padding=1),
-        nn.Conv2d(8, 8, 1, groups=2),
+        nn.Conv2d(800, 800, 3),
+        nn.Conv2d(800, 800, 1, stride=2),
+        nn.Conv2d(800, 800, 1, padding=1),
+        nn.Conv2d(1600, 1600, 1, groups=2),
+        nn.Conv2d(320, 1280, 1),
     ],
-    ids=["kernel", "stride", "padding", "groups"],
+    ids=["kernel", "stride", "padding", "groups", "smaller"],
 )
 def test_others_are_left_as_they_are(convolution):
     train_pointwise_as_products(convolution)

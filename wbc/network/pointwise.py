@@ -1,4 +1,4 @@
-"""Convolutions of one pixel are trained as products of matrices in bfloat16."""
+"""Large convolutions of one pixel are trained as products of matrices in bfloat16."""
 
 from __future__ import annotations
 
@@ -12,26 +12,30 @@ from torch import Tensor, nn
 
 
 def train_pointwise_as_products(net: nn.Module) -> None:
-    """Let 1x1 convolutions of `net` train as products of matrices in bf16 on CPUs.
+    """Let large 1x1 convolutions of `net` train as products of matrices in bf16 on CPUs.
 
-    The result is the same but for rounding.  oneDNN's backward pass of such a convolution takes up to 1.5
-    times as long as that of the product where images are few places large and channels many, as in the last
-    blocks of EfficientNetV2-L (`benchmarks/pointwise.py`); elsewhere both take the same.  Passes without a
-    gradient, other devices and other precisions are left as they are.
+    The result is the same but for rounding.  By oneDNN's convolution those of the last blocks of
+    EfficientNetV2-L take up to 1.5 times as long; smaller ones are as fast, or faster
+    (`benchmarks/pointwise.py`).  Passes without a gradient, other devices and other precisions are left as
+    they are.
     """
     for module in net.modules():
-        if _is_pointwise(module):
+        if _is_large_pointwise(module):
             product = partial(_product_with_gradient, module, module.forward)
             module.forward = product  # type: ignore[method-assign]
 
 
-def _is_pointwise(module: nn.Module) -> TypeGuard[nn.Conv2d]:
+_LARGE = 500_000  # weights
+
+
+def _is_large_pointwise(module: nn.Module) -> TypeGuard[nn.Conv2d]:
     # Not of a subclass, which may pad or standardise its weights.
     return (
         type(module) is nn.Conv2d
         and module.kernel_size == module.stride == (1, 1)
         and module.padding in ((0, 0), 0)
         and module.groups == 1
+        and module.weight.numel() >= _LARGE
     )
 
 
