@@ -267,6 +267,8 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=100)
     given = parser.parse_args()
     predictor = load_model(given.model)
+    if predictor.words is None:
+        parser.error(f"{given.model} says no words: give one of wbc train experiment=words")
     rows, sheets = [], []
     for change in progress(CHANGES, "changing drawn cells", "change"):
         row, sheet = measured(predictor, change, given.cells)

@@ -97,6 +97,8 @@ def chosen(predictor: Predictor, model: Path, cells: str, masks: str | None, eac
             found.append(mask)
         if not any(left.values()):
             break
+    if not images:
+        raise SystemExit(f"{model} names none of the cells of {cells} rightly: give others")
     return Cells(torch.stack(images), torch.tensor(targets), found)
 
 
