@@ -46,8 +46,8 @@ class Runtime:
     passes.  The first batch is computed by torch too, which is what the converted network is held against: it
     is used where logits agree within BOUND, values on the way within VALUES_BOUND, and under `auto` where it
     is faster as well.  A conversion is kept for later runs.
-    bf16: the passes are made under autocast to it.  So are the engine's, and it is used where it is about as
-    near to float32 as torch's are.
+    bf16: the passes are made under autocast to it.  So are the engine's, and it is used where it is at most
+    BF16_BOUND times as far from float32 as torch is.
     Raises ConfigError for an engine that is not installed or cannot compute where the network lies.
     """
 
@@ -114,11 +114,12 @@ class Runtime:
             log.info("torch computes: %s is no faster here", NAME)
             slower.touch()
             return expected
+        kind = expected.dtype
         self.name = NAME
-        self._compute = lambda values: engine.values(values).to(expected.dtype)
+        self._compute = lambda values: engine.values(values).to(kind)
         told = (NAME, engine.version, torch_s / engine_s, gap, bound)
         log.info("%s %s computes, %.1f times as fast as torch; off by %.2g, and %.2g is allowed", *told)
-        return found.to(expected.dtype)  # one engine for all values of a job
+        return found.to(kind)  # one engine for all values of a job
 
     def _engine(self, batch: Tensor, path: Path) -> OpenVinoEngine:
         if not path.exists():
