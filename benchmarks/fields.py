@@ -85,7 +85,7 @@ def compared(name: str, photographs: Iterable[tuple[str, np.ndarray, list[Box]]]
         "white cells": true,
         "found": found,
         "recall": hits / true,
-        "precision": hits / found,
+        "precision": hits / found if found else None,
         "ms": 1000 * median(seconds),
         "missed": missed,
     }

@@ -1,3 +1,5 @@
+"""Large 1x1 convolutions train as products of matrices in bf16, and nothing else changes."""
+
 import pytest
 import torch
 from torch import nn

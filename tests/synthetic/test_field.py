@@ -21,7 +21,7 @@ def test_the_same_random_numbers_give_the_same_bytes():
 
 
 def test_every_cell_lies_apart_from_the_others_and_within_the_picture():
-    drawn = field(0, list(CLASSES) * 2, size_px=(600, 420), px_per_um=6.0, gap_um=2.0)
+    drawn = field(0, list(CLASSES) * 2, size_px=(600, 420), px_per_um=6.0)
     assert drawn.picture.shape == (420, 600, 3)
     assert drawn.labels == list(CLASSES) * 2
     for box in drawn.boxes:
@@ -29,7 +29,7 @@ def test_every_cell_lies_apart_from_the_others_and_within_the_picture():
         assert 0 < box.y0 < box.y1 < 420
     centres = np.array([((b.x0 + b.x1) / 2, (b.y0 + b.y1) / 2) for b in drawn.boxes])
     apart = np.linalg.norm(centres[:, None] - centres, axis=2) + 1e3 * np.eye(10)
-    assert apart.min() > 6.0 * (4.0 + 4.0 + 2.0)  # two of the smallest cells, and the gap
+    assert apart.min() > 6.0 * (4.0 + 4.0)  # two of the smallest cells
 
 
 def test_cells_that_find_no_place_are_left_out():

@@ -24,9 +24,8 @@ _TWO_KINDS = 6.0
 _PALE_ONES = 0.01  # of those pixels at least
 
 _LEAST_RED = 0.25  # absorbance of red light in a nucleus, whatever the red cells absorb
-_DARKEST = (
-    2.5  # half of the absorbance of red light and all of that of green: what has more is as good as black
-)
+# Stain is half of the absorbance of red light and all of that of green.
+_DARKEST = 2.5  # what has more of it is as good as black
 _MOSTLY_PALE = 0.6  # of what is stained; where less would be, the limit lies within the red cells
 # Times what is usual for red cells.
 _OVER = 1.2  # absorbance of red light in a nucleus
@@ -54,7 +53,7 @@ class FieldPixels(NamedTuple):
 
 
 def field_pixels(small: np.ndarray) -> FieldPixels | None:
-    """The kinds of the pixels of (h, w, 3) uint8 RGB; None where nothing in it is paler than a nucleus."""
+    """The kinds of the pixels of (h, w, 3) uint8 RGB; None where nothing but nuclei is stained."""
     absorbed = absorbance(small, brightest_part(small))
     red, green, blue = cv2.split(absorbed)
     stained = _stained(np.maximum(green, blue))  # in green light alone, red cells of yellow stains are pale

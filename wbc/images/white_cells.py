@@ -18,7 +18,9 @@ from wbc.images.field_pixels import field_pixels
 
 _LONGEST = 1024, 2048, 4096  # px of the copy that is looked at, the first in which cells are large enough
 _LEAST_RADIUS = 8  # px of a red cell in it
-_TORN = 0.5  # of the radius of what is stained and no nucleus: with less, their colour was not met
+# Of the radius of all that is stained and no nucleus, which is taken where what has the red cells' colour has
+# less: so small are only pieces of them.
+_TORN = 0.5
 _LARGE = 0.7  # quantile of what is measured of red cells: where they touch or overlap, it is too little
 # In areas of a red cell.
 _SPECK = 0.02  # smaller pieces are no lobes

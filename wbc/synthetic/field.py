@@ -36,18 +36,17 @@ def draw_field(
     size_px: tuple[int, int] = (640, 480),
     px_per_um: float = 8.0,
     drawings: Mapping[str, Drawing] = DRAWINGS,
-    gap_um: float = 0.0,
 ) -> DrawnField:
     """A field of the cells `labels` as `lab` would photograph it, width and height `size_px`.
 
-    No cell is cut by the border, and `gap_um` or more lie between two.  The same state of `rng` gives the
-    same bytes.  Cells that find no place are left out.
+    No cell is cut by the border, and none covers another.  The same state of `rng` gives the same bytes.
+    Cells that find no place are left out.
     Raises KeyError for a label that is not one of the five classes.
     """
     width, height = (side / px_per_um for side in size_px)
     spare_px = int(np.ceil(CELL_REACH_UM * px_per_um)) + 1
     sheet = Sheet(max(size_px) + 2 * spare_px, px_per_um)
-    cells, centres = _placed(labels, drawings, rng, px_per_um, (width, height), gap_um)
+    cells, centres = _placed(labels, drawings, rng, px_per_um, (width, height))
     radii = [cell.radius_um for _, cell in cells]
     # As dense as around one cell: the sheet is wider than what is photographed.
     platelets = _PLATELETS * (sheet.side_px / px_per_um) ** 2
@@ -69,7 +68,6 @@ def _placed(
     rng: np.random.Generator,
     px_per_um: float,
     extent_um: tuple[float, float],
-    gap_um: float,
 ) -> tuple[list[tuple[str, DrawnCell]], NDArray[np.float64]]:
     """Cells, and where they lie: (N, 2) in micrometres from the middle, apart from each other."""
     cells: list[tuple[str, DrawnCell]] = []
@@ -79,7 +77,7 @@ def _placed(
         reach = 1.2 * cell.radius_um  # bulges
         room = np.asarray(extent_um) / 2 - reach
         for place in rng.uniform(-room, room, (_TRIES, 2)) if (room > 0).all() else ():
-            apart = [reach + 1.2 * other.radius_um + gap_um for _, other in cells]
+            apart = [reach + 1.2 * other.radius_um for _, other in cells]
             if (np.linalg.norm(centres - place, axis=1) >= apart).all():
                 cells.append((label, cell))
                 centres = np.vstack([centres, place])
