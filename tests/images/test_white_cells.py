@@ -67,15 +67,16 @@ def test_letters_and_pointers_are_none():
     assert len(find_white_cells(picture)) == 1
 
 
+@pytest.mark.parametrize("px_per_um", [(5, 10), (11, 16)])
 @pytest.mark.parametrize("name", ["lab_d", "lab_e", "lab_f", "random"])
-def test_in_any_stain_of_the_drawn_labs(name):
+def test_in_any_stain_of_the_drawn_labs(name, px_per_um):
     """Pale red cells on yellow glass, pink ones, small cells in a wide field, platelets beside them."""
     true = found = hits = 0
     for number in range(12):
         rng = np.random.default_rng([number, 77])
         lab = random_lab(rng) if name == "random" else smear_of(LABS[name], rng)
         labels = rng.choice(CLASSES, 4).tolist()
-        drawn = draw_field(labels, lab, rng, px_per_um=float(rng.uniform(5, 10)), drawings=VARIANTS)
+        drawn = draw_field(labels, lab, rng, px_per_um=float(rng.uniform(*px_per_um)), drawings=VARIANTS)
         boxes = [cell.box for cell in find_white_cells(drawn.picture)]
         true, found = true + len(drawn.boxes), found + len(boxes)
         hits += sum(any(overlap(box, one) > 0.4 for box in boxes) for one in drawn.boxes)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from wbc.images.empty_field import absorbance, brightest_part
+from wbc.images.field_light import field_absorbance
 from wbc.images.three_kinds import limits_between_three
 
 _LEVELS = 64  # of histograms
@@ -54,7 +54,7 @@ class FieldPixels(NamedTuple):
 
 def field_pixels(small: np.ndarray) -> FieldPixels | None:
     """The kinds of the pixels of (h, w, 3) uint8 RGB; None where nothing but nuclei is stained."""
-    absorbed = absorbance(small, brightest_part(small))
+    absorbed = field_absorbance(small)
     red, green, blue = cv2.split(absorbed)
     stained = _stained(np.maximum(green, blue))  # in green light alone, red cells of yellow stains are pale
     stain = 0.5 * red + green

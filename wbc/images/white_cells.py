@@ -6,7 +6,6 @@ across; the nucleus of a white cell is hardly smaller.  Free of torch: worker pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import cv2
@@ -15,6 +14,7 @@ import numpy as np
 from wbc.images.boxes import Box, share_inside
 from wbc.images.cell_outline import outline
 from wbc.images.field_pixels import field_pixels
+from wbc.images.lobes import nuclei
 
 _LONGEST = 1024, 2048, 4096  # px of the copy that is looked at, the first in which cells are large enough
 _LEAST_RADIUS = 8  # px of a red cell in it
@@ -23,12 +23,8 @@ _LEAST_RADIUS = 8  # px of a red cell in it
 _TORN = 0.5
 _LARGE = 0.7  # quantile of what is measured of red cells: where they touch or overlap, it is too little
 # In areas of a red cell.
-_SPECK = 0.02  # smaller pieces are no lobes
-_LOBE = 0.8  # larger ones are no lobes either, but nuclei
 _LEAST_AREA = 0.45  # of a nucleus; platelets, two or three that are joined too, and dirt have less
 # In radii of a red cell.
-_JOINED = 1.25  # from lobe to lobe of a nucleus, at most
-_EXTENT = 2.3  # radius of the circle around a nucleus, at most
 _MARGIN = 0.35, 1.0  # from the nucleus to the edge of the cell, at least and at most
 _CORE = 0.5, 0.75  # what lies so deep in a red cell is its core; so far around it is still that cell
 _INSIDE = 0.5  # of a box, in another: both are of one cell
@@ -53,7 +49,7 @@ def find_white_cells(rgb: np.ndarray) -> list[WhiteCell]:
         return []
     found = [
         _cell(seen, points, px, rgb.shape)
-        for points in _nuclei(seen.nuclear, seen.radius)
+        for points in nuclei(seen.nuclear, seen.between, seen.radius)
         if len(points) >= _LEAST_AREA * np.pi * seen.radius**2
     ]
     while pair := _one_in_the_other([cell.box for cell, _ in found]):
@@ -72,10 +68,11 @@ def red_cell_radius(rgb: np.ndarray) -> float | None:
 class _Seen(NamedTuple):
     """On a small copy.  absorbed: (h, w, 3) by Beer-Lambert, 0 where red cells lie.  nuclear: (h, w) uint8.
 
-    radius: of the red cells.
+    between: (h, w) bool, stained and no red cell.  radius: of the red cells.
     """
 
     absorbed: np.ndarray
+    between: np.ndarray
     nuclear: np.ndarray
     radius: float
 
@@ -95,8 +92,9 @@ def _look(rgb: np.ndarray, px: float) -> _Seen | None:
     if radius is None:
         return None
     # Else the outline would take those that touch a cell for a part of it.
-    pixels.absorbed[pixels.red_cells & _bodies(inside, radius)] = 0
-    return _Seen(pixels.absorbed, nuclear, radius)
+    bodies = pixels.red_cells & _bodies(inside, radius)
+    pixels.absorbed[bodies] = 0
+    return _Seen(pixels.absorbed, pixels.stained & ~bodies, nuclear, radius)
 
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -109,51 +107,6 @@ def _one_in_the_other(boxes: list[Box]) -> tuple[int, int] | None:
             if share_inside(one, boxes[second]) > _INSIDE:
                 return first, second
     return None
-
-
-def _nuclei(nuclear: np.ndarray, radius: float) -> list[np.ndarray]:
-    """The points (N, 2) int32, x and y, of each: pieces of (h, w) uint8, joined where they are its lobes."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(nuclear, connectivity=8)
-    whole = np.pi * radius**2
-    pieces = [n for n in range(1, count) if stats[n, cv2.CC_STAT_AREA] >= _SPECK * whole]
-    points = {n: _points(labels, stats[n], n) for n in pieces}
-    groups = {n: [n] for n in pieces}
-    for _, one, other in sorted(_near_pairs(points, stats, _JOINED * radius)):
-        first, second = (next(key for key, group in groups.items() if n in group) for n in (one, other))
-        if first == second:
-            continue
-        together = groups[first] + groups[second]
-        areas = [sum(len(points[n]) for n in groups[key]) for key in (first, second)]
-        extent = cv2.minEnclosingCircle(np.concatenate([points[n] for n in together]))[1]
-        if min(areas) <= _LOBE * whole and extent <= _EXTENT * radius:
-            groups[first] = together
-            del groups[second]
-    return [np.concatenate([points[n] for n in group]) for group in groups.values()]
-
-
-def _points(labels: np.ndarray, stat: np.ndarray, label: int) -> np.ndarray:
-    x, y, width, height = stat[:4].tolist()
-    rows, columns = np.nonzero(labels[y : y + height, x : x + width] == label)
-    return np.column_stack([columns + x, rows + y]).astype(np.int32)
-
-
-def _near_pairs(
-    points: dict[int, np.ndarray], stats: np.ndarray, reach: float
-) -> Iterator[tuple[float, int, int]]:
-    """How far two pieces are apart, about, and which; those within `reach`."""
-    pieces = list(points)
-    corners = stats[pieces, :2]
-    ends = corners + stats[pieces, 2:4]
-    for place, one in enumerate(pieces):
-        # Between their boxes first: pieces may be many.
-        apart = np.maximum(corners[place + 1 :] - ends[place], corners[place] - ends[place + 1 :]).max(axis=1)
-        for other in np.flatnonzero(apart <= reach) + place + 1:
-            some = [
-                points[n][:: max(1, len(points[n]) // 200)].astype(np.float32) for n in (one, pieces[other])
-            ]
-            gap = float(np.sqrt(((some[0][:, None] - some[1][None]) ** 2).sum(axis=2).min()))
-            if gap <= reach:
-                yield gap, one, pieces[other]
 
 
 def _cell(seen: _Seen, points: np.ndarray, px: float, shape: tuple[int, ...]) -> tuple[WhiteCell, np.ndarray]:
