@@ -105,6 +105,6 @@ class Forest:
 
 
 _TREES = 100
-_LEAST_IN_LEAF = 10  # samples
+_LEAST_IN_LEAF = 5  # samples
 _MOST_LEAVES = 600  # of a tree, about, however many samples: bounds the file
 _MOST_TREES, _MOST_NODES = 1000, 4 * _MOST_LEAVES  # that a file may hold: more than were ever fitted

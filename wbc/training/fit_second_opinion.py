@@ -1,8 +1,9 @@
-"""Fits the forest of a second opinion on measured views of training cells."""
+"""Fits the forest of a second opinion on measured training cells, as they are."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -11,22 +12,26 @@ from torch.utils.data import DataLoader, Dataset
 from wbc.answers.forest import Forest
 from wbc.answers.second_opinion import SecondOpinion
 from wbc.images.morphometry import NAMES, RINGS, SHAPES, measure
-from wbc.loading.epoch_sampler import Draw
 from wbc.loading.labelled_images import LabelledImages
 from wbc.utils.machine import opencv_in_one_thread
 from wbc.utils.progress import progress
 
 log = logging.getLogger(__name__)
 
-log = logging.getLogger(__name__)
+_IMAGES = 10_000  # that it is fitted on, at most
+_FEW = 20  # real cells of a class; with fewer its drawn ones are measured too
 
-_IMAGES, _VIEWS = 10_000, 2  # that it is fitted on at most, and of each
 
+def fit_second_opinion(
+    cells: LabelledImages, drawn: Sequence[bool], weight: float, workers: int, seed: int
+) -> SecondOpinion | None:
+    """Fitted on training `cells`; None, with a warning, where a class is not measured.
 
-def fit_second_opinion(cells: LabelledImages, weight: float, workers: int, seed: int) -> SecondOpinion | None:
-    """Fitted on augmented views of training `cells`; None, with a warning, where a class is not measured."""
-    chosen = _chosen(torch.tensor(cells.labels), seed)
-    measured = _Measured(cells, [Draw(index, epoch) for index in chosen for epoch in range(_VIEWS)])
+    drawn: whether each was drawn by wbc.  A forest on real cells alone is right more often in other labs, and
+    so is one on pictures as they are, which no augmentation has blurred: docs/results/other_labs.md.
+    """
+    chosen = _chosen(torch.tensor(cells.labels), torch.tensor(drawn), seed)
+    measured = _Measured(cells, chosen)
     loader = DataLoader(measured, batch_size=64, num_workers=workers, worker_init_fn=opencv_in_one_thread)
     bar = progress(loader, "measuring cells", "batch")
     samples, labels = (torch.cat(parts) for parts in zip(*bar, strict=True))
@@ -37,17 +42,19 @@ def fit_second_opinion(cells: LabelledImages, weight: float, workers: int, seed:
             ", ".join(cells.classes[label] for label in missing),
         )
         return None
-    log.info("second opinion: a forest on %d measured views of %d cells", int(there.sum()), len(chosen))
+    log.info("second opinion: a forest on measurements of %d of %d cells", int(there.sum()), len(chosen))
     every, sturdy = range(len(NAMES)), [NAMES.index(name) for name in SHAPES + RINGS]
     # Half of the trees see no colour but what is relative to the nucleus: no stain can mislead them.
     forest = Forest.fit(samples[there], labels[there], len(cells.classes), [every, sturdy], seed)
     return SecondOpinion(weight, forest)
 
 
-def _chosen(labels: Tensor, seed: int) -> list[int]:
+def _chosen(labels: Tensor, drawn: Tensor, seed: int) -> list[int]:
     """Rows of at most _IMAGES: of a class with few all, of the others as many as there is room for."""
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-    rank = torch.empty_like(labels)  # of each among its class
+    real = torch.bincount(labels[~drawn], minlength=int(labels.max()) + 1)
+    rows = torch.nonzero(~drawn | (real[labels] < _FEW)).flatten()
+    order = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))]
+    rank = torch.empty_like(order)  # of each among its class
     for label in labels.unique():
         mine = labels[order] == label
         rank[mine] = torch.arange(int(mine.sum()))
@@ -55,17 +62,17 @@ def _chosen(labels: Tensor, seed: int) -> list[int]:
 
 
 class _Measured(Dataset[tuple[Tensor, Tensor]]):
-    """Measurements (36,) float32 and label of each view; NaN without a cell."""
+    """Measurements (36,) float32 and label of each of `rows`; NaN without a cell."""
 
-    def __init__(self, cells: LabelledImages, views: list[Draw]) -> None:
+    def __init__(self, cells: LabelledImages, rows: Sequence[int]) -> None:
         self.cells = cells
-        self.views = views
+        self.rows = rows
 
     def __len__(self) -> int:
-        return len(self.views)
+        return len(self.rows)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        cell = self.cells[self.views[index]]
-        values = measure(cell.images.permute(1, 2, 0).contiguous().numpy())
+        row = self.rows[index]
+        values = measure(self.cells.images[row])
         nothing = torch.full((len(NAMES),), torch.nan)
-        return nothing if values is None else torch.from_numpy(values), cell.labels
+        return nothing if values is None else torch.from_numpy(values), torch.tensor(self.cells.labels[row])
