@@ -34,15 +34,9 @@ def stacked(images):
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
 
-def fitted(cells, drawn=0, workers=0):
-    """Of a weight of 2; the last `drawn` cells count as drawn by wbc."""
-    flags = [place >= len(cells) - drawn for place in range(len(cells))]
-    return fit_second_opinion(cells, flags, 2.0, workers, seed=0)
-
-
 @pytest.fixture(scope="module")
 def opinion():
-    return fitted(LabelledImages(*pictures(30, 0), CLASSES))
+    return fit_second_opinion(LabelledImages(*pictures(30, 0), CLASSES), 2.0, 0, seed=0)
 
 
 @pytest.fixture
@@ -130,44 +124,27 @@ def test_a_file_with_another_is_refused(predictor, tmp_path, changed, named):
 def test_training_pictures_without_cells_give_none_and_this_is_said(caplog):
     empty = [np.full((SIDE, SIDE, 3), 240, np.uint8)] * 6
     cells = LabelledImages(empty, ["Basophil", "Monocyte"] * 3, CLASSES)
-    assert fitted(cells) is None
+    assert fit_second_opinion(cells, 1.0, 0, seed=0) is None
     assert "no training picture of Basophil, Monocyte has a cell" in caplog.text
 
 
 def test_of_many_cells_those_of_rare_classes_are_all_measured(monkeypatch):
     monkeypatch.setattr("wbc.training.fit_second_opinion._IMAGES", 20)
-    labels, real = torch.tensor([0] * 50 + [1] * 4 + [2] * 30), torch.zeros(84, dtype=torch.bool)
-    chosen = _chosen(labels, real, seed=0)
+    labels = torch.tensor([0] * 50 + [1] * 4 + [2] * 30)
+    chosen = _chosen(labels, seed=0)
     assert torch.bincount(labels[chosen]).tolist() == [8, 4, 8]
     assert len(set(chosen)) == 20
-    assert sorted(_chosen(labels[:15], real[:15], seed=0)) == list(range(15))
+    assert sorted(_chosen(labels[:15], seed=0)) == list(range(15))
     assert (
-        _chosen(labels[:15], real[:15], seed=0)
+        _chosen(labels[:15], seed=0)
         == torch.randperm(15, generator=torch.Generator().manual_seed(0)).tolist()
     )
 
 
-def test_drawn_cells_are_measured_only_of_classes_with_few_real_ones():
-    labels = torch.tensor([0] * 30 + [1] * 5 + [0] * 10 + [1] * 10)
-    drawn = torch.tensor([False] * 35 + [True] * 20)
-    chosen = _chosen(labels, drawn, seed=0)
-    assert sorted(chosen) == [*range(35), *range(45, 55)]
-
-
-def test_augmentation_and_drawn_cells_leave_it_alone():
-    images, labels = pictures(20, 6)
-    other, _ = pictures(4, 7, lab=1)
-    alone = fitted(LabelledImages(images, labels, CLASSES)).forest
-    more = LabelledImages(
-        [*images, *other], [*labels, *labels[::5]], CLASSES, Augment([albumentations.InvertImg(p=1)])
-    )
-    beside = fitted(more, drawn=len(other)).forest
-    for one, two in zip(alone.state().values(), beside.state().values(), strict=True):
-        assert torch.equal(one, two)
-
-
-def test_it_is_the_same_however_many_processes_measure():
-    cells = LabelledImages(*pictures(6, 6), CLASSES)
-    alone, helped = (fitted(cells, workers=workers).forest for workers in (0, 2))
-    for one, other in zip(alone.state().values(), helped.state().values(), strict=True):
+@pytest.mark.parametrize("workers", [0, 2])
+def test_it_is_the_same_however_many_processes_measure_and_whatever_the_augmentation(opinion, workers):
+    inverted = Augment([albumentations.InvertImg(p=1)])
+    cells = LabelledImages(*pictures(30, 0), CLASSES, inverted)
+    again = fit_second_opinion(cells, 2.0, workers, seed=0).forest
+    for one, other in zip(again.state().values(), opinion.forest.state().values(), strict=True):
         assert torch.equal(one, other)

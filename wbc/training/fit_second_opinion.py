@@ -19,18 +19,15 @@ from wbc.utils.progress import progress
 log = logging.getLogger(__name__)
 
 _IMAGES = 10_000  # that it is fitted on, at most
-_FEW = 20  # real cells of a class; with fewer its drawn ones are measured too
 
 
-def fit_second_opinion(
-    cells: LabelledImages, drawn: Sequence[bool], weight: float, workers: int, seed: int
-) -> SecondOpinion | None:
+def fit_second_opinion(cells: LabelledImages, weight: float, workers: int, seed: int) -> SecondOpinion | None:
     """Fitted on training `cells`; None, with a warning, where a class is not measured.
 
-    drawn: whether each was drawn by wbc.  A forest on real cells alone is right more often in other labs, and
-    so is one on pictures as they are, which no augmentation has blurred: docs/results/other_labs.md.
+    On the pictures as they are: on augmented ones, which are blurred and dyed, a forest learns limits that are
+    right less often in other labs (docs/results/other_labs.md).
     """
-    chosen = _chosen(torch.tensor(cells.labels), torch.tensor(drawn), seed)
+    chosen = _chosen(torch.tensor(cells.labels), seed)
     measured = _Measured(cells, chosen)
     loader = DataLoader(measured, batch_size=64, num_workers=workers, worker_init_fn=opencv_in_one_thread)
     bar = progress(loader, "measuring cells", "batch")
@@ -49,12 +46,10 @@ def fit_second_opinion(
     return SecondOpinion(weight, forest)
 
 
-def _chosen(labels: Tensor, drawn: Tensor, seed: int) -> list[int]:
+def _chosen(labels: Tensor, seed: int) -> list[int]:
     """Rows of at most _IMAGES: of a class with few all, of the others as many as there is room for."""
-    real = torch.bincount(labels[~drawn], minlength=int(labels.max()) + 1)
-    rows = torch.nonzero(~drawn | (real[labels] < _FEW)).flatten()
-    order = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))]
-    rank = torch.empty_like(order)  # of each among its class
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    rank = torch.empty_like(labels)  # of each among its class
     for label in labels.unique():
         mine = labels[order] == label
         rank[mine] = torch.arange(int(mine.sum()))
