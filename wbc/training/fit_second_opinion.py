@@ -24,8 +24,8 @@ _IMAGES = 10_000  # that it is fitted on, at most
 def fit_second_opinion(cells: LabelledImages, weight: float, workers: int, seed: int) -> SecondOpinion | None:
     """Fitted on training `cells`; None, with a warning, where a class is not measured.
 
-    On the pictures as they are: augmented ones are blurred and dyed, and a forest that learns its limits by them
-    is right less often in other labs (docs/results/other_labs.md).
+    On the pictures as they are: by augmented ones, which are blurred and dyed, a forest learns limits that
+    are right less often in other labs (docs/results/other_labs.md).
     """
     chosen = _chosen(torch.tensor(cells.labels), seed)
     measured = _Measured(cells, chosen)
