@@ -231,7 +231,7 @@ def test_a_second_opinion_is_beside_the_heads_logits_and_stays_with_the_model(pl
         draw_cell(name, LABS["lab_a"], np.random.default_rng(n))[0] for n in range(6) for name in CLASSES
     ]
     drawn = LabelledImages([resize(image, 64) for image in images], CLASSES * 6, CLASSES)
-    predictor.second_opinion = fit_second_opinion(drawn, 1.5, 0, seed=0)
+    predictor.second_opinion = fit_second_opinion(drawn, [False] * len(drawn), 1.5, 0, seed=0)
     cells, _ = lab_cells(predictor, paths, torch.zeros(6, dtype=torch.int64), 2, 4)
     assert cells.added.shape == (6, 2, 3)
     assert (cells.added.amax(dim=(1, 2)) < 0).all()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.ensemble import ExtraTreesClassifier
 
-from wbc.answers.forest import _LEAST_IN_LEAF, _MOST_LEAVES, _MOST_NODES, _TREES, Forest
+from wbc.answers.forest import _LEAST_IN_LEAF, _MOST_LEAVES, _MOST_NODES, _TREES, Forest, Learning
 
 
 def drawn(count=300, seed=0):
@@ -19,7 +19,7 @@ def drawn(count=300, seed=0):
 @pytest.fixture(scope="module")
 def forest():
     samples, labels = drawn()
-    return Forest.fit(samples, 2 * labels, 6, [[0, 1, 2, 3], [2, 3]], seed=4)
+    return Forest.fit(samples, 2 * labels, 6, [Learning([0, 1, 2, 3]), Learning([2, 3])], seed=4)
 
 
 def test_probabilities_are_scikit_learns(forest):
@@ -44,10 +44,20 @@ def test_classes_without_samples_get_nothing(forest):
 
 def test_columns_that_trees_do_not_see_change_nothing():
     samples, labels = drawn()
-    blind = Forest.fit(samples, labels, 3, [[1, 3]], seed=0)
+    blind = Forest.fit(samples, labels, 3, [Learning([1, 3])], seed=0)
     other = samples.clone()
     other[:, [0, 2]] += 100
     assert torch.equal(blind.probabilities(samples), blind.probabilities(other))
+
+
+def test_rows_that_trees_do_not_see_change_nothing():
+    samples, labels = drawn()
+    rows = torch.arange(300) < 200
+    part = Forest.fit(samples, labels, 3, [Learning([0, 1, 2, 3], rows)], seed=0)
+    other = samples.clone()
+    other[~rows] += 100
+    again = Forest.fit(other, labels, 3, [Learning([0, 1, 2, 3], rows)], seed=0)
+    assert torch.equal(part.probabilities(samples), again.probabilities(samples))
 
 
 def test_state_is_tensors_and_comes_back(forest):
@@ -60,7 +70,7 @@ def test_a_tree_has_no_more_nodes_than_a_file_may_hold():
     generator = torch.Generator().manual_seed(0)
     for count in (_MOST_LEAVES * _LEAST_IN_LEAF - 1, 2 * _MOST_LEAVES * _LEAST_IN_LEAF - 1):
         labels = torch.randint(2, (count,), generator=generator)  # noise: trees as large as can be
-        made = Forest.fit(torch.randn(count, 2, generator=generator), labels, 2, [[0, 1]], 0)
+        made = Forest.fit(torch.randn(count, 2, generator=generator), labels, 2, [Learning([0, 1])], 0)
         assert made.feature.shape[1] < _MOST_NODES
         Forest.from_state(made.state(), 2, 2)
 

@@ -34,9 +34,15 @@ def stacked(images):
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
 
+def fitted(cells, drawn=0, workers=0):
+    """Of a weight of 2; the last `drawn` of the cells were drawn by wbc beside the others."""
+    flags = [place >= len(cells) - drawn for place in range(len(cells))]
+    return fit_second_opinion(cells, flags, 2.0, workers, seed=0)
+
+
 @pytest.fixture(scope="module")
 def opinion():
-    return fit_second_opinion(LabelledImages(*pictures(30, 0), CLASSES), 2.0, 0, seed=0)
+    return fitted(LabelledImages(*pictures(30, 0), CLASSES))
 
 
 @pytest.fixture
@@ -124,7 +130,7 @@ def test_a_file_with_another_is_refused(predictor, tmp_path, changed, named):
 def test_training_pictures_without_cells_give_none_and_this_is_said(caplog):
     empty = [np.full((SIDE, SIDE, 3), 240, np.uint8)] * 6
     cells = LabelledImages(empty, ["Basophil", "Monocyte"] * 3, CLASSES)
-    assert fit_second_opinion(cells, 1.0, 0, seed=0) is None
+    assert fitted(cells) is None
     assert "no training picture of Basophil, Monocyte has a cell" in caplog.text
 
 
@@ -145,6 +151,18 @@ def test_of_many_cells_those_of_rare_classes_are_all_measured(monkeypatch):
 def test_it_is_the_same_however_many_processes_measure_and_whatever_the_augmentation(opinion, workers):
     inverted = Augment([albumentations.InvertImg(p=1)])
     cells = LabelledImages(*pictures(30, 0), CLASSES, inverted)
-    again = fit_second_opinion(cells, 2.0, workers, seed=0).forest
+    again = fitted(cells, workers=workers).forest
     for one, other in zip(again.state().values(), opinion.forest.state().values(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_of_drawn_cells_trees_that_see_the_stain_learn_nothing():
+    images, labels = pictures(20, 6)
+    more, named = pictures(8, 7, lab=1)
+    alone = fitted(LabelledImages(images, labels, CLASSES)).forest.state()
+    both = LabelledImages([*images, *more], [*labels, *named], CLASSES)
+    beside = fitted(both, drawn=len(more)).forest.state()
+    half = len(alone["feature"]) // 2
+    nodes = min(alone["shares"].shape[1], beside["shares"].shape[1])
+    assert torch.equal(alone["shares"][:half, :nodes], beside["shares"][:half, :nodes])
+    assert not torch.equal(alone["shares"][half:, :nodes], beside["shares"][half:, :nodes])

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from wbc.answers.forest import Forest
+from wbc.answers.forest import Forest, Learning
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.answers.second_opinion import SecondOpinion
@@ -39,7 +39,7 @@ def predictor() -> Predictor:
 
 def test_a_second_opinion_is_named(tmp_path, predictor):
     samples, labels = torch.randn(40, len(NAMES)), torch.arange(40) % 2
-    opinion = SecondOpinion(1.5, Forest.fit(samples, labels, 2, [[0], [1, 2]], seed=0))
+    opinion = SecondOpinion(1.5, Forest.fit(samples, labels, 2, [Learning([0]), Learning([1, 2])], seed=0))
     network = Network(Backbone("tf_efficientnet_lite0", 64), CLASSES)
     told, untold = (
         " ".join(map(str, model_card(tmp_path / "m.ckpt", one, TRAINED, {}).parts))

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from wbc.plain.second_opinion import forest_shares
+
+
+class Learning(NamedTuple):
+    """What _TREES of a forest learn from: `columns` of the samples, in the `rows` (N,) bool; None: in all."""
+
+    columns: Sequence[int]
+    rows: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -29,21 +36,22 @@ class Forest:
 
     @classmethod
     def fit(
-        cls, samples: Tensor, labels: Tensor, classes: int, columns: Sequence[Sequence[int]], seed: int
+        cls, samples: Tensor, labels: Tensor, classes: int, learning: Sequence[Learning], seed: int
     ) -> Forest:
-        """Extremely randomised trees (Geurts 2006), _TREES for each list of columns, that see these alone.
+        """Extremely randomised trees (Geurts 2006), _TREES for each of `learning`.
 
         samples (N, F) float32, labels (N,) int64.  Classes weigh alike.
         """
         from sklearn.ensemble import ExtraTreesClassifier  # takes a second to import
 
-        leaf = max(_LEAST_IN_LEAF, len(samples) // _MOST_LEAVES)
         trees = []
-        for number, chosen in enumerate(columns):
+        for number, (chosen, rows) in enumerate(learning):
+            seen, named = (samples, labels) if rows is None else (samples[rows], labels[rows])
+            leaf = max(_LEAST_IN_LEAF, len(seen) // _MOST_LEAVES)
             forest = ExtraTreesClassifier(
                 _TREES, min_samples_leaf=leaf, class_weight="balanced", random_state=(seed + number) % 2**32
             )
-            forest.fit(samples[:, list(chosen)].numpy(), labels.numpy())
+            forest.fit(seen[:, list(chosen)].numpy(), named.numpy())
             trees += [(tree.tree_, np.array(chosen), forest.classes_) for tree in forest.estimators_]
         nodes = (len(trees), max(tree.node_count for tree, _, _ in trees))
         feature, threshold = np.zeros(nodes, np.int64), np.zeros(nodes)

@@ -11,6 +11,7 @@ import pandas as pd
 from wbc.answers.averaged_views import AveragedViews
 from wbc.answers.predictor import Predictor, known_bank
 from wbc.answers.rule import OutOfFold, fit_rule
+from wbc.datasets.manifest import DRAWN
 from wbc.hierarchy import Hierarchy
 from wbc.loading.augment import Augment
 from wbc.loading.datamodule import ImageData
@@ -56,7 +57,10 @@ def final_model(
     draws = model.test_time.draws
     opinion = None
     if model.second_opinion:
-        opinion = fit_second_opinion(data.images("train"), model.second_opinion, data.workers, config.seed)
+        drawn = (data.rows["train"]["source"] == DRAWN).tolist()
+        opinion = fit_second_opinion(
+            data.images("train"), drawn, model.second_opinion, data.workers, config.seed
+        )
     views = AveragedViews(draws, augment.state() if draws else None)
     size = (
         measured_size_opinion(data.rows["train"], data.classes, config.seed) if model.size_opinion else None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from wbc.answers.forest import Forest
+from wbc.answers.forest import Forest, Learning
 from wbc.answers.second_opinion import SecondOpinion
 from wbc.images.morphometry import NAMES, RINGS, SHAPES, measure
 from wbc.loading.labelled_images import LabelledImages
@@ -21,28 +21,33 @@ log = logging.getLogger(__name__)
 _IMAGES = 10_000  # that it is fitted on, at most
 
 
-def fit_second_opinion(cells: LabelledImages, weight: float, workers: int, seed: int) -> SecondOpinion | None:
-    """Fitted on training `cells`; None, with a warning, where a class is not measured.
+def fit_second_opinion(
+    cells: LabelledImages, drawn: Sequence[bool], weight: float, workers: int, seed: int
+) -> SecondOpinion | None:
+    """Fitted on training `cells`; None, with a warning, where a class has real ones and none is measured.
 
     On the pictures as they are: by augmented ones, which are blurred and dyed, a forest learns limits that
     are right less often in other labs (docs/results/other_labs.md).
+    drawn: which of the cells were drawn by wbc, beside real ones.
     """
     chosen = _chosen(torch.tensor(cells.labels), seed)
     measured = _Measured(cells, chosen)
     loader = DataLoader(measured, batch_size=64, num_workers=workers, worker_init_fn=opencv_in_one_thread)
     bar = progress(loader, "measuring cells", "batch")
     samples, labels = (torch.cat(parts) for parts in zip(*bar, strict=True))
-    there = ~samples.isnan().any(dim=1)
-    if missing := sorted(set(cells.labels) - set(labels[there].tolist())):
+    there, real = ~samples.isnan().any(dim=1), ~torch.tensor(drawn)[chosen]
+    if missing := sorted(set(labels[real].tolist()) - set(labels[there & real].tolist())):
         log.warning(
             "model.second_opinion: there is none, for no training picture of %s has a cell to measure",
             ", ".join(cells.classes[label] for label in missing),
         )
         return None
     log.info("second opinion: a forest on measurements of %d of %d cells", int(there.sum()), len(chosen))
-    every, sturdy = range(len(NAMES)), [NAMES.index(name) for name in SHAPES + RINGS]
-    # Half of the trees see no colour but what is relative to the nucleus: no stain can mislead them.
-    forest = Forest.fit(samples[there], labels[there], len(cells.classes), [every, sturdy], seed)
+    # Half of the trees see all, of real cells alone: drawings have no lab's stain.  The others see no colour but
+    # what is relative to the nucleus, so that no stain can mislead them, and learn shapes from drawings too.
+    sturdy = [NAMES.index(name) for name in SHAPES + RINGS]
+    learning = [Learning(range(len(NAMES)), real[there]), Learning(sturdy)]
+    forest = Forest.fit(samples[there], labels[there], len(cells.classes), learning, seed)
     return SecondOpinion(weight, forest)
 
 
