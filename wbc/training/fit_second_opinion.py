@@ -43,8 +43,8 @@ def fit_second_opinion(
         )
         return None
     log.info("second opinion: a forest on measurements of %d of %d cells", int(there.sum()), len(chosen))
-    # Half of the trees see all, of real cells alone: drawings have no lab's stain.  The others see no colour but
-    # what is relative to the nucleus, so that no stain can mislead them, and learn shapes from drawings too.
+    # Half of the trees see all, of real cells alone: drawings have no lab's stain.  The others see no colour
+    # but what is relative to the nucleus, so that no stain can mislead them, and learn from drawings too.
     sturdy = [NAMES.index(name) for name in SHAPES + RINGS]
     learning = [Learning(range(len(NAMES)), real[there]), Learning(sturdy)]
     forest = Forest.fit(samples[there], labels[there], len(cells.classes), learning, seed)
