@@ -58,6 +58,7 @@ def run_ours(views: int, table: Path, epochs: int, scratch: Path) -> dict[str, A
         f"training.batch_size={BATCH_SIZE}",
         f"cache_views={views}",
         *(f"phase.{phase}.max_epochs={epochs}" for phase in EPOCHS),
+        *(f"phase.{phase}.min_steps=1" for phase in EPOCHS),  # once through the images, as in Keras
         "+trainer.enable_progress_bar=false",
         f"hydra.run.dir={folder}",
     ]
