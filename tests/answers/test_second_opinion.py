@@ -136,15 +136,22 @@ def test_training_pictures_without_cells_give_none_and_this_is_said(caplog):
 
 def test_of_many_cells_those_of_rare_classes_are_all_measured(monkeypatch):
     monkeypatch.setattr("wbc.training.fit_second_opinion._IMAGES", 20)
-    labels = torch.tensor([0] * 50 + [1] * 4 + [2] * 30)
-    chosen = _chosen(labels, seed=0)
+    labels, real = torch.tensor([0] * 50 + [1] * 4 + [2] * 30), torch.zeros(84, dtype=torch.bool)
+    chosen = _chosen(labels, real, seed=0)
     assert torch.bincount(labels[chosen]).tolist() == [8, 4, 8]
     assert len(set(chosen)) == 20
-    assert sorted(_chosen(labels[:15], seed=0)) == list(range(15))
+    assert sorted(_chosen(labels[:15], real[:15], seed=0)) == list(range(15))
     assert (
-        _chosen(labels[:15], seed=0)
+        _chosen(labels[:15], real[:15], seed=0)
         == torch.randperm(15, generator=torch.Generator().manual_seed(0)).tolist()
     )
+
+
+def test_of_many_drawn_cells_none_takes_the_place_of_a_real_one(monkeypatch):
+    monkeypatch.setattr("wbc.training.fit_second_opinion._IMAGES", 20)
+    labels = torch.tensor([0] * 50 + [1] * 40)
+    drawn = torch.tensor([False] * 50 + [True] * 37 + [False] * 3)
+    assert {87, 88, 89} <= set(_chosen(labels, drawn, seed=0))
 
 
 @pytest.mark.parametrize("workers", [0, 2])

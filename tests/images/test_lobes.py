@@ -44,8 +44,10 @@ def test_pieces_that_are_far_apart_or_nuclei_by_themselves_are_not_joined():
     everywhere = np.ones((160, 200), np.uint8)
     far = discs((30, 80, 12), (90, 80, 12))
     assert len(sizes(far, everywhere)) == 2
-    large = discs((50, 80, 22), (110, 80, 22))
+    large = discs((60, 80, 19), (102, 80, 19))
     assert len(sizes(large, everywhere)) == 2
+    in_a_row = discs((20, 80, 12), (60, 80, 12), (100, 80, 12), (140, 80, 12))  # too long together
+    assert len(sizes(in_a_row, everywhere)) == 2
 
 
 def test_specks_are_no_pieces():

@@ -43,6 +43,20 @@ def test_every_other_preset_composes(group):
         instantiate(config.augment.transforms, _convert_="all")
 
 
+@pytest.mark.parametrize(
+    ("typed", "side"),
+    [
+        ("experiment=raabin model=efficientnet_lite0", 320),
+        ("experiment=raabin", 224),
+        ("data=folder data.root=somewhere model=efficientnet_lite0", 224),
+        ("experiment=other_labs data=raabin", 160),
+        ("experiment=raabin model=efficientnet_lite0 model.image_size_px=96", 96),
+    ],
+)
+def test_the_size_of_pictures_is_the_data_sets_unless_the_model_says_one(typed, side):
+    assert composed(*typed.split()).model.image_size_px == side
+
+
 def test_the_default_is_the_recipe():
     config = composed()
     assert (config.data.name, config.model.backbone) == ("raabin", "tf_efficientnetv2_l.in1k")

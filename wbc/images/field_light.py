@@ -24,7 +24,7 @@ _SAMPLES = 6_000  # pixels that the light is fitted to, about
 _ROUNDS = 0.1, 0.1, 0.06, 0.06, 0.06, 0.06  # absorbance around the last fit, within which the next is made
 _LEAST_SHARE = 0.05  # of these pixels; with fewer the light is taken to be even
 _DARKER = 0.3  # weight of what is darker than the fit beside what is brighter: pale red cells are no field
-_HELD = 0.0, 0.01, 0.01, 0.02, 0.02, 0.02  # how firmly each term is held to 0, for all pixels
+_HELD = 0.0, 0.01, 0.01, 0.02, 0.02, 0.02  # how firmly each term is held to 0, times the pixels of the field
 _COARSE = 32  # px a side of the fitted light, which is smooth
 
 

@@ -65,9 +65,8 @@ class DataConfig:
     aliases: Spellings = field(default_factory=dict)  # other spelling -> class
     split_folders: dict[str, str] | None = None  # folder -> split; None: usual spellings are looked for
     group: Group = None  # how class folders or file names tell the patient or slide; None: not at all
-    image_size_px: Annotated[int, Field(ge=64), expected("64 or more")] = (
-        224  # what model.image_size_px is made of
-    )
+    # What model.image_size_px is made of.
+    image_size_px: Annotated[int, Field(ge=64), expected("64 or more")] = 224
     val_fraction: float = 0.15
     test_fraction: float = 0.15
     split_seed: CountOrNone = 0  # of the splits and folds; not the run's seed, so that seeds can be compared

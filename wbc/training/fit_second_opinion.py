@@ -30,7 +30,7 @@ def fit_second_opinion(
     are right less often in other labs (docs/results/other_labs.md).
     drawn: which of the cells were drawn by wbc, beside real ones.
     """
-    chosen = _chosen(torch.tensor(cells.labels), seed)
+    chosen = _chosen(torch.tensor(cells.labels), torch.tensor(drawn), seed)
     measured = _Measured(cells, chosen)
     loader = DataLoader(measured, batch_size=64, num_workers=workers, worker_init_fn=opencv_in_one_thread)
     bar = progress(loader, "measuring cells", "batch")
@@ -51,9 +51,12 @@ def fit_second_opinion(
     return SecondOpinion(weight, forest)
 
 
-def _chosen(labels: Tensor, seed: int) -> list[int]:
-    """Rows of at most _IMAGES: of a class with few all, of the others as many as there is room for."""
+def _chosen(labels: Tensor, drawn: Tensor, seed: int) -> list[int]:
+    """Rows of at most _IMAGES: of a class with few all, of the others as many as there is room for, real ones
+    before drawn ones.
+    """
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    order = order[drawn[order].long().argsort(stable=True)]
     rank = torch.empty_like(labels)  # of each among its class
     for label in labels.unique():
         mine = labels[order] == label
