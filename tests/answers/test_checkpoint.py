@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 import wbc
-from wbc.answers.checkpoint import load_network, load_provenance, save_model
+from wbc.answers.checkpoint import load_network, load_provenance, load_weights, save_model
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import fit_rule
 from wbc.errors import CheckpointError, ConfigError, DataError, ImageError
@@ -49,6 +49,22 @@ def test_other_sizes_are_resized_and_other_arrays_refused(tmp_path, network):
             predictor.predict([wrong])
     with pytest.raises(DataError, match=r"gone\.png"):
         predictor.predict([tmp_path / "gone.png"])
+
+
+def test_a_network_takes_on_the_weights_of_a_checkpoint_and_refuses_another_network_s(tmp_path, network):
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    others = {"criterion.bias": torch.ones(1), "optimizer": torch.ones(1)}  # what training keeps beside
+    torch.save(
+        {"state_dict": others | {f"network.{key}": value for key, value in before.items()}},
+        tmp_path / "best.ckpt",
+    )
+    for parameter in network.parameters():
+        parameter.data.add_(1.0)
+    load_weights(network, tmp_path / "best.ckpt")
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    save_model(Predictor(Network(Backbone("resnet18", 64), CLASSES)), tmp_path / "other.ckpt", {})
+    with pytest.raises(CheckpointError, match=r"other\.ckpt is damaged or does not fit"):
+        load_weights(network, tmp_path / "other.ckpt")
 
 
 @pytest.mark.parametrize("content", ["missing", "folder", "weights", "text", "damaged", "other version"])

@@ -70,6 +70,8 @@ def take(verb: str, words: list[str]):
         ("train", "resume=outputs/run", "resume_from=outputs/run"),
         ("train", "output=here", "hydra.run.dir=here"),
         ("train", "trainig.batch_size=8", "training.batch_size=8"),
+        ("train", "imgsz=320", "model.image_size_px=320"),
+        ("train", "data.image_size_px=320", "model.image_size_px=320"),
         ("evaluate", "weights=a.ckpt", "checkpoint=a.ckpt"),
         ("evaluate", "images=cells", "data=cells"),
         ("evaluate", "gpu=0", "device=cuda"),
@@ -107,6 +109,11 @@ def test_the_answer_names_key_command_and_each_setting():
         "epochs is not a setting of train. Here it is phase.head.max_epochs and phase.finetune.max_epochs: "
         "give phase.head.max_epochs=3 phase.finetune.max_epochs=3"
     )
+
+
+@pytest.mark.parametrize("key", ["imgsz", "data.image_size_px"])
+def test_the_size_of_pictures_is_said_of_the_model_which_may_have_one_of_its_own(key):
+    assert answer("train", f"{key}=320").endswith(": give model.image_size_px=320")
 
 
 @pytest.mark.parametrize(

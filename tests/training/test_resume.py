@@ -1,8 +1,8 @@
 """A run that was stopped amid an epoch ends as if it had not been, however its images are loaded."""
 
-import errno
 import json
 import os
+import resource
 import shutil
 from pathlib import Path
 
@@ -97,15 +97,16 @@ def test_a_damaged_checkpoint_is_named_with_what_goes_on_without_it(tmp_path):
     assert train(config, folder)["phases"]["head"]["sets"] == metrics["phases"]["head"]["sets"]
 
 
-def test_a_checkpoint_that_finds_the_disk_full_leaves_the_one_before(tmp_path, monkeypatch):
+def test_a_checkpoint_that_finds_the_disk_full_leaves_the_one_before(tmp_path):
     """Lightning writes it to another file system and copies; a kill left half of it."""
     WholeFiles().save_checkpoint({"epoch": 1}, tmp_path / "last.ckpt")
 
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match=r"No space left on device: '.*last\.ckpt'"):
-        WholeFiles().save_checkpoint({"epoch": 2}, tmp_path / "last.ckpt")
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # stands for the full disk
+    try:
+        with pytest.raises(OSError, match=r"File too large: '.*last\.ckpt'"):
+            WholeFiles().save_checkpoint({"weight": torch.ones(100_000)}, tmp_path / "last.ckpt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert WholeFiles().load_checkpoint(tmp_path / "last.ckpt") == {"epoch": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]

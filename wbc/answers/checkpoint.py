@@ -87,6 +87,18 @@ def load_network(path: Path | str) -> Network:
     return load_model(path).network
 
 
+def load_weights(network: Network, path: Path) -> None:
+    """Give `network` the weights that a training checkpoint holds of it.
+
+    Takes no memory for a second network.  Raises CheckpointError where the file is missing or damaged.
+    """
+    content = read_tensors(path, mapped=True)
+    try:
+        _load_state(network, content["state_dict"])
+    except _MISFITS as error:
+        raise CheckpointError(f"{path} is damaged or does not fit: {str(error).strip()[:300]}") from error
+
+
 def load_provenance(path: Path | str) -> dict[str, Any]:
     """What `save_model` was told of how the model came about; {} for a training checkpoint.
 
@@ -136,17 +148,7 @@ def _table(value: Any) -> dict[str, Any]:
 def _predictor(content: dict[str, Any]) -> Predictor:
     description = content[DESCRIPTION_KEY]
     network = Network.from_description(description)
-    state = content["state_dict"]
-    if any(key.startswith(_NETWORK_PREFIX) for key in state):
-        state = {
-            key.removeprefix(_NETWORK_PREFIX): value
-            for key, value in state.items()
-            if key.startswith(_NETWORK_PREFIX)
-        }
-    network.load_state_dict(state)
-    for key, value in network.state_dict().items():
-        if not torch.isfinite(value).all():
-            raise ValueError(f"{key} holds values that are not finite numbers")
+    _load_state(network, content["state_dict"])
     rule, views, opinion, pictures, lab, words = (
         content.get(key) for key in (RULE_KEY, VIEWS_KEY, OPINION_KEY, PICTURES_KEY, LAB_KEY, WORDS_KEY)
     )
@@ -178,6 +180,20 @@ def _predictor(content: dict[str, Any]) -> Predictor:
         ),
         None if size is None else SizeOpinion.from_state(size, len(network.classes)),
     )
+
+
+def _load_state(network: Network, state: dict[str, Any]) -> None:
+    """`state`: the weights of a model.ckpt, or those of a training checkpoint, which has others beside."""
+    if any(key.startswith(_NETWORK_PREFIX) for key in state):
+        state = {
+            key.removeprefix(_NETWORK_PREFIX): value
+            for key, value in state.items()
+            if key.startswith(_NETWORK_PREFIX)
+        }
+    network.load_state_dict(state)
+    for key, value in network.state_dict().items():
+        if not torch.isfinite(value).all():
+            raise ValueError(f"{key} holds values that are not finite numbers")
 
 
 def _tensors(state: dict[str, Any]) -> dict[str, Any]:

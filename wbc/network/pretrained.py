@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import pickle
 import struct
@@ -46,9 +45,10 @@ def load_pretrained(backbone: Backbone, source: str) -> None:
     backbone.net.load_state_dict(state, strict=False)  # only batch counters may be missing, see _check_fit
 
 
-def read_tensors(path: Path) -> Any:
+def read_tensors(path: Path, *, mapped: bool = False) -> Any:
     """Content of a safetensors or torch file, without running code from it; on the CPU.
 
+    mapped: a torch file's tensors take memory where they are read alone, and must not outlive the file.
     Raises CheckpointError for a missing or damaged file, and for one that holds more than plain data.
     """
     if not path.is_file():
@@ -56,7 +56,7 @@ def read_tensors(path: Path) -> Any:
     try:
         if path.suffix.lower() == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except (
         SafetensorError,
         RuntimeError,
@@ -82,10 +82,11 @@ def read_tensors(path: Path) -> Any:
 
 def write_tensors(content: Any, path: Path) -> None:
     """Write what `read_tensors` reads from a torch file, whole or not at all; OSError where it cannot be."""
-    packed = io.BytesIO()  # torch, given a file, tells of a full disk in words of its own C++
-    torch.save(content, packed)
-    with replacing(path) as beside:
-        beside.write_bytes(packed.getbuffer())
+    with replacing(path) as beside, beside.open("wb") as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # torch's C++ closes what was not written whole, and complains of that
+            raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
 
 def _usual_mistake(path: Path) -> str:

@@ -35,6 +35,10 @@ _SEVERAL_IMAGES = (
 # Groups of which several presets can be chosen at once: their settings lie side by side.
 _TAKE_SEVERAL = {"logger"}
 
+# What a preset tells another one, and what a user types in its place: a model may have a size of its own,
+# which would pass over that of the data in silence.
+_OF_PRESETS = {"data.image_size_px": "model.image_size_px"}
+
 
 def check_words(words: list[str], verb: str, kind: type) -> None:
     """Raise ConfigError for what Hydra could not read, for a key that is no setting, for one that is missing.
@@ -57,6 +61,9 @@ def check_words(words: list[str], verb: str, kind: type) -> None:
         value = (override.input_line or "").partition("=")[2]
         if not is_known(kind, key) and key.partition("/")[0] not in groups:
             raise ConfigError(_unknown(verb, kind, key, value))
+        if key in _OF_PRESETS:
+            instead = mended(f"{_OF_PRESETS[key]}={value}")
+            raise ConfigError(f"{key} is for presets of data: give {instead}")
         if override.is_sweep_override() and not flags.multirun:
             raise ConfigError(_several(kind, key, value))
         chosen = override.value()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from wbc.settings.keys import ending_in, is_known
 from wbc.settings.quoting import mended
 
+_SIZE = ("image_size", "img_size", "imgsz", "size", "resolution")
 # Typed -> the last part of the key that is meant, in whichever command has one.
 _SAME = {
     **dict.fromkeys(("epochs", "epoch", "num_epochs", "n_epochs"), "max_epochs"),
     **dict.fromkeys(("learning_rate", "learningrate", "rate"), "lr"),
     **dict.fromkeys(("batch", "batchsize", "bs"), "batch_size"),
     **dict.fromkeys(("num_workers", "n_workers", "threads"), "workers"),
-    **dict.fromkeys(("image_size", "img_size", "imgsz", "size", "resolution"), "image_size_px"),
+    **dict.fromkeys(_SIZE, "image_size_px"),
     **dict.fromkeys(("class_names", "class", "labels"), "classes"),
     **dict.fromkeys(("pretrained", "pretrained_weights"), "weights"),
     **dict.fromkeys(("weight_decay", "wd"), "l2"),
@@ -37,6 +38,7 @@ _SPECIAL = {
     "train": {
         **dict.fromkeys(("backbone", "arch", "network", "model_name"), "model=timm model.backbone={value}"),
         **dict.fromkeys(_IMAGES, "data=folder data.root={value}"),
+        **dict.fromkeys(_SIZE, "model.image_size_px={value}"),
         **dict.fromkeys(("checkpoint", "ckpt"), "init_from={value}"),
         **dict.fromkeys(_DEVICE, "trainer={device}"),
         **dict.fromkeys(("gpus", "devices"), "trainer=ddp trainer.devices={value}"),

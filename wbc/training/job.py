@@ -16,7 +16,7 @@ from hydra.utils import instantiate
 from pytorch_lightning import seed_everything
 from torch import Tensor
 
-from wbc.answers.checkpoint import load_network, save_model
+from wbc.answers.checkpoint import load_weights, save_model
 from wbc.answers.predictor import Predictor
 from wbc.datasets.manifest import image_counts
 from wbc.datasets.unknown_cells import unknown_cells
@@ -24,6 +24,7 @@ from wbc.errors import ConfigError
 from wbc.images.prepare import Prepare
 from wbc.loading.augment import Augment
 from wbc.loading.datamodule import ImageData
+from wbc.network.network import Network
 from wbc.report.set_result import SetResult
 from wbc.settings import run_folder
 from wbc.settings.layout import (
@@ -120,7 +121,7 @@ def _trained(
         result = phase_result(folder, phase)
         if result.exists():
             log.info("%s: finished before, taken from %s", phase, result)
-            network = load_network(best_checkpoint(folder, phase))
+            load_weights(network, best_checkpoint(folder, phase))
         else:
             learnt = attribute_loss(attributes, phase, data, network, config.words.loss)
             outcome = run_phase(phase, config, network, data, folder, loggers, following, learnt)
@@ -137,18 +138,17 @@ def _trained(
     }
 
     def losses(phase: str) -> Tensor:
-        logits = _phase_logits(folder, phase, data, config)["val"]
+        logits = _phase_logits(folder, phase, network, data, config)["val"]
         return image_losses(logits, data.labels("val"), config.training.label_smoothing)
 
     kept = kept_phase(records, losses)
     for phase in phases:
         if phase != kept:
-            logits = _phase_logits(folder, phase, data, config)
+            logits = _phase_logits(folder, phase, network, data, config)
             records[phase]["sets"] = {
                 name: logits_metrics(one, data.labels(name), data.classes) for name, one in logits.items()
             }
-    if kept != phases[-1]:
-        network = load_network(best_checkpoint(folder, kept))
+    load_weights(network, best_checkpoint(folder, kept))
     final = final_model(config, network, augment, data, folds and folds.outputs, attributes, unknown)
     write_logits(final_logits(folder), {name: one.outputs.logits for name, one in final.seen.items()})
     save_model(final.predictor, folder / MODEL, _provenance(config, records, kept, manifest, final))
@@ -187,11 +187,17 @@ def _augment(config: Config) -> Augment:
         raise ConfigError(f"augment.transforms cannot be built: {error}") from error
 
 
-def _phase_logits(folder: Path, phase: str, data: ImageData, config: Config) -> dict[str, Tensor]:
-    """The logits of each set by a phase's best epoch, which are kept for the report."""
+def _phase_logits(
+    folder: Path, phase: str, network: Network, data: ImageData, config: Config
+) -> dict[str, Tensor]:
+    """The logits of each set by a phase's best epoch, which are kept for the report.
+
+    `network` takes on the weights of that epoch: a second one beside it would be the run's peak of memory.
+    """
     file = phase_logits(folder, phase)
     if not file.exists():
-        seen = measured_outputs(Predictor(load_network(best_checkpoint(folder, phase))), data, config)
+        load_weights(network, best_checkpoint(folder, phase))
+        seen = measured_outputs(Predictor(network), data, config)
         write_logits(file, {name: one.outputs.network_logits for name, one in seen.items()})
     return read_logits(file)
 

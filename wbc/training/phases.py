@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from pytorch_lightning import Callback, Trainer
@@ -21,6 +20,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from wbc.errors import ConfigError
 from wbc.loading.datamodule import ImageData
 from wbc.network.network import Network
+from wbc.network.pretrained import read_tensors
 from wbc.settings.layout import CACHE, best_checkpoint, last_checkpoint, phase_history
 from wbc.settings.train import PHASES, Config, FitConfig
 from wbc.training.average import AverageWeights
@@ -138,8 +138,9 @@ def run_phase(
                 f"{fit.monitor} was not finite in epoch {len(frame)}: training diverged; "
                 f"lower phase.{phase}.lr"
             )
-        content = torch.load(best, map_location="cpu", weights_only=True)
+        content = read_tensors(best, mapped=True)  # of the optimizer's state beside nothing is read
         classifier.load_state_dict(content["state_dict"])
+        classifier.zero_grad()  # the last gradients take as much memory as all that trained
     except SystemExit:  # what Lightning makes of Ctrl-C, and of SIGTERM
         raise KeyboardInterrupt from None
     frame["is_best"] = frame["epoch"] == int(content["epoch"])
