@@ -7,8 +7,9 @@ box overlaps its own by half (common area over that of both).  <without>: photog
 --crops: folders of crops of one cell, 300 drawn of each, as small photographs: how often the cell that
 `find_cell` sees in the middle is found, and how many boxes are beside it, of which neighbours and platelets
 are some.  --drawn: so many photographs drawn of each of three kinds: of the two drawn labs that are kept for
-tests, and each of another random lab; and as many at lower and at higher magnification.  Times are of one
-core.  Prints Markdown tables, writes outputs/benchmarks/fields.json.
+tests, and each of another random lab; as many at lower and at higher magnification; and as many in which
+cells touch two by two.  Times are of one core.
+Prints Markdown tables, writes outputs/benchmarks/fields.json.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ SEED = 2  # of draws that the finder was not chosen by
 SIZES = ((640, 480), (720, 576))
 # Pixels a micrometre, least and most, and the most cells in a photograph.
 MAGNIFICATIONS = ((5.0, 11.0, 7), (2.5, 5.0, 7), (11.0, 16.0, 3))
+PAIRS = (5.0, 11.0, 4)  # likewise, where cells touch two by two
 IN_BLOOD = (0.05, 0.1, 0.3, 0.1, 0.45)  # in the order of CLASSES, rare ones a little more often
 
 
@@ -104,19 +106,27 @@ def annotated(folder: Path) -> dict[str, Any]:
     return compared(folder.name, ((path.name, decode(path), true[path.name]) for path in paths))
 
 
-def drawn(kind: str, count: int, least: float, most: float, cells: int) -> dict[str, Any]:
-    """Photographs of one to `cells`, as unequal as in blood, at `least` to `most` pixels a micrometre."""
+def drawn(
+    kind: str, count: int, least: float, most: float, cells: int, *, touching: bool = False
+) -> dict[str, Any]:
+    """Photographs of one to `cells`, as unequal as in blood, at `least` to `most` pixels a micrometre.
+
+    touching: of `cells` each, two by two.
+    """
 
     def photographs() -> Iterator[tuple[str, np.ndarray, list[Box]]]:
         for number in range(count):
             rng = np.random.default_rng([SEED, number, zlib.crc32(kind.encode())])
             lab = smear_of(LABS[kind], rng) if kind in LABS else random_lab(rng)
-            labels = rng.choice(CLASSES, rng.integers(1, cells + 1), p=IN_BLOOD).tolist()
+            some = cells if touching else rng.integers(1, cells + 1)
+            labels = rng.choice(CLASSES, some, p=IN_BLOOD).tolist()
             size = SIZES[number % len(SIZES)]
-            field = draw_field(labels, lab, rng, size, float(rng.uniform(least, most)), VARIANTS)
+            scale = float(rng.uniform(least, most))
+            field = draw_field(labels, lab, rng, size, scale, VARIANTS, in_pairs=touching)
             yield str(number), field.picture, field.boxes
 
-    return compared(f"drawn, {kind}, {least:g} to {most:g} px/µm", photographs())
+    pairs = ", pairs that touch" if touching else ""
+    return compared(f"drawn, {kind}, {least:g} to {most:g} px/µm{pairs}", photographs())
 
 
 def without(folder: Path) -> dict[str, Any]:
@@ -167,6 +177,7 @@ def main() -> None:
     if given.drawn:
         kinds = ("lab_e", "lab_f", "random labs")
         fields += [drawn(kind, given.drawn, *seen) for seen in MAGNIFICATIONS for kind in kinds]
+        fields += [drawn(kind, given.drawn, *PAIRS, touching=True) for kind in kinds]
     shown = ["set", "photographs", "white cells", "found", "recall", "precision", "ms"]
     rows = [
         [str(row[name]) for name in shown[:4]]

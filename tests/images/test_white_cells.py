@@ -84,6 +84,22 @@ def test_in_any_stain_of_the_drawn_labs(name, px_per_um):
     assert hits / found >= 0.94
 
 
+@pytest.mark.parametrize("name", ["lab_d", "lab_e", "lab_f", "random"])
+def test_cells_that_touch_are_two(name):
+    """Half of such pairs were one box: cytoplasm that is as dark as nuclei made them one piece."""
+    true = found = hits = 0
+    for number in range(12):
+        rng = np.random.default_rng([number, 78])
+        lab = random_lab(rng) if name == "random" else smear_of(LABS[name], rng)
+        labels = rng.choice(["Lymphocyte", "Monocyte", "Neutrophil"], 4).tolist()
+        drawn = draw_field(labels, lab, rng, drawings=VARIANTS, in_pairs=True)
+        boxes = [cell.box for cell in find_white_cells(drawn.picture)]
+        true, found = true + len(drawn.boxes), found + len(boxes)
+        hits += sum(any(overlap(box, one) > 0.5 for box in boxes) for one in drawn.boxes)
+    assert hits / true >= 0.88
+    assert hits / found >= 0.88
+
+
 @pytest.mark.skipif(not (DATA / "fields").is_dir(), reason="the photographs of fields are not at hand")
 def test_on_annotated_photographs():
     true = defaultdict(list)

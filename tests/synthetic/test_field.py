@@ -32,6 +32,15 @@ def test_every_cell_lies_apart_from_the_others_and_within_the_picture():
     assert apart.min() > 6.0 * (4.0 + 4.0)  # two of the smallest cells
 
 
+def test_in_pairs_every_second_cell_touches_the_one_before():
+    drawn = field(5, ["Lymphocyte"] * 6, px_per_um=6.0, in_pairs=True)
+    assert len(drawn.boxes) == 6
+    centres = np.array([((b.x0 + b.x1) / 2, (b.y0 + b.y1) / 2) for b in drawn.boxes])
+    sides = np.array([max(b.x1 - b.x0, b.y1 - b.y0) for b in drawn.boxes])
+    apart = np.linalg.norm(centres[::2] - centres[1::2], axis=1)
+    assert (apart / ((sides[::2] + sides[1::2]) / 2)).tolist() == pytest.approx([1, 1, 1], abs=0.15)
+
+
 def test_cells_that_find_no_place_are_left_out():
     drawn = field(0, ["Monocyte"] * 40, size_px=(320, 240))
     assert 0 < len(drawn.boxes) == len(drawn.labels) < 40

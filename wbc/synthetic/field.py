@@ -36,17 +36,20 @@ def draw_field(
     size_px: tuple[int, int] = (640, 480),
     px_per_um: float = 8.0,
     drawings: Mapping[str, Drawing] = DRAWINGS,
+    *,
+    in_pairs: bool = False,
 ) -> DrawnField:
     """A field of the cells `labels` as `lab` would photograph it, width and height `size_px`.
 
-    No cell is cut by the border, and none covers another.  The same state of `rng` gives the same bytes.
+    No cell is cut by the border, and none covers another.  in_pairs: the second touches the first, the fourth
+    the third, and so on.  The same state of `rng` gives the same bytes.
     Cells that find no place are left out.
     Raises KeyError for a label that is not one of the five classes.
     """
     width, height = (side / px_per_um for side in size_px)
     spare_px = int(np.ceil(CELL_REACH_UM * px_per_um)) + 1
     sheet = Sheet(max(size_px) + 2 * spare_px, px_per_um)
-    cells, centres = _placed(labels, drawings, rng, px_per_um, (width, height))
+    cells, centres = _placed(labels, drawings, rng, px_per_um, (width, height), in_pairs)
     radii = [cell.radius_um for _, cell in cells]
     # As dense as around one cell: the sheet is wider than what is photographed.
     platelets = _PLATELETS * (sheet.side_px / px_per_um) ** 2
@@ -68,16 +71,24 @@ def _placed(
     rng: np.random.Generator,
     px_per_um: float,
     extent_um: tuple[float, float],
+    in_pairs: bool,
 ) -> tuple[list[tuple[str, DrawnCell]], NDArray[np.float64]]:
     """Cells, and where they lie: (N, 2) in micrometres from the middle, apart from each other."""
     cells: list[tuple[str, DrawnCell]] = []
     centres = np.empty((0, 2))
-    for label in labels:
+    for number, label in enumerate(labels):
         cell = drawings[label](Sheet(2 * int(CELL_REACH_UM * px_per_um), px_per_um), rng)
         reach = 1.2 * cell.radius_um  # bulges
         room = np.asarray(extent_um) / 2 - reach
-        for place in rng.uniform(-room, room, (_TRIES, 2)) if (room > 0).all() else ():
-            apart = [reach + 1.2 * other.radius_um for _, other in cells]
+        apart = np.array([reach + 1.2 * other.radius_um for _, other in cells])
+        places = rng.uniform(-room, room, (_TRIES, 2)) if (room > 0).all() else np.empty((0, 2))
+        if in_pairs and number % 2 and cells:
+            ways = places / np.linalg.norm(places, axis=1, keepdims=True)
+            apart[-1] = cell.radius_um + cells[-1][1].radius_um
+            places = centres[-1] + ways * apart[-1]
+            places = places[(abs(places) <= room).all(axis=1)]
+            apart[-1] *= 0.999  # rounding
+        for place in places:
             if (np.linalg.norm(centres - place, axis=1) >= apart).all():
                 cells.append((label, cell))
                 centres = np.vstack([centres, place])
