@@ -15,6 +15,8 @@ _STEP = 0.05  # between the depths at which a piece is looked at
 _LEAST_AREA = 0.8  # of each part, in areas of a red cell: larger ones are no lobes
 _NECK = 0.6  # of the depth of the shallower part, at most
 
+_BESIDE = np.ones((3, 3), np.uint8)
+
 
 def parted(points: np.ndarray, radius: float) -> list[np.ndarray]:
     """A piece of points (N, 2) int32, x and y, as one or several of them.  radius: of red cells."""
@@ -44,11 +46,16 @@ def _middles(depth: np.ndarray, radius: float) -> np.ndarray | None:
 
     Of all depths at which the piece falls apart, the first with the most parts.
     """
+    peaks = (depth >= cv2.dilate(depth, _BESIDE)) & (depth >= _DEPTH * radius)
+    rows, columns = np.nonzero(peaks)
+    heights = depth[rows, columns]
+    if len(rows) < 2:
+        return None
     middles, most = None, 1
-    for level in np.arange(_STEP * radius, depth.max(), _STEP * radius):
+    for level in np.arange(_STEP * radius, heights.max(), _STEP * radius):
         count, labels = cv2.connectedComponents((depth > level).view(np.uint8), connectivity=8)
         deepest = np.zeros(count)
-        np.maximum.at(deepest, labels.ravel(), depth.ravel())
+        np.maximum.at(deepest, labels[rows, columns], heights)
         deepest[0] = 0  # what is less deep than this level
         parts = deepest >= max(_DEPTH * radius, level / _NECK)
         if parts.sum() > most:
