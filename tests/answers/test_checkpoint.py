@@ -65,6 +65,14 @@ def test_a_network_takes_on_the_weights_of_a_checkpoint_and_refuses_another_netw
     save_model(Predictor(Network(Backbone("resnet18", 64), CLASSES)), tmp_path / "other.ckpt", {})
     with pytest.raises(CheckpointError, match=r"other\.ckpt is damaged or does not fit"):
         load_weights(network, tmp_path / "other.ckpt")
+    next(iter(before.values()))[0] = torch.nan
+    torch.save({"state_dict": before}, tmp_path / "diverged.ckpt")
+    with pytest.raises(CheckpointError, match=r"diverged\.ckpt .*not finite numbers"):
+        load_weights(network, tmp_path / "diverged.ckpt")
+    cut = (tmp_path / "best.ckpt").read_bytes()[:100_000]
+    (tmp_path / "cut.ckpt").write_bytes(cut)
+    with pytest.raises(CheckpointError, match=r"cut\.ckpt"):
+        load_weights(network, tmp_path / "cut.ckpt")
 
 
 @pytest.mark.parametrize("content", ["missing", "folder", "weights", "text", "damaged", "other version"])

@@ -51,7 +51,23 @@ def test_what_is_one_nucleus_stays_one(circles, what):
 
 
 def test_holes_are_no_necks():
-    ring = np.zeros((200, 260), np.uint8)
-    cv2.circle(ring, (100, 100), 40, 1, cv2.FILLED)
-    cv2.circle(ring, (100, 100), 12, 0, cv2.FILLED)  # a vacuole
-    assert len(parted(points(ring), RADIUS)) == 1
+    nucleus = np.zeros((200, 260), np.uint8)
+    cv2.rectangle(nucleus, (40, 70), (160, 130), 1, cv2.FILLED)
+    for y in (82, 100, 118):
+        cv2.circle(nucleus, (100, y), 8, 0, cv2.FILLED)  # vacuoles, between which bridges are thin
+    assert len(parted(points(nucleus), RADIUS)) == 1
+    cv2.rectangle(nucleus, (92, 70), (108, 90), 0, cv2.FILLED)
+    cv2.rectangle(nucleus, (92, 110), (108, 130), 0, cv2.FILLED)  # open now: a neck
+    assert len(parted(points(nucleus), RADIUS)) == 2
+
+
+def test_a_platelet_on_one_of_two_nuclei_does_not_join_them():
+    parts = parted(piece(*TWO, (152, 100, 18)), RADIUS)
+    assert [len(piece(TWO[0]))] == pytest.approx([min(map(len, parts))], rel=0.05)
+    assert len(parts) == 2
+
+
+def test_a_frame_is_no_cell_and_takes_no_time():
+    frame = np.zeros((900, 900), np.uint8)
+    cv2.rectangle(frame, (5, 5), (895, 895), 1, 6)
+    assert len(parted(points(frame), RADIUS)) == 1

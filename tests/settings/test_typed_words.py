@@ -111,9 +111,23 @@ def test_the_answer_names_key_command_and_each_setting():
     )
 
 
-@pytest.mark.parametrize("key", ["imgsz", "data.image_size_px"])
-def test_the_size_of_pictures_is_said_of_the_model_which_may_have_one_of_its_own(key):
-    assert answer("train", f"{key}=320").endswith(": give model.image_size_px=320")
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *(
+            "imgsz=320",
+            "image_size_px=320",
+            "data.image_size_px=320",
+            "data.img_size=320",
+            "data.imagesizepx=320",
+        ),
+        *("--data.image_size_px=320", "--imgsz 320", "~data.image_size_px"),
+    ],
+)
+def test_the_size_of_pictures_is_said_of_the_model_which_may_have_one_of_its_own(typed):
+    said = answer("train", *typed.split(" "))
+    assert "model.image_size_px" in said
+    assert "data.image_size_px" not in said.partition(typed.strip("~-"))[2]  # which would be refused
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,11 @@ def test_in_pairs_every_second_cell_touches_the_one_before():
     assert (apart / ((sides[::2] + sides[1::2]) / 2)).tolist() == pytest.approx([1, 1, 1], abs=0.15)
 
 
+def test_what_should_touch_a_cell_without_a_place_is_left_out_too():
+    drawn = field(0, ["Monocyte", "Lymphocyte"] * 12, size_px=(320, 240), in_pairs=True)
+    assert drawn.labels.count("Lymphocyte") <= drawn.labels.count("Monocyte") < 12
+
+
 def test_cells_that_find_no_place_are_left_out():
     drawn = field(0, ["Monocyte"] * 40, size_px=(320, 240))
     assert 0 < len(drawn.boxes) == len(drawn.labels) < 40

@@ -90,7 +90,8 @@ def load_network(path: Path | str) -> Network:
 def load_weights(network: Network, path: Path) -> None:
     """Give `network` the weights that a training checkpoint holds of it.
 
-    Takes no memory for a second network.  Raises CheckpointError where the file is missing or damaged.
+    Takes no memory for a second network.  Raises CheckpointError where the file is missing, damaged or of
+    another network, and may leave `network` with some of it.
     """
     content = read_tensors(path, mapped=True)
     try:

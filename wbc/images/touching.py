@@ -11,6 +11,7 @@ import numpy as np
 
 # In radii of a red cell.
 _DEPTH = 0.85  # of a nucleus, at least, from its edge to its middle; lobes have less
+_DEEPEST = 4.0  # from its edge to its middle, at most, holes filled; else it is a frame around much else
 _STEP = 0.05  # between the depths at which a piece is looked at
 _LEAST_AREA = 0.8  # of each part, in areas of a red cell: larger ones are no lobes
 _NECK = 0.6  # of the depth of the shallower part, at most
@@ -30,28 +31,30 @@ def parted(points: np.ndarray, radius: float) -> list[np.ndarray]:
     contours, _ = cv2.findContours(piece, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(piece, contours, -1, 1, cv2.FILLED)  # granules and vacuoles are no edge
     depth = cv2.distanceTransform(piece, cv2.DIST_L2, 5)
-    middles = _middles(depth, radius)
-    if middles is None:
+    if depth.max() > _DEEPEST * radius:
         return [points]
-    _, nearest = cv2.distanceTransformWithLabels(
-        (middles == 0).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP
-    )
-    owner = nearest[rows, columns]
-    parts = [points[owner == one] for one in np.unique(owner)]
-    return parts if min(map(len, parts)) >= least else [points]
+    middles = _middles(depth, radius)
+    while len(each := np.unique(middles)[1:]) > 1:
+        far = [cv2.distanceTransform((middles != one).view(np.uint8), cv2.DIST_L2, 5) for one in each]
+        owner = np.argmin(far, axis=0)[rows, columns]
+        areas = np.bincount(owner, minlength=len(each))
+        if areas.min() >= least:
+            return [points[owner == one] for one in range(len(each))]
+        middles[middles == each[areas.argmin()]] = 0  # a platelet, which the nearest takes in
+    return [points]
 
 
-def _middles(depth: np.ndarray, radius: float) -> np.ndarray | None:
-    """(h, w) int32, another number in the middle of each part and 0 elsewhere; None where there is one part.
+def _middles(depth: np.ndarray, radius: float) -> np.ndarray:
+    """(h, w) int32, another number in the middle of each part and 0 elsewhere.
 
-    Of all depths at which the piece falls apart, the first with the most parts.
+    Of all depths at which the piece falls apart, the first with the most parts; all 0 where it does not.
     """
+    middles, most = np.zeros(depth.shape, np.int32), 1
     peaks = (depth >= cv2.dilate(depth, _BESIDE)) & (depth >= _DEPTH * radius)
     rows, columns = np.nonzero(peaks)
-    heights = depth[rows, columns]
     if len(rows) < 2:
-        return None
-    middles, most = None, 1
+        return middles
+    heights = depth[rows, columns]
     for level in np.arange(_STEP * radius, heights.max(), _STEP * radius):
         count, labels = cv2.connectedComponents((depth > level).view(np.uint8), connectivity=8)
         deepest = np.zeros(count)

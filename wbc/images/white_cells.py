@@ -23,8 +23,8 @@ _LEAST_RADIUS = 8  # px of a red cell in it
 # less: so small are only pieces of them.
 _TORN = 0.5
 _ALIKE = 0.75  # the radius of one over that of another, or more
-# The radius of red cells is sure where so many are alike, or a crop is as full of them, and no nucleus is so
-# many radii deep as none is: pieces of pale red cells are many and alike too.
+# The radius of red cells is sure where so many maxima of depth are about that, of which one cell has about
+# two, or fewer in a crop that they fill, and no nucleus is deeper than a cell: pieces of them are alike too.
 _MANY, _FULL, _DEEPEST = 25, 0.4, 2.5
 _LARGE = 0.7  # quantile of what is measured of red cells: where they touch or overlap, it is too little
 # In areas of a red cell.
@@ -144,9 +144,7 @@ def _nearer(nucleus: np.ndarray, start: np.ndarray, others: list[np.ndarray]) ->
 def _cell(
     seen: _Seen, points: np.ndarray, px: float, shape: tuple[int, ...], others: list[np.ndarray]
 ) -> tuple[WhiteCell, np.ndarray]:
-    """The cell around the nucleus of these points, and the points.  others: nuclei, to which half the way is
-    its.
-    """
+    """The cell around the nucleus of these points, and the points.  Its outline ends half way to `others`."""
     least, most = (max(1, round(margin * seen.radius)) for margin in _MARGIN)
     low, high = points.min(axis=0), points.max(axis=0) + 1
     start = np.maximum(low - most, 0)

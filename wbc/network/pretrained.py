@@ -48,7 +48,7 @@ def load_pretrained(backbone: Backbone, source: str) -> None:
 def read_tensors(path: Path, *, mapped: bool = False) -> Any:
     """Content of a safetensors or torch file, without running code from it; on the CPU.
 
-    mapped: a torch file's tensors take memory where they are read alone, and must not outlive the file.
+    mapped: a torch file's tensors stay on disk until they are read; nobody may cut the file short meanwhile.
     Raises CheckpointError for a missing or damaged file, and for one that holds more than plain data.
     """
     if not path.is_file():

@@ -10,6 +10,10 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+# What a preset tells another one, and what a user types in its place: a model may have a size of its own,
+# which would pass over that of the data in silence.  No mend names such a key.
+OF_PRESETS = {"data.image_size_px": "model.image_size_px"}
+
 
 @cache
 def keys_of(kind: type) -> dict[str, FieldInfo]:
@@ -48,14 +52,14 @@ def is_text(kind: type, key: str) -> bool:
 
 def ending_in(kind: type, name: str) -> list[str]:
     """The settings whose last part is `name`; of several, the ones that lie highest."""
-    found = [key for key in keys_of(kind) if key.rpartition(".")[2] == name]
+    found = [key for key in _typed(kind) if key.rpartition(".")[2] == name]
     highest = min((key.count(".") for key in found), default=0)
     return [key for key in found if key.count(".") == highest]
 
 
 def nearest(kind: type, key: str) -> str | None:
     """The setting whose name is most like `key`; None where none is like it."""
-    known = keys_of(kind)
+    known = _typed(kind)
     section, _, name = key.rpartition(".")
     inside = [one for one in known if one.rpartition(".")[0] == section]
     like = difflib.get_close_matches(name, [one.rpartition(".")[2] for one in inside], 1, 0.6)
@@ -68,6 +72,10 @@ def examples(kind: type, key: str) -> list[str]:
     """What may stand behind `key=`, as its type tells it."""
     field = keys_of(kind).get(key)
     return list(field.examples or []) if field is not None else []
+
+
+def _typed(kind: type) -> list[str]:
+    return [key for key in keys_of(kind) if key not in OF_PRESETS]
 
 
 def _parts(hint: Any) -> list[Any]:

@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from wbc.errors import ConfigError
 from wbc.settings.complaints import missing_key, unknown_key
 from wbc.settings.conf_folder import conf_folder
-from wbc.settings.keys import examples, is_known, is_list
+from wbc.settings.keys import OF_PRESETS, examples, is_known, is_list
 from wbc.settings.launchers import check_launcher
 from wbc.settings.parse import MISSING
 from wbc.settings.quoting import in_shell, is_open, mended
@@ -34,10 +34,6 @@ _SEVERAL_IMAGES = (
 
 # Groups of which several presets can be chosen at once: their settings lie side by side.
 _TAKE_SEVERAL = {"logger"}
-
-# What a preset tells another one, and what a user types in its place: a model may have a size of its own,
-# which would pass over that of the data in silence.
-_OF_PRESETS = {"data.image_size_px": "model.image_size_px"}
 
 
 def check_words(words: list[str], verb: str, kind: type) -> None:
@@ -61,8 +57,8 @@ def check_words(words: list[str], verb: str, kind: type) -> None:
         value = (override.input_line or "").partition("=")[2]
         if not is_known(kind, key) and key.partition("/")[0] not in groups:
             raise ConfigError(_unknown(verb, kind, key, value))
-        if key in _OF_PRESETS:
-            instead = mended(f"{_OF_PRESETS[key]}={value}")
+        if key in OF_PRESETS:
+            instead = mended(f"{OF_PRESETS[key]}={value or '<value>'}")
             raise ConfigError(f"{key} is for presets of data: give {instead}")
         if override.is_sweep_override() and not flags.multirun:
             raise ConfigError(_several(kind, key, value))
@@ -128,6 +124,7 @@ def _with_dashes(flag: str, words: list[str], verb: str, kind: type) -> str:
     if not value:
         value = next(iter(words[words.index(flag) + 1 :]), "<value>")
     key = key.replace("-", "_")
+    key = OF_PRESETS.get(key, key)
     if is_known(kind, key):
         return f"{flag}: settings are given without dashes: {in_shell(key, value)}"
     return f"{flag}: settings are given without dashes, as key=value. {_unknown(verb, kind, key, value)}"

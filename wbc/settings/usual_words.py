@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from wbc.settings.keys import ending_in, is_known
+from wbc.settings.keys import OF_PRESETS, ending_in, is_known
 from wbc.settings.quoting import mended
 
-_SIZE = ("image_size", "img_size", "imgsz", "size", "resolution")
 # Typed -> the last part of the key that is meant, in whichever command has one.
 _SAME = {
     **dict.fromkeys(("epochs", "epoch", "num_epochs", "n_epochs"), "max_epochs"),
     **dict.fromkeys(("learning_rate", "learningrate", "rate"), "lr"),
     **dict.fromkeys(("batch", "batchsize", "bs"), "batch_size"),
     **dict.fromkeys(("num_workers", "n_workers", "threads"), "workers"),
-    **dict.fromkeys(_SIZE, "image_size_px"),
+    **dict.fromkeys(("image_size", "img_size", "imgsz", "size", "resolution"), "image_size_px"),
     **dict.fromkeys(("class_names", "class", "labels"), "classes"),
     **dict.fromkeys(("pretrained", "pretrained_weights"), "weights"),
     **dict.fromkeys(("weight_decay", "wd"), "l2"),
@@ -38,7 +37,6 @@ _SPECIAL = {
     "train": {
         **dict.fromkeys(("backbone", "arch", "network", "model_name"), "model=timm model.backbone={value}"),
         **dict.fromkeys(_IMAGES, "data=folder data.root={value}"),
-        **dict.fromkeys(_SIZE, "model.image_size_px={value}"),
         **dict.fromkeys(("checkpoint", "ckpt"), "init_from={value}"),
         **dict.fromkeys(_DEVICE, "trainer={device}"),
         **dict.fromkeys(("gpus", "devices"), "trainer=ddp trainer.devices={value}"),
@@ -82,7 +80,8 @@ def meant(verb: str, kind: type, key: str, value: str) -> list[str]:
     section, _, name = word.rpartition(".")
     same = _SAME.get(name, "")
     if section and is_known(kind, f"{section}.{same}"):
-        return [mended(f"{section}.{same}={value}")]
+        meant_key = OF_PRESETS.get(f"{section}.{same}", f"{section}.{same}")
+        return [mended(f"{meant_key}={value}")]
     if special := _SPECIAL[verb].get(word):
         device = value if value in ("auto", "cpu") else ("gpu" if verb == "train" else "cuda")
         return [mended(one.format(value=value, device=device)) for one in special.split()]

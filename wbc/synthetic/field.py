@@ -42,8 +42,8 @@ def draw_field(
     """A field of the cells `labels` as `lab` would photograph it, width and height `size_px`.
 
     No cell is cut by the border, and none covers another.  in_pairs: the second touches the first, the fourth
-    the third, and so on.  The same state of `rng` gives the same bytes.
-    Cells that find no place are left out.
+    the third, and so on; bulges may overlap.  The same state of `rng` gives the same bytes.
+    Cells that find no place are left out, and so is what should touch one of them.
     Raises KeyError for a label that is not one of the five classes.
     """
     width, height = (side / px_per_um for side in size_px)
@@ -76,21 +76,27 @@ def _placed(
     """Cells, and where they lie: (N, 2) in micrometres from the middle, apart from each other."""
     cells: list[tuple[str, DrawnCell]] = []
     centres = np.empty((0, 2))
+    alone = True  # the one before has no place
     for number, label in enumerate(labels):
+        second = in_pairs and number % 2 == 1
+        if second and alone:
+            continue
         cell = drawings[label](Sheet(2 * int(CELL_REACH_UM * px_per_um), px_per_um), rng)
         reach = 1.2 * cell.radius_um  # bulges
         room = np.asarray(extent_um) / 2 - reach
         apart = np.array([reach + 1.2 * other.radius_um for _, other in cells])
         places = rng.uniform(-room, room, (_TRIES, 2)) if (room > 0).all() else np.empty((0, 2))
-        if in_pairs and number % 2 and cells:
+        if second:
             ways = places / np.linalg.norm(places, axis=1, keepdims=True)
             apart[-1] = cell.radius_um + cells[-1][1].radius_um
             places = centres[-1] + ways * apart[-1]
             places = places[(abs(places) <= room).all(axis=1)]
             apart[-1] *= 0.999  # rounding
+        alone = True
         for place in places:
             if (np.linalg.norm(centres - place, axis=1) >= apart).all():
                 cells.append((label, cell))
                 centres = np.vstack([centres, place])
+                alone = False
                 break
     return cells, centres

@@ -138,7 +138,7 @@ def run_phase(
                 f"{fit.monitor} was not finite in epoch {len(frame)}: training diverged; "
                 f"lower phase.{phase}.lr"
             )
-        content = read_tensors(best, mapped=True)  # of the optimizer's state beside nothing is read
+        content = read_tensors(best, mapped=True)  # the optimizer's state beside is not read
         classifier.load_state_dict(content["state_dict"])
         classifier.zero_grad()  # the last gradients take as much memory as all that trained
     except SystemExit:  # what Lightning makes of Ctrl-C, and of SIGTERM
