@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from wbc.errors import CheckpointError, ConfigError
 from wbc.network.backbone import Backbone
-from wbc.network.pretrained import load_pretrained
+from wbc.network.pretrained import load_pretrained, read_tensors, write_tensors
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +102,20 @@ def test_packaged_weights_are_imagenets(backbone):
     state = backbone.net.state_dict()
     assert all((value >= 0).all() for key, value in state.items() if key.endswith("running_var"))
     assert any((value < 0).any() for key, value in state.items() if key.endswith("running_mean"))
+
+
+def test_a_file_that_cannot_be_mapped_is_read_whole(tmp_path, monkeypatch):
+    """As on some shared folders, where training ended with an error when it took up its best epoch."""
+    write_tensors({"a": torch.arange(3)}, tmp_path / "best.ckpt")
+
+    def refused(*_):
+        raise RuntimeError("unable to mmap 1234 bytes from file <best.ckpt>: No such device (19)")
+
+    monkeypatch.setattr(torch.UntypedStorage, "from_file", refused)
+    assert read_tensors(tmp_path / "best.ckpt", mapped=True)["a"].tolist() == [0, 1, 2]
+    (tmp_path / "cut.ckpt").write_bytes((tmp_path / "best.ckpt").read_bytes()[:-30])
+    with pytest.raises(CheckpointError, match=r"cut\.ckpt"):
+        read_tensors(tmp_path / "cut.ckpt", mapped=True)
 
 
 def test_the_package_has_one_network_only():

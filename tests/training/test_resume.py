@@ -97,6 +97,27 @@ def test_a_damaged_checkpoint_is_named_with_what_goes_on_without_it(tmp_path):
     assert train(config, folder)["phases"]["head"]["sets"] == metrics["phases"]["head"]["sets"]
 
 
+@pytest.mark.parametrize("phase", ["head", "finetune"])
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_missing_best_epoch_is_named_with_what_is_to_be_deleted(tmp_path, phase, finished):
+    """It said that weights, timm, package or none were to be given, where a phase had been finished."""
+    places = [f"data.root={tmp_path}/cells", f"data.checks_dir={tmp_path}"]
+    config = composed(*SMALL, "phase.head.max_epochs=2", "+trainer.enable_progress_bar=false", *places)
+    folder = tmp_path / "run"
+    metrics = train(config, folder)
+    before = {one: metrics["phases"][one]["sets"] for one in ("head", "finetune")}
+    if not finished:
+        (folder / "logs" / phase / "result.json").unlink()
+    best = folder / "checkpoints" / phase / "best.ckpt"
+    best.unlink()
+    with pytest.raises(CheckpointError, match=rf"^no file {best}, .* continue with resume_from$") as said:
+        train(config, folder)
+    for place in str(said.value).partition(" delete ")[2].partition(", then ")[0].split(", "):
+        shutil.rmtree(place)
+    again = train(config, folder)
+    assert {one: again["phases"][one]["sets"] for one in ("head", "finetune")} == before
+
+
 def test_a_checkpoint_that_finds_the_disk_full_leaves_the_one_before(tmp_path):
     """Lightning writes it to another file system and copies; a kill left half of it."""
     WholeFiles().save_checkpoint({"epoch": 1}, tmp_path / "last.ckpt")

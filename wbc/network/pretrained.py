@@ -56,7 +56,7 @@ def read_tensors(path: Path, *, mapped: bool = False) -> Any:
     try:
         if path.suffix.lower() == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        return _read_torch(path, mapped)
     except (
         SafetensorError,
         RuntimeError,
@@ -78,6 +78,15 @@ def read_tensors(path: Path, *, mapped: bool = False) -> Any:
             f"{path} cannot be read as weights: {reason}; expected .safetensors, or a torch file that holds "
             "nothing but tensors, numbers and strings"
         ) from error
+
+
+def _read_torch(path: Path, mapped: bool) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except RuntimeError as error:
+        if not mapped or "unable to mmap" not in str(error):
+            raise
+        return torch.load(path, map_location="cpu", weights_only=True)  # some shared folders cannot be mapped
 
 
 def write_tensors(content: Any, path: Path) -> None:

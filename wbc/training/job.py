@@ -16,7 +16,7 @@ from hydra.utils import instantiate
 from pytorch_lightning import seed_everything
 from torch import Tensor
 
-from wbc.answers.checkpoint import load_weights, save_model
+from wbc.answers.checkpoint import save_model
 from wbc.answers.predictor import Predictor
 from wbc.datasets.manifest import image_counts
 from wbc.datasets.unknown_cells import unknown_cells
@@ -37,13 +37,13 @@ from wbc.settings.layout import (
     PHASE_TITLES,
     PREDICTIONS,
     WORDS,
-    best_checkpoint,
     final_logits,
     phase_history,
     phase_logits,
     phase_result,
 )
 from wbc.settings.train import Config
+from wbc.training.best_epoch import load_best
 from wbc.training.final_model import FinalModel, final_model
 from wbc.training.folds import CrossValidation, cross_validated, write_out_of_fold
 from wbc.training.kept_phase import RULE, best_epoch, image_losses, kept_phase
@@ -121,7 +121,7 @@ def _trained(
         result = phase_result(folder, phase)
         if result.exists():
             log.info("%s: finished before, taken from %s", phase, result)
-            load_weights(network, best_checkpoint(folder, phase))
+            load_best(network, folder, phase)
         else:
             learnt = attribute_loss(attributes, phase, data, network, config.words.loss)
             outcome = run_phase(phase, config, network, data, folder, loggers, following, learnt)
@@ -148,7 +148,7 @@ def _trained(
             records[phase]["sets"] = {
                 name: logits_metrics(one, data.labels(name), data.classes) for name, one in logits.items()
             }
-    load_weights(network, best_checkpoint(folder, kept))
+    load_best(network, folder, kept)
     final = final_model(config, network, augment, data, folds and folds.outputs, attributes, unknown)
     write_logits(final_logits(folder), {name: one.outputs.logits for name, one in final.seen.items()})
     save_model(final.predictor, folder / MODEL, _provenance(config, records, kept, manifest, final))
@@ -196,7 +196,7 @@ def _phase_logits(
     """
     file = phase_logits(folder, phase)
     if not file.exists():
-        load_weights(network, best_checkpoint(folder, phase))
+        load_best(network, folder, phase)
         seen = measured_outputs(Predictor(network), data, config)
         write_logits(file, {name: one.outputs.network_logits for name, one in seen.items()})
     return read_logits(file)

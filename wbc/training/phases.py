@@ -24,6 +24,7 @@ from wbc.network.pretrained import read_tensors
 from wbc.settings.layout import CACHE, best_checkpoint, last_checkpoint, phase_history
 from wbc.settings.train import PHASES, Config, FitConfig
 from wbc.training.average import AverageWeights
+from wbc.training.best_epoch import best_of
 from wbc.training.caching import FillCaches
 from wbc.training.checkpoint_files import WholeFiles
 from wbc.training.classifier import Classifier
@@ -119,6 +120,7 @@ def run_phase(
     trainer.strategy.checkpoint_io = WholeFiles()
     resumed = last if last.is_file() else None
     if resumed:
+        best_of(folder, phase)  # an error now, not after the last epoch
         log.info("%s: going on from %s", phase, resumed)
     device = trainer.strategy.root_device.type
     processes = "" if trainer.world_size == 1 else f", {trainer.world_size} processes"
