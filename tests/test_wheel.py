@@ -49,10 +49,10 @@ def bin_folder(wheel, tmp_path_factory) -> Path:
     """
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False)
-    layout = {"base": str(folder), "platbase": str(folder)}
-    packages = Path(sysconfig.get_path("purelib", "venv", layout))
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / Path(sys.executable).name
+    asked = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    packages = Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    python = Path(sysconfig.get_path("scripts", "venv", layout)) / Path(sys.executable).name
     options = ["--no-deps", "--no-index", "--quiet", "--force-reinstall", "--ignore-installed"]
     subprocess.run([str(python), "-m", "pip", "install", *options, str(wheel)], check=True, timeout=TIMEOUT_S)
     return python.parent

@@ -356,7 +356,7 @@ def test_the_command(place, tmp_path):
     (lab / "Monocyte" / "broken.png").unlink()
     again = typed("adapt.py", *files, run)
     assert again.returncode == 1
-    assert "holds a run already: choose another hydra.run.dir" in again.stderr + again.stdout
+    assert "holds a run already: choose another folder (hydra.run.dir)" in again.stderr + again.stdout
     misspelt = typed("adapt.py", *files, "strengths=0.1")
     assert misspelt.returncode == 1
     assert "strengths" in misspelt.stderr

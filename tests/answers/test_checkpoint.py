@@ -114,6 +114,8 @@ def test_paths_bytes_and_opened_images_are_answered_alike_and_a_bad_one_has_its_
     for single in good:
         with pytest.raises(TypeError, match="takes a list"):
             predictor.predict(single)
+    with pytest.raises(ConfigError, match="batch_size=0: expected 1 or more"):
+        predictor.predict([], batch_size=0)
     with pytest.raises(TypeError, match="int is no image"):
         predictor.predict([1])
     with pytest.raises(ConfigError, match="device=gpu"):

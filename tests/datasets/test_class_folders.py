@@ -123,6 +123,25 @@ def test_plain_class_folders_and_splits_that_are_wrapped_once_more(tmp_path):
         assert {image.split for image in found} == {"train", "test_a"}
 
 
+def test_what_a_browser_adds_to_a_name_is_no_other_split(tmp_path):
+    """The mend lost both tests."""
+    write_splits(tmp_path / "cells", **{"Train": 1, "TestA (1)": 1, "TestB-20260102T030405Z-001": 1})
+    assert {image.split for image in scanned(tmp_path / "cells")} == {"train", "test_a", "test_b"}
+    write_classes(tmp_path / "cells" / "Prüfung", 1)
+    with pytest.raises(
+        DataError, match="Prüfung, which names no split; rename it to what it is for, train, val"
+    ):
+        scanned(tmp_path / "cells")
+    (tmp_path / "cells" / "Prüfung").rename(tmp_path / "cells" / "test_c")
+    assert "test_c" in {image.split for image in scanned(tmp_path / "cells")}
+
+
+def test_an_archive_that_was_not_unpacked_is_named(tmp_path):
+    (tmp_path / "Train.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"no images under .*Train\.zip is packed: unpack it there first"):
+        scanned(tmp_path)
+
+
 def test_images_beside_what_lies_further_in_are_not_lost(tmp_path, caplog):
     root = tmp_path / "my cells"
     write_classes(root / "dataset", 20)

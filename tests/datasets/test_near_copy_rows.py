@@ -93,6 +93,18 @@ def test_near_copies_with_two_labels_are_told(tmp_path, caplog):
     assert "twin.png (Monocyte)" in caplog.text
 
 
+def test_of_near_copies_with_two_labels_in_two_splits_one_is_left_out_and_said_to_be(tmp_path, caplog):
+    """It was said that both are kept."""
+    root = tmp_path / "cells"
+    write_cells(root)
+    write_image(root / "test" / "Monocyte" / "twin.png", resized(cell(0), 0.8))
+    rows, _ = built(root)
+    assert (rows["excluded"] != "").sum() == 1
+    said = "1 pairs of near-copies have different labels, of which one is wrong; one is left out. Look at"
+    assert said in caplog.text
+    assert "both are kept" not in caplog.text
+
+
 def test_unsure_pairs_across_splits_are_told_and_kept(caplog):
     frame = pd.DataFrame({"path": ["a", "b", "c", "d"], "label": "A", "excluded": ""})
     frame["split"] = ["train", "test", "train", "train"]

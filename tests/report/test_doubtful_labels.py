@@ -34,7 +34,7 @@ def test_those_are_listed_that_are_called_otherwise_and_the_surest_first(doubtfu
 def test_the_page_shows_each_with_label_and_answer_and_the_table_beside_it_is_the_same(tmp_path, doubtful):
     paths, table = doubtful
     (tmp_path / "cells" / "1.png").unlink()  # gone since
-    write_doubtful_labels(tmp_path, table, 5, Prepare(64))
+    write_doubtful_labels(tmp_path, table, 5, 0, Prepare(64))
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "doubtful_labels.csv"), table)
     page = Elements((tmp_path / "doubtful_labels.html").read_text())
     assert [heading["title"] for heading in page.all("h3")] == [paths[2], paths[1], paths[4]]
@@ -46,10 +46,12 @@ def test_the_page_shows_each_with_label_and_answer_and_the_table_beside_it_is_th
 
 def test_of_many_the_surest_are_shown_and_of_none_it_is_said(tmp_path, doubtful):
     _, table = doubtful
-    write_doubtful_labels(tmp_path, pd.concat([table] * 50), 200, Prepare(64))
+    write_doubtful_labels(tmp_path, pd.concat([table] * 50), 200, 1_030, Prepare(64))
     text = (tmp_path / "doubtful_labels.html").read_text()
     assert text.count("<article") == 120
     assert "The first 120 are shown; doubtful_labels.csv names all." in text
-    write_doubtful_labels(tmp_path, table.head(0), 5, Prepare(64))
+    assert "The 1,030 images of test sets were not looked at." in text
+    write_doubtful_labels(tmp_path, table.head(0), 5, 0, Prepare(64))
     text = (tmp_path / "doubtful_labels.html").read_text()
     assert "None: each of 5 images is called what it is labelled" in text
+    assert "not looked at" not in text

@@ -5,14 +5,15 @@ import pytest
 from wbc.report.training_caveats import training_caveats
 
 
-def provenance(head, finetune, kept, linear=0.5, may_gain_more=False):
+def provenance(head, finetune, kept, linear=0.5, may_gain_more=False, images=400):
     scores = {"head": head, "finetune": finetune}
     phases = {
         name: {"val_macro_f1": score, "val_loss": 1 - score, "epochs": 6, "may_gain_more": may_gain_more}
         for name, score in scores.items()
     }
     phases["head"]["linear_classifier"] = {"accuracy": linear, "macro_f1": linear}
-    return {"phase": kept, "validation": phases}
+    counts = {"splits": {"val": {"Basophil": 1, "Monocyte": images - 1}}, "left_out": {}}
+    return {"phase": kept, "validation": phases, "images": counts}
 
 
 @pytest.mark.parametrize(
@@ -37,8 +38,16 @@ def provenance(head, finetune, kept, linear=0.5, may_gain_more=False):
         (
             provenance(0.3, 0.37, "finetune", linear=0.83),
             [
-                "Training did less than it could: on the validation images a linear classifier of the frozen "
-                "backbone's features reaches a macro F1 of 83.0 %, and the model 37.0 %."
+                "Training did less than it could: on the validation images a linear classifier of the "
+                "features that it started with reaches a macro F1 of 83.0 %, and the model 37.0 %."
+            ],
+        ),
+        (
+            provenance(0.1, 0.15, "finetune", linear=0.2, images=15),
+            [
+                "Training may have done less than it could: on the validation images a linear classifier of "
+                "the features that it started with reaches a macro F1 of 20.0 %, and the model 15.0 %; of 15 "
+                "images that may be chance."
             ],
         ),
         (

@@ -70,6 +70,8 @@ def take(verb: str, words: list[str]):
         ("train", "resume=outputs/run", "resume_from=outputs/run"),
         ("train", "output=here", "hydra.run.dir=here"),
         ("train", "trainig.batch_size=8", "training.batch_size=8"),
+        ("train", "training.loss=focal", "training.balance=1"),
+        ("train", "class_weights=balanced", "training.balance=1"),
         ("train", "imgsz=320", "model.image_size_px=320"),
         ("train", "data.image_size_px=320", "model.image_size_px=320"),
         ("evaluate", "weights=a.ckpt", "checkpoint=a.ckpt"),

@@ -16,7 +16,7 @@ from wbc.answers.abstention import best_promise
 from wbc.answers.checkpoint import load_model
 from wbc.answers.temperature import fit_temperature
 from wbc.datasets.manifest import COLUMNS, DRAWN, read_manifest, used_rows
-from wbc.errors import ConfigError
+from wbc.errors import ConfigError, DataError
 from wbc.report.learnt_from import fitted_on
 from wbc.settings.run_folder import saved_config, start
 from wbc.settings.train import Config
@@ -164,3 +164,19 @@ def test_drawn_cells_train_in_every_fold_and_each_lab_gives_its_share(tmp_path):
         assert counts["a"] == counts["b"] == {"test": 4, "train": 6, "val": 2}
         assert counts[DRAWN] == {"test": 0, "train": 4, "val": 0}
         assert "t.png" not in set(frame["path"])
+
+
+def test_folds_that_leave_too_little_to_train_on_are_named_with_what_goes_without(tmp_path):
+    """It was said to give a validation set, which is dealt into folds too."""
+    config = composed(*RUN, "data.root=x", f"data.checks_dir={tmp_path}", "data.folds=2")
+    rows = [
+        (f"{number}.png", "Monocyte", "a", split) for number, split in enumerate(("train", "train", "val"))
+    ]
+    names = ["path", "label", "source", "split"]
+    manifest = pd.DataFrame(rows, columns=names).reindex(columns=COLUMNS, fill_value="")
+    pd.DataFrame({"path": manifest["path"], "pixels": manifest["path"]}).to_csv(
+        tmp_path / "pixels.csv", index=False
+    )
+    said = r"^data\.folds=2: fold \d leaves too little to train on \(.*images, or data\.folds=0 for none$"
+    with pytest.raises(DataError, match=said):
+        cross_validated(config, tmp_path, manifest, train)

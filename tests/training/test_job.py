@@ -18,6 +18,7 @@ from wbc.images.decode import decode
 from wbc.loading.augment import Augment
 from wbc.settings.run_folder import saved_config, start
 from wbc.settings.train import Config
+from wbc.training import job
 from wbc.training.classifier import Classifier
 from wbc.training.job import objective, train
 from wbc.training.schedule import BestAndLast
@@ -199,6 +200,14 @@ def test_a_run_is_the_same_again(run, root, tmp_path):
     assert again == run[2]
 
 
+def test_a_start_that_is_not_there_is_told_before_any_image_is_looked_at(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(job, "run_manifest_of", None)
+    with pytest.raises(
+        CheckpointError, match=r"init_from=.*gone\.h5: no such file; give model\.ckpt of a run"
+    ):
+        train(settings(root, f"init_from={tmp_path}/gone.h5"), tmp_path / "run")
+
+
 def test_finetune_alone_starts_from_a_checkpoint(run, root, tmp_path, monkeypatch):
     folder = run[0]
     modes = []
@@ -213,6 +222,7 @@ def test_finetune_alone_starts_from_a_checkpoint(run, root, tmp_path, monkeypatc
         config = settings(root, f"init_from={folder / start_from}", "phase.finetune.max_epochs=1")
         metrics = train(config, tmp_path / start_from)
         assert list(metrics["phases"]) == ["finetune"]
+        assert metrics["phases"]["finetune"]["linear_classifier"]["macro_f1"] > 0
     # Networks load in evaluation mode, in which Lightning would train them, without dropout.
     assert set(modes) == {(True, False)}
 

@@ -14,7 +14,7 @@ from tests.helpers.small_runs import SMALL
 from wbc.answers.checkpoint import load_network, load_provenance
 from wbc.settings.run_folder import start
 from wbc.training.job import train
-from wbc.training.kept_phase import best_epoch, image_losses, kept_phase
+from wbc.training.kept_phase import RULE, best_epoch, image_losses, kept_phase
 
 
 def phases(head, finetune):
@@ -102,6 +102,13 @@ def test_it_is_said_at_the_top(run):
     assert "Fine-tuning did not help: on the validation images the loss was" in opening
     assert "The model is the one without fine-tuning." in opening
     assert metrics["phases"]["head"]["linear_classifier"] == {"accuracy": 1.0, "macro_f1": 1.0}
+
+
+def test_page_and_table_say_by_what_rule_the_phase_is_kept(run):
+    folder, _ = run
+    assert RULE in html.unescape((folder / "report.html").read_text())
+    results = (folder / "results.md").read_text()
+    assert f"The model is the one without fine-tuning: the run keeps {RULE}." in results
 
 
 def test_a_run_from_before_is_judged_by_its_histories(run):

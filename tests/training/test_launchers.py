@@ -58,7 +58,7 @@ def sweep(tmp_path, monkeypatch):
 @needs("hydra_plugins.hydra_joblib_launcher")
 def test_all_jobs_of_joblib_are_in_the_table(tmp_path, sweep):
     subprocess.run(sweep("joblib", "seed=0,1"), cwd=tmp_path, check=True, timeout=400)
-    assert all(job["val_macro_f1"] is not None for job in jobs_of(tmp_path / "sweep", 2))
+    assert all(job["ended"] == "complete" for job in jobs_of(tmp_path / "sweep", 2))
 
 
 @pytest.mark.slow  # likewise
@@ -89,3 +89,35 @@ def test_of_eight_jobs_one_is_killed_and_repeated_by_one_command(tmp_path, sweep
     assert [job for job in after if job["job"] != killed] == [job for job in before if job["job"] != killed]
     assert all(path.read_bytes() == content for path, content in of_others.items())
     assert "unfinished" not in (folder / "sweep.md").read_text()
+
+
+@pytest.fixture
+def two_nodes():
+    """The address of a cluster of Ray's: two nodes of a core each, both on this machine."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        cluster.add_node(num_cpus=1)
+        yield cluster.address
+    finally:
+        cluster.shutdown()
+
+
+@pytest.mark.slow  # likewise
+@needs("ray")
+def test_two_nodes_of_ray_share_the_jobs_and_one_that_is_killed_is_started_again(tmp_path, sweep, two_nodes):
+    folder = tmp_path / "sweep"
+    more = ["seed=0,1", "phase.head.max_epochs=40", f"hydra.launcher.address='{two_nodes}'"]
+    with subprocess.Popen(sweep("ray", *more), cwd=tmp_path, stdout=subprocess.PIPE, text=True) as started:
+        wait_until((folder / "0" / "checkpoints" / "head" / "last.ckpt").exists)
+        wait_until((folder / "1" / "checkpoints" / "head" / "last.ckpt").exists)
+        both = [owner_of(folder / name) for name in ("0", "1")]
+        os.kill(both[1], signal.SIGKILL)
+        assert both[0] not in (0, both[1])  # at the same time, where a node has room for one
+        assert started.stdout is not None
+        said = started.stdout.read()
+    assert started.returncode == 0, said
+    assert all(job["ended"] == "complete" for job in jobs_of(folder, 2))
+    assert "going on from" in (folder / "1" / "train.log").read_text()
+    assert "going on from" not in (folder / "0" / "train.log").read_text()

@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import json
 import os
+import socket
 import struct
 import sys
 from pathlib import Path
@@ -164,6 +165,21 @@ def test_mlflow_with_a_store_that_cannot_be_says_so(tmp_path):
     config = settings(tmp_path, "logger=mlflow", "logger.mlflow.tracking_uri=mysqlite:///x")
     with pytest.raises(ConfigError, match=r"logger=mlflow: .*check logger\.mlflow\.tracking_uri"):
         Loggers(config, tmp_path / "run").of_phase("head", {})
+
+
+def test_an_mlflow_server_that_does_not_answer_is_named_at_once(tmp_path, monkeypatch):
+    """MLflow tried for minutes."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    word = f"logger.mlflow.tracking_uri=http://127.0.0.1:{port}"
+    with pytest.raises(
+        ConfigError, match=rf"nothing answers at http://127\.0\.0\.1:{port} .*check logger\.mlflow"
+    ):
+        Loggers(settings(tmp_path, "logger=mlflow", word), tmp_path / "run")
+    with socket.create_server(("127.0.0.1", port)):
+        Loggers(settings(tmp_path, "logger=mlflow", word), tmp_path / "run")
 
 
 @pytest.mark.parametrize("name", ["wandb", "mlflow"])

@@ -127,9 +127,11 @@ def _check_provenance(provenance: Any, classes: Sequence[str]) -> None:
     if not isinstance(config.get("init_from"), str | None):
         raise TypeError("config.init_from is no path")
     for figures in _table(provenance.get("validation", {})).values():
-        float(_table(figures)["val_macro_f1"])
+        float(_table(figures)["val_macro_f1"]), float(figures["val_loss"])
         int(figures["epochs"])
         float(_table(figures.get("linear_classifier") or {"macro_f1": 0})["macro_f1"])
+    for by_class in _table(_table(provenance.get("images") or {}).get("splits", {})).values():
+        sum(map(int, _table(by_class).values()))
     if (unknown := provenance.get("unknown")) is not None:
         int(_table(unknown)["learnt"])
         for shares in _table(unknown["kinds"]).values():

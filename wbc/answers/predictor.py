@@ -15,7 +15,7 @@ from wbc.answers.averaged_views import AveragedViews
 from wbc.answers.rule import AnswerRule
 from wbc.answers.second_opinion import SecondOpinion
 from wbc.datasets.image_list import Listed
-from wbc.errors import DataError, ImageError
+from wbc.errors import ConfigError, DataError, ImageError
 from wbc.hierarchy import Hierarchy
 from wbc.images.picture_marks import PictureMarks
 from wbc.images.prepare import Prepare
@@ -167,8 +167,11 @@ class Predictor:
 
         keep_unreadable: an image that cannot be read has an answer too, with no label, no set, NaN for
         probabilities and "unreadable: " with the reason as status; else it raises ImageError with its place.
-        Raises TypeError for a single image instead of a list, and for what is none of these kinds.
+        Raises TypeError for a single image instead of a list, and for what is none of these kinds;
+        ConfigError for a batch size below 1.
         """
+        if batch_size < 1:
+            raise ConfigError(f"batch_size={batch_size}: expected 1 or more")
         if isinstance(images, str | Path | bytes | Image.Image):
             raise TypeError(f"predict takes a list of images: give [{images!r:.80}]")
         parts = [no_answers(len(self.classes))]

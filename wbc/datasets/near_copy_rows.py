@@ -93,12 +93,17 @@ def _tell(table: pd.DataFrame, across: pd.Series, contradict: pd.Series) -> None
             "look at them in near_copies.csv: %s",
             *(len(unsure), UNSURE, SURE, _examples(_named(unsure))),
         )
-    if (contradict & is_sure).any():
-        log.warning(
-            "%d pairs of near-copies have different labels, of which one is wrong; both are kept. Look at "
-            "them in near_copies.csv: %s",
-            *((contradict & is_sure).sum(), _examples(_named(table[contradict & is_sure]))),
-        )
+    kept = table["done"] == TOGETHER
+    for pairs, what in (
+        (contradict & kept, "both are kept"),
+        (contradict & is_sure & ~kept, "one is left out"),
+    ):
+        if pairs.any():
+            log.warning(
+                "%d pairs of near-copies have different labels, of which one is wrong; %s. Look at them in "
+                "near_copies.csv: %s",
+                *(pairs.sum(), what, _examples(_named(table[pairs]))),
+            )
 
 
 def _named(table: pd.DataFrame) -> list[str]:

@@ -28,6 +28,7 @@ HOW_TO_GET_IMAGES = (
     "with data=raabin. For your own cells take data=folder. To try without any download: data=synthetic"
 )
 _SHOWN = 6  # folders of an example
+_ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".xz")
 # "Ground Truth Segmentation" is LISC's (Rezatofighi 2011).
 _MASKS = re.compile("mask|ground[ _-]*truth|segmentation", re.IGNORECASE)
 
@@ -83,6 +84,8 @@ class FolderTree:
     def complaint(self) -> str:
         """What is said where no image was found."""
         said = f"no images under {self.root}: expected {LAYOUTS}"
+        if archive := _first_archive(self.root):
+            return f"{said}. {archive} is packed: unpack it there first"
         return said if _has_files(self.root) else f"{said}. {HOW_TO_GET_IMAGES}"
 
     def _unnamed(self, top: Path) -> list[tuple[Path, str]]:
@@ -98,9 +101,11 @@ class FolderTree:
             return [(top, "")] if classes else self._further_in(top)
         others = self._pass_over_ignored([path for path in folders if path not in splits])
         if others:
+            hold_classes = any(self._names.find(one.name) for path in others for one in subfolders(path))
+            mend = "rename it to what it is for, train, val or a name that starts with test, or move it away"
             raise DataError(
                 f"{top} holds {_listed(splits)}, and beside them {_listed(others)}, which names no split; "
-                f"move it away{self._splits_mend(splits)}"
+                f"{mend if hold_classes else 'move it away'}{self._splits_mend(splits)}"
             )
         by_split: dict[str, list[Path]] = defaultdict(list)
         for path in splits:
@@ -275,6 +280,11 @@ def _chosen(top: Path, given: Mapping[str, str]) -> dict[str, Path | None]:
 def _without_masks(folders: list[Path]) -> list[Path]:
     """Those whose names do not say that they hold masks, unless all do."""
     return [path for path in folders if not _MASKS.search(path.name)] or folders
+
+
+def _first_archive(folder: Path) -> Path | None:
+    found = (Path(top, name) for top, _, names in os.walk(folder) for name in sorted(names))
+    return next((path for path in found if path.suffix.lower() in _ARCHIVES), None)
 
 
 def _has_files(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -42,17 +43,27 @@ def write_graph(network: Network, kind: str, folder: Path) -> None:
         if kind == "torch":
             torch.export.save(torch.export.export(graph, (example,), dynamic_shapes=any_number), path)
             return
-        torch.onnx.export(
-            graph,
-            (example,),
-            path,
-            input_names=["pixels"],
-            output_names=["features", "logits"],
-            dynamic_shapes=any_number,
-            external_data=False,
-            dynamo=True,
-            verbose=False,
-        )
+        try:
+            torch.onnx.export(
+                graph,
+                (example,),
+                path,
+                input_names=["pixels"],
+                output_names=["features", "logits"],
+                dynamic_shapes=any_number,
+                external_data=False,
+                dynamo=True,
+                verbose=False,
+            )
+        except Exception as error:  # releases of these that do not go together fail in ways of their own
+            packages = ", ".join(
+                f"{name} {version(name)}" for name in ("torch", "onnxscript", "onnx-ir", "onnx")
+            )
+            reason = f"{type(error).__name__}: {error}".strip().splitlines()[0][:200]
+            raise ConfigError(
+                f"format=onnx cannot be written by {packages} ({reason}): install the releases of "
+                "constraints.txt, or give format=openvino or format=torch"
+            ) from error
 
 
 class _Graph(nn.Module):

@@ -46,19 +46,28 @@ def doubtful_labels(rows: pd.DataFrame, probabilities: np.ndarray, classes: Sequ
     return wrong.sort_values("label_probability", kind="stable").reset_index(drop=True)
 
 
-def write_doubtful_labels(folder: Path, doubtful: pd.DataFrame, images: int, prepare: Prepare) -> None:
+def write_doubtful_labels(
+    folder: Path, doubtful: pd.DataFrame, images: int, of_tests: int, prepare: Prepare
+) -> None:
     """doubtful_labels.csv, and doubtful_labels.html with pictures of the surest.
 
-    doubtful: of `doubtful_labels`, out of `images`.
+    doubtful: of `doubtful_labels`, out of `images`.  of_tests: images of test sets, which no fold has.
     """
     page = folder / DOUBTFUL_LABELS
     with replacing(page.with_suffix(".csv")) as beside:
         doubtful.to_csv(beside, index=False, float_format="%.6g")
-    write_page(page, "Labels that look wrong", [Section("Images", _parts(doubtful, images, prepare))])
+    write_page(
+        page, "Labels that look wrong", [Section("Images", _parts(doubtful, images, of_tests, prepare))]
+    )
     log.info("labels that look wrong: %d of %d images; page: %s", len(doubtful), images, page)
 
 
-def _parts(doubtful: pd.DataFrame, images: int, prepare: Prepare) -> Iterator[str]:
+def _parts(doubtful: pd.DataFrame, images: int, of_tests: int, prepare: Prepare) -> Iterator[str]:
+    if of_tests:
+        yield (
+            f"The {of_tests:,} images of test sets were not looked at. Where the test is taken out of the "
+            "training images, data.test_fraction=0 leaves it among them."
+        )
     if doubtful.empty:
         yield f"None: each of {images:,} images is called what it is labelled, by a model without it."
         return

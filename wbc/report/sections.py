@@ -18,6 +18,7 @@ from wbc.report.lab_table import labs_table
 from wbc.report.learnt_from import fitted_on
 from wbc.report.levels import levels_table
 from wbc.report.model_card import model_card
+from wbc.report.phases_table import phases_table, why_kept
 from wbc.report.set_figures import (
     CONFUSION,
     PRECISION_RECALL,
@@ -235,6 +236,10 @@ def _errors(report: Report, cards: CellCards) -> Iterator[str]:
 
 
 def _training(report: Report) -> Iterator[str]:
+    if rows := phases_table(report.provenance):
+        yield table(*rows, "Phases")
+    if said := why_kept(report.provenance):
+        yield said
     yield side_by_side(picture(path, what, lazy=False) for what, path in report.training.items())
 
 

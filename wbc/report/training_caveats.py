@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wbc.settings.layout import PHASE_TITLES
 from wbc.utils.text_tables import percent
+
+_STANDARD_ERRORS = 2.0
 
 
 def training_caveats(provenance: Mapping[str, Any]) -> Iterator[str]:
@@ -34,12 +37,15 @@ def training_caveats(provenance: Mapping[str, Any]) -> Iterator[str]:
             f"Whether fine-tuning helped cannot be told by so few images: {figures}, because a difference as "
             "small may be chance and fine-tuning mostly helps."
         )
-    linear = phases.get("head", {}).get("linear_classifier")
+    linear = phases[first].get("linear_classifier")
     if linear is not None and linear["macro_f1"] > score:
+        count = sum((provenance.get("images") or {}).get("splits", {}).get("val", {}).values())
+        is_chance = _may_be_chance(linear["macro_f1"], score, count)
         yield (
-            "Training did less than it could: on the validation images a linear classifier of the frozen "
-            f"backbone's features reaches a macro F1 of {percent(linear['macro_f1'])}, and the model "
-            f"{percent(score)}."
+            f"Training {'may have done' if is_chance else 'did'} less than it could: on the validation "
+            "images a linear classifier of the features that it started with reaches a macro F1 of "
+            f"{percent(linear['macro_f1'])}, and the model {percent(score)}"
+            f"{f'; of {count:,} images that may be chance' if is_chance else ''}."
         )
     if phases[kept].get("may_gain_more"):
         epochs = phases[kept]["epochs"]
@@ -47,3 +53,10 @@ def training_caveats(provenance: Mapping[str, Any]) -> Iterator[str]:
             f"Training may have ended too early: it was still gaining in the last of {epochs} epochs. Try "
             f"phase.{kept}.max_epochs={2 * epochs}."
         )
+
+
+def _may_be_chance(one: float, other: float, images: int) -> bool:
+    """Whether two shares of so many images differ by no more than independent samples of one share may."""
+    return images > 0 and abs(one - other) <= _STANDARD_ERRORS * math.sqrt(
+        (one * (1 - one) + other * (1 - other)) / images
+    )

@@ -82,7 +82,7 @@ def start(config: Any, folder: Path, first_result: str = MANIFEST) -> None:
         return
     if (folder / first_result).exists():  # without one, nothing but its settings was accepted yet
         go_on = f"continue it with resume_from={folder}, or " if hasattr(config, "resume_from") else ""
-        raise ConfigError(f"{folder} holds a run already: {go_on}choose another hydra.run.dir")
+        raise ConfigError(f"{folder} holds a run already: {go_on}choose another folder (hydra.run.dir)")
     write_json(folder / VERSIONS, versions() | {"seed": getattr(config, "seed", None)})
     write_config(folder / CONFIG, as_plain(config))
 

@@ -22,10 +22,10 @@ from wbc.errors import ConfigError
 from wbc.settings.complaints import missing_key, unknown_key
 from wbc.settings.conf_folder import conf_folder
 from wbc.settings.keys import OF_PRESETS, examples, is_known, is_list
-from wbc.settings.launchers import check_launcher
 from wbc.settings.parse import MISSING
 from wbc.settings.quoting import in_shell, is_open, mended
-from wbc.settings.usual_words import meant
+from wbc.settings.sweeps import check_sweep, complaint_of_search
+from wbc.settings.usual_words import absent, meant
 
 _SEVERAL_IMAGES = (
     "several images are given as a folder, as a pattern in quotes, such as 'images=\"cells/*.png\"', or as a "
@@ -46,9 +46,7 @@ def check_words(words: list[str], verb: str, kind: type) -> None:
         raise ConfigError(_with_dashes(flag, words, verb, kind))
     given = [*flags.overrides, *others]
     parsed = list(_parsed(given, kind))
-    for override in parsed:
-        if override.key_or_group == "hydra/launcher":
-            check_launcher(str(override.value()))
+    check_sweep(parsed, verb)
     overrides = [one for one in parsed if not one.key_or_group.startswith("hydra")]
     groups = _groups(conf_folder(verb))
     own_presets = flags.config_dir is not None or any(word.startswith("hydra.searchpath") for word in given)
@@ -85,7 +83,8 @@ def _parsed(words: list[str], kind: type) -> Iterator[Override]:
             yield parser.parse_override(word)
         except HydraException as error:
             raise ConfigError(
-                f"{word} holds a sign that has a meaning of its own; quote the value: {mended(word)}"
+                complaint_of_search(word)
+                or f"{word} holds a sign that has a meaning of its own; quote the value: {mended(word)}"
             ) from error
 
 
@@ -131,6 +130,8 @@ def _with_dashes(flag: str, words: list[str], verb: str, kind: type) -> str:
 
 
 def _unknown(verb: str, kind: type, key: str, value: str) -> str:
+    if why := absent(verb, key):
+        return f"{key} is not a setting of {verb}: {why}"
     words = meant(verb, kind, key, value)
     if not words:
         return f"{unknown_key(kind, key)}. All of them: wbc {verb} --help"

@@ -69,6 +69,18 @@ _SPECIAL = {
     "evaluate": _MEASURING,
     "adapt": _MEASURING,
 }
+# What train does not have, by the last part of the key, and why.
+_LOSSES = "loss", "loss_fn", "focal", "focal_loss", "class_weights", "class_weight"
+_NO_OTHER_LOSS = (
+    "the loss is cross-entropy, for class weights and focal loss gained nothing (docs/results/tried.md). "
+    "Rare classes are drawn more often by training.balance=1"
+)
+
+
+def absent(verb: str, key: str) -> str:
+    """Why a command has no such setting, where people look for one; "" where nothing is known of it."""
+    section, _, name = key.replace("-", "_").lower().rpartition(".")
+    return _NO_OTHER_LOSS if verb == "train" and section in ("", "training") and name in _LOSSES else ""
 
 
 def meant(verb: str, kind: type, key: str, value: str) -> list[str]:

@@ -32,6 +32,7 @@ from wbc.datasets.manifest import DRAWN, read_manifest, used_rows, write_manifes
 from wbc.datasets.near_copies import near_copies
 from wbc.datasets.near_copy_rows import pictures
 from wbc.datasets.splits import make_splits
+from wbc.errors import DataError
 from wbc.report.doubtful_labels import doubtful_labels, write_doubtful_labels
 from wbc.settings import run_folder
 from wbc.settings.layout import MANIFEST, METRICS, OUT_OF_FOLD, PIXELS, RESULTS, final_logits, fold_folder
@@ -98,11 +99,12 @@ def cross_validated(
 
 
 def write_out_of_fold(
-    folder: Path, found: CrossValidation, predictor: Predictor, classes: Sequence[str]
+    folder: Path, found: CrossValidation, predictor: Predictor, classes: Sequence[str], of_tests: int
 ) -> None:
     """out_of_fold.csv, and from it the labels that look wrong.
 
     It holds calibrated probabilities, one column a class, and the logits that they come from.
+    of_tests: images of test sets, which no fold has.
     """
     assert predictor.rule is not None
     probabilities = (found.logits.double() / predictor.rule.temperature).softmax(dim=1)
@@ -119,7 +121,7 @@ def write_out_of_fold(
     with replacing(folder / OUT_OF_FOLD) as beside:
         table.to_csv(beside, index=False, float_format="%.6g")
     doubtful = doubtful_labels(found.rows, probabilities.numpy(), classes)
-    write_doubtful_labels(folder, doubtful, len(table), predictor.prepare)
+    write_doubtful_labels(folder, doubtful, len(table), of_tests, predictor.prepare)
 
 
 def _write_folds(config: Config, of_fold: Config, folder: Path, manifest: pd.DataFrame) -> None:
@@ -136,14 +138,24 @@ def _write_folds(config: Config, of_fold: Config, folder: Path, manifest: pd.Dat
     shown = pictures(hashes, near_copies(examined.thumbnails_of(real["path"])))
     folds = fold_numbers(real, shown, config.data.folds, config.data.split_seed)
     val_share = float((real["split"] == "val").mean())
+    classes = real["label"]
+    if real["source"].nunique() > 1:
+        classes = classes + " of " + real["source"]  # both are kept even
     for fold in range(config.data.folds):
         place = fold_folder(folder, fold)
         if (place / MANIFEST).exists():
             continue
-        rows = real.assign(split="train", label=real["source"] + " " + real["label"])  # both are kept even
+        rows = real.assign(split="train", label=classes)
         rows.loc[folds == fold, "split"] = _HELD_OUT
         fraction = min(val_share, _MOST_VAL)
-        split = make_splits(rows, shown, val_fraction=fraction, test_fraction=0, seed=config.data.split_seed)
+        seed = config.data.split_seed
+        try:
+            split = make_splits(rows, shown, val_fraction=fraction, test_fraction=0, seed=seed)
+        except DataError as error:
+            raise DataError(
+                f"data.folds={config.data.folds}: fold {fold + 1} leaves too little to train on ({error}); "
+                "give more images, or data.folds=0 for none"
+            ) from error
         frame = used.assign(split=split.reindex(used.index, fill_value="train"))
         run_folder.start(of_fold, place)
         with replacing(place / PIXELS) as beside:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from wbc.answers.checkpoint import save_model
 from wbc.answers.predictor import Predictor
-from wbc.datasets.manifest import image_counts
+from wbc.datasets.manifest import image_counts, used_rows
 from wbc.datasets.unknown_cells import unknown_cells
 from wbc.errors import ConfigError
 from wbc.images.prepare import Prepare
@@ -63,7 +63,7 @@ from wbc.training.results import (
     write_training_curves,
 )
 from wbc.training.run_report import write_run_report
-from wbc.training.starting_network import starting_network
+from wbc.training.starting_network import check_start, starting_network
 from wbc.utils.files import read_json, replacing, write_json
 
 log = logging.getLogger(__name__)
@@ -81,6 +81,7 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     seed_everything(config.seed, workers=True, verbose=False)
     augment = _augment(config)
     loggers = Loggers(config, folder)
+    check_start(config, folder)
     manifest = run_manifest_of(config, folder)
     folds = cross_validated(config, folder, manifest, train)
     with loggers:
@@ -159,7 +160,8 @@ def _trained(
     metrics = _metrics(config, records, kept, manifest, results, final)
     if folds is not None:
         metrics[CROSS_VALIDATION] = folds.record
-        write_out_of_fold(folder, folds, final.predictor, config.data.classes)
+        of_tests = int(used_rows(manifest)["split"].str.startswith("test").sum())
+        write_out_of_fold(folder, folds, final.predictor, config.data.classes, of_tests)
     write_json(folder / METRICS, metrics)
     write_predictions(folder / PREDICTIONS, results, config.data.classes, final.predictor.attributes)
     write_results_page(folder, metrics)
@@ -215,6 +217,7 @@ def _provenance(
         "config": config.as_plain(),
         "versions": run_folder.versions(),
         "phase": kept,
+        "kept_because": RULE,
         "phases": list(records),
         "validation": {
             phase: {name: record[name] for name in told if name in record}

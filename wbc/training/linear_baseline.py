@@ -1,4 +1,4 @@
-"""What a linear classifier on the frozen backbone's features reaches: the least that training must beat."""
+"""What a linear classifier on the backbone's features reaches: the least that training must beat."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MOST_ROWS = 20_000  # of features: seconds on one core
 
 
 class LinearBaseline(Callback):
-    """Logistic regression on the features of phase 1, fitted on training and measured on validation images.
+    """Logistic regression on the features that a run starts with, measured on validation images.
 
     To come after `FillCaches`, whose values it reads: of each training image as many draws as are cached, or
     one that goes through the network here.

@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib.util
 import logging
 import secrets
+import socket
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import numpy as np
 import pandas as pd
@@ -23,6 +26,8 @@ from wbc.training.logged_run import LoggedRun
 log = logging.getLogger(__name__)
 
 _RESULTS = "results"  # stands where a phase's name stands
+_PORTS = {"http": 80, "https": 443}
+_WAIT_S = 10  # for a server
 
 
 class Kind:
@@ -164,10 +169,20 @@ class Mlflow(Kind):
     mend = "check logger.mlflow.tracking_uri; a store on this machine is sqlite:///<file>"
 
     def check(self) -> None:
-        """A store in a file takes SQLAlchemy besides."""
+        """A store in a file takes SQLAlchemy besides; a server must answer, or MLflow tries for minutes."""
         if self._store is not None:
             self.needs = ("mlflow", "sqlalchemy", "alembic")
         super().check()
+        place = urlsplit(str(self.settings.get("tracking_uri") or ""))
+        host = place.hostname or ""
+        if place.scheme not in _PORTS or (getproxies().get(place.scheme) and not proxy_bypass(host)):
+            return
+        try:
+            socket.create_connection((host, place.port or _PORTS[place.scheme]), _WAIT_S).close()
+        except OSError as error:
+            raise ConfigError(
+                f"logger=mlflow: nothing answers at {place.scheme}://{place.netloc} ({error}); {self.mend}"
+            ) from error
 
     def of_phase(self, phase: str, settings: Mapping[str, Any]) -> Logger:
         """All phases share one run, which is running from here on."""

@@ -21,12 +21,12 @@ from wbc.settings.conf_folder import conf_folder
 from wbc.settings.quoting import in_shell
 from wbc.training.search_figures import importance_figure, parallel_figure, progress_figure
 from wbc.training.search_space import Space, plain
-from wbc.training.sweep_report import SweepJob, best_first, job_figures, write_sweep
+from wbc.training.sweep_report import COMPLETE, SweepJob, best_first, job_figures, write_sweep
 from wbc.utils.files import write_json, write_text
 from wbc.utils.text_tables import percent
 
 PRESETS = "best"  # below the sweep's folder: what --config-dir takes
-_ENDED = {TrialState.FAIL: "failed", TrialState.PRUNED: "pruned", TrialState.COMPLETE: "done"}
+_ENDED = {TrialState.FAIL: "failed", TrialState.PRUNED: "pruned", TrialState.COMPLETE: COMPLETE}
 _FEWEST = 4  # trials, for an importance to mean anything
 
 
@@ -49,7 +49,7 @@ def write_search(
             Section(
                 "Best settings",
                 [
-                    f"Trial {best.number}: macro F1 {percent(best.value)} of the validation images, with "
+                    f"Trial {_name(best)}: macro F1 {percent(best.value)} of the validation images, with "
                     + ", ".join(f"{key}={_short(value)}" for key, value in best.params.items())
                     + ".",
                     f"To train with them: {command}",
@@ -61,12 +61,17 @@ def write_search(
     write_json(folder / "sweep.json", [asdict(job) for job in best_first(jobs)])
 
 
+def _name(trial: FrozenTrial) -> str:
+    """That of its folder: a trial that went on bears the one that it began with."""
+    return str(trial.user_attrs.get("folder", trial.number))
+
+
 def _job(folder: Path, trial: FrozenTrial) -> SweepJob:
     settings = [f"{key}={_short(value)}" for key, value in trial.params.items()]
+    name = _name(trial)
     if trial.state != TrialState.COMPLETE:
-        return SweepJob(trial.number, settings, None, ended=_ENDED[trial.state])
-    run = folder / str(trial.user_attrs.get("folder", trial.number))
-    return SweepJob(trial.number, settings, trial.value, job_figures(run))
+        return SweepJob(int(name), settings, None, ended=_ENDED[trial.state])
+    return SweepJob(int(name), settings, trial.value, job_figures(folder / name), COMPLETE)
 
 
 def _short(value: Any) -> str:

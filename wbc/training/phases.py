@@ -108,7 +108,7 @@ def run_phase(
         config.runtime,
     )
     callbacks = [StopWhenAsked(), *_callbacks(fit, data), caches, history, checkpoint]
-    linear = LinearBaseline(data) if phase == "head" else None
+    linear = LinearBaseline(data) if phase == phases_to_run(config)[0] else None
     if linear is not None:
         callbacks.append(linear)
     if config.trainer.get("enable_progress_bar", True):

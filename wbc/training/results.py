@@ -109,6 +109,9 @@ def write_training_curves(folder: Path, phases: Sequence[str]) -> None:
 def write_results_page(folder: Path, metrics: Mapping[str, Any]) -> None:
     """results.md: the tables as text; report.html has the figures."""
     table = results_table(metrics)
+    if len(metrics["phases"]) > 1:
+        kept = metrics["kept"]
+        table += f"\n\nThe model is the one {PHASE_TITLES[kept['phase']]}: the run keeps {kept['because']}."
     if folds := metrics.get(CROSS_VALIDATION):
         table += f"\n\n**Cross-validation**: {what_folds_are(folds)}\n\n{markdown_table(*folds_table(folds))}"
     for name, found in metrics.get(WORDS, {}).items():

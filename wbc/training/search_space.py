@@ -18,9 +18,8 @@ from optuna.distributions import (
 from wbc.errors import ConfigError
 from wbc.settings.complaints import unknown_key
 from wbc.settings.keys import is_known
+from wbc.settings.sweeps import FORMS
 from wbc.settings.train import Config
-
-_FORMS = "choice(a, b), range(1, 5), interval(0.1, 0.5) or tag(log, interval(1e-5, 1e-3))"
 
 Space = dict[str, BaseDistribution]
 
@@ -42,9 +41,9 @@ def search_space(params: Mapping[str, Any], typed: Sequence[str]) -> tuple[Space
             override = parser.parse_override(word)
         except HydraException as error:
             raise ConfigError(
-                f"hydra.sweeper.params: {word} does not parse: expected {key}: {_FORMS}"
+                f"hydra.sweeper.params: {word} does not parse: expected {key}: {FORMS}"
                 if key is not None
-                else f"{word} does not parse: expected {_FORMS}, the whole in quotes"
+                else f"{word} does not parse: expected {FORMS}, the whole in quotes"
             ) from error
         name = override.key_or_group
         if key is not None and not is_known(Config, name):
@@ -77,8 +76,8 @@ def _distribution(key: str, override: Override) -> BaseDistribution:
             low, high = float(value.start or 0), float(value.end or 0)
             return FloatDistribution(low, high, log=log)
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{override.input_line}: {error}; expected {_FORMS}") from error
-    raise ConfigError(f"{override.input_line}: a sweep of {key} by Optuna is one of {_FORMS}")
+        raise ConfigError(f"{override.input_line}: {error}; expected {FORMS}") from error
+    raise ConfigError(f"{override.input_line}: a sweep of {key} by Optuna is one of {FORMS}")
 
 
 def _range(value: RangeSweep, log: bool) -> BaseDistribution:

@@ -14,9 +14,19 @@ from wbc.network.keras_weights import load_keras, pixels_of
 from wbc.network.network import Network
 from wbc.network.pretrained import load_pretrained
 from wbc.settings.layout import last_checkpoint
-from wbc.settings.train import Config
+from wbc.settings.train import PHASES, Config
 
 log = logging.getLogger(__name__)
+
+
+def check_start(config: Config, folder: Path) -> None:
+    """Raise CheckpointError where `init_from` is no file: before images are looked at, which takes long."""
+    begun = any(last_checkpoint(folder, phase).exists() for phase in PHASES)
+    if config.init_from is not None and not begun and not Path(config.init_from).expanduser().is_file():
+        raise CheckpointError(
+            f"init_from={config.init_from}: no such file; give model.ckpt of a run folder, or a whole model "
+            "of Keras"
+        )
 
 
 def starting_network(config: Config, folder: Path, phases: Sequence[str]) -> Network:

@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from wbc.training.sweep_jobs import keep_job, kept_jobs, sweep_of
-from wbc.training.sweep_report import SweepJob, best_first, job_figures, write_sweep
+from wbc.training.sweep_report import COMPLETE, SweepJob, best_first, job_figures, write_sweep
 from wbc.utils.files import read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,8 @@ class SweepTable(Callback):
         record = read_json(file)
         done = job_return.status == JobStatus.COMPLETED
         if done:
-            record |= {"val_macro_f1": job_return.return_value, "figures": job_figures(folder)}
+            figures = job_figures(folder)
+            record |= {"val_macro_f1": job_return.return_value, "figures": figures, "ended": COMPLETE}
         elif record["val_macro_f1"] is None:
             record["ended"] = "failed"
         write_json(file, record)

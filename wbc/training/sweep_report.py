@@ -24,6 +24,7 @@ from wbc.utils.files import read_json, write_text
 from wbc.utils.text_tables import NOT_MEASURED, markdown_table, percent, with_interval
 
 _HEADERS = ["job", "settings", "macro F1 [95 %]", "accuracy", "parameters", "trained", "time"]
+COMPLETE = "complete"
 _REMARK = (
     "Macro F1 and accuracy are of the validation images, by the final model, best first. The intervals say "
     "how far they would change with other images. Where they overlap, take the smaller or quicker model, or "
@@ -33,13 +34,16 @@ _REMARK = (
 
 @dataclass(frozen=True)
 class SweepJob:
-    """One job: its number, what was typed for it, its macro F1 (None: it failed), and `job_figures`."""
+    """One job: its number, what was typed for it, its macro F1 (None: it failed), and `job_figures`.
+
+    ended: `COMPLETE`, or what the table says instead of figures: failed, unfinished, pruned.
+    """
 
     job: int
     settings: list[str]
     val_macro_f1: float | None
     figures: dict[str, Any] = field(default_factory=dict)
-    ended: str = "failed"  # what stands where there is no macro F1
+    ended: str = "failed"
 
 
 def job_figures(folder: Path) -> dict[str, Any]:

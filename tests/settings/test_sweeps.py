@@ -1,0 +1,82 @@
+"""A launcher that cannot start jobs here is told before anything is started, with the mend."""
+
+import importlib.util
+import shutil
+
+import pytest
+
+from wbc.errors import ConfigError
+from wbc.settings.sweeps import check_launcher
+from wbc.settings.train import Config
+from wbc.settings.typed_words import check_words
+
+
+@pytest.mark.parametrize("name", ["joblib", "submitit_local", "submitit_slurm"])
+def test_one_that_is_not_installed(monkeypatch, name):
+    """Hydra listed the launchers that are there."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(
+        ConfigError, match=rf'{name} is not installed: pip install "wbc\[cluster\]", or leave'
+    ):
+        check_words(["-m", "data=synthetic", f"hydra/launcher={name}", "seed=0,1"], "train", Config)
+
+
+def test_no_cluster(monkeypatch):
+    """It ended with a traceback."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(ConfigError, match=r"no srun here: .* hydra/launcher=submitit_local"):
+        check_words(["-m", "data=synthetic", "hydra/launcher=submitit_slurm", "seed=0,1"], "train", Config)
+    check_launcher("submitit_local")
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/srun")
+    check_launcher("submitit_slurm")
+
+
+def test_others_are_left_to_hydra(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    check_launcher("basic")
+    check_launcher("one_of_mine")
+
+
+def refused(*words):
+    with pytest.raises(ConfigError) as error:
+        check_words(["-m", "data=synthetic", *words], "train", Config)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    "space",
+    ["interval(1e-5)", "interval(a, b)", "tag(log, interval(1e-5, 1e-3)", "choice(1,", "range(a,2,c)"],
+)
+def test_a_typed_search_space_that_does_not_parse(space):
+    """It was said to quote the value, which left nothing to search."""
+    said = refused("hydra/sweeper=optuna", f"phase.head.lr={space}")
+    assert said == (
+        f"phase.head.lr={space} does not parse: expected choice(a, b), range(1, 5), interval(0.1, 0.5) or "
+        "tag(log, interval(1e-5, 1e-3)), the whole in quotes"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "mend"),
+    [
+        (["hydra/sweeper=optun"], "hydra/sweeper=optuna"),
+        (["hydra/launcher=jobli"], "hydra/launcher=joblib"),
+        (["hydra/launcher=rey"], "hydra/launcher=ray"),
+        (["hydra/sweeper=optuna", "hydra.sweeper.n_trails=3"], "hydra.sweeper.n_trials"),
+        (["hydra/launcher=ray", "hydra.launcher.cpu=3"], "hydra.launcher.cpus"),
+        (["hydra/launcher=ray", "hydra.launcher.xyz=3"], "there are address, cpus, gpus, retries"),
+    ],
+)
+def test_a_misspelt_name_of_a_sweep_is_answered_with_the_one_that_is_meant(words, mend):
+    """Hydra said how to append the key, or listed its own."""
+    assert mend in refused(*words)
+
+
+def test_right_names_of_a_sweep_pass():
+    for words in (
+        ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "seed=choice(0,1)"],
+        ["hydra/launcher=ray", "hydra.launcher.cpus=2", "seed=0,1"],
+        ["hydra/launcher=their_own", "hydra.launcher.xyz=2", "seed=0,1"],
+    ):
+        check_words(["-m", "data=synthetic", *words], "train", Config)

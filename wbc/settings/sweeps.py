@@ -1,0 +1,89 @@
+"""What is typed of a sweep, its launcher, its sweeper and its search space, looked at before a job starts.
+
+Of a launcher that is not installed Hydra names the others, of a misspelt key it says how to append it, and
+without SLURM submitit ends with a traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import re
+import shutil
+from collections.abc import Sequence
+
+from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
+
+from wbc.errors import ConfigError
+from wbc.settings.conf_folder import conf_folder
+
+# How a sweep says what is tried of a setting; Optuna takes these.
+FORMS = "choice(a, b), range(1, 5), interval(0.1, 0.5) or tag(log, interval(1e-5, 1e-3))"
+_SEARCHED = re.compile(r"[^=]+=\s*(choice|range|interval|tag|glob|sort|shuffle)\(")
+
+# Launcher -> the module of Hydra's plugin; the extra `cluster` brings all of them.
+_PLUGINS = {
+    "joblib": "hydra_joblib_launcher",
+    "submitit_local": "hydra_submitit_launcher",
+    "submitit_slurm": "hydra_submitit_launcher",
+}
+_BY_SLURM = "submitit_slurm"
+_KNOWN = {"hydra/launcher": ("basic", "ray", *_PLUGINS), "hydra/sweeper": ("basic", "optuna")}
+
+
+def check_sweep(overrides: Sequence[Override], verb: str) -> None:
+    """Raise ConfigError for a launcher that cannot start jobs here, and for a misspelt name or key.
+
+    What is like nothing that is known is left to Hydra, for which others write plugins.
+    """
+    for group, known in _KNOWN.items():
+        chosen = [str(one.value()) for one in overrides if one.key_or_group == group]
+        for name in chosen:
+            like = difflib.get_close_matches(name, known, 1, 0.6)
+            if name not in known and like:
+                raise ConfigError(
+                    f"{group}={name} is none of {', '.join(known)}; is {group}={like[0]} meant?"
+                )
+            if group == "hydra/launcher":
+                check_launcher(name)
+        file = conf_folder(verb) / group / f"{chosen[-1] if chosen else None}.yaml"
+        if file.is_file():
+            _check_keys(overrides, group, [str(key) for key in OmegaConf.load(file)])
+
+
+def _check_keys(overrides: Sequence[Override], group: str, keys: Sequence[str]) -> None:
+    """Of one of our own, whose settings a file has."""
+    section = group.replace("/", ".")
+    for override in overrides:
+        above, _, name = override.key_or_group.rpartition(".")
+        if above == section and name not in keys:
+            like = difflib.get_close_matches(name, keys, 1, 0.6)
+            there = ", ".join(key for key in keys if not key.startswith("_"))
+            mend = f"the nearest that exists is {section}.{like[0]}" if like else f"there are {there}"
+            raise ConfigError(f"{override.key_or_group} is not a setting; {mend}")
+
+
+def complaint_of_search(word: str) -> str:
+    """What is said of a typed `key=interval(...)` or the like that does not parse; "" for another word."""
+    return f"{word} does not parse: expected {FORMS}, the whole in quotes" if _SEARCHED.match(word) else ""
+
+
+def check_launcher(name: str) -> None:
+    """Raise ConfigError where hydra/launcher=`name` cannot start jobs here.
+
+    Others than those of the extra `cluster` are left to Hydra.
+    """
+    plugin = _PLUGINS.get(name)
+    if plugin is None:
+        return
+    if importlib.util.find_spec(f"hydra_plugins.{plugin}") is None:
+        raise ConfigError(
+            f'hydra/launcher={name} is not installed: pip install "wbc[cluster]", or leave it out, and the '
+            "jobs run one after another"
+        )
+    if name == _BY_SLURM and shutil.which("srun") is None:
+        raise ConfigError(
+            f"hydra/launcher={name} asks SLURM for machines, and there is no srun here: give the command on "
+            "a machine of the cluster, or start the jobs on this one: hydra/launcher=submitit_local"
+        )
