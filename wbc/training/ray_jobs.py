@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ from wbc.utils.progress import Progress
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.5
+_WAIT_S = 10  # for a cluster that was named
 _STORE_BYTES = 100 * 2**20  # of memory that Ray keeps objects in; jobs hand over a figure each
 
 
@@ -96,6 +98,7 @@ def _started(settings: RaySettings) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
     os.environ.setdefault("RAY_worker_niceness", "0")  # else all other programs go before
     try:
+        _check_answers(settings.address)
         if settings.address is None:
             ray.init(
                 address="local",
@@ -107,7 +110,7 @@ def _started(settings: RaySettings) -> Any:
             )
         else:
             ray.init(address=settings.address, logging_level=logging.WARNING, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise ConfigError(
             f"hydra.launcher.address={settings.address}: {reason}; start Ray there first (ray start --head), "
@@ -122,6 +125,13 @@ def _started(settings: RaySettings) -> Any:
                 f"{key}={asked:g}: all machines together have {have.get(name, 0):g}; no job would ever start"
             )
     return ray
+
+
+def _check_answers(address: str | None) -> None:
+    """OSError where nothing answers at <machine>:<port>; Ray would try for minutes."""
+    machine, _, port = (address or "").rpartition(":")
+    if machine and port.isdigit() and "/" not in machine:
+        socket.create_connection((machine, int(port)), _WAIT_S).close()
 
 
 def _folder_of(job: DictConfig) -> Path:
