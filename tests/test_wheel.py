@@ -109,4 +109,7 @@ def test_every_preset_and_template_travels(wheel):
     templates = {str(path.relative_to(ROOT)) for folder in folders for path in folder.iterdir()}
     assert presets
     assert templates
-    assert presets | templates | {"wbc/py.typed", "hydra_plugins/wbc_optuna.py"} <= travelling
+    assert (
+        presets | templates | {"wbc/py.typed", "hydra_plugins/wbc_optuna.py", "hydra_plugins/wbc_ray.py"}
+        <= travelling
+    )

@@ -125,7 +125,7 @@ def test_plain_class_folders_and_splits_that_are_wrapped_once_more(tmp_path):
 
 def test_what_a_browser_adds_to_a_name_is_no_other_split(tmp_path):
     """The mend lost both tests."""
-    write_splits(tmp_path / "cells", **{"Train": 1, "TestA (1)": 1, "TestB-20260102T030405Z-001": 1})
+    write_splits(tmp_path / "cells", **{"Train": 1, "TestA (1)": 1, "TestB-20260102T030405Z-001 (2)": 1})
     assert {image.split for image in scanned(tmp_path / "cells")} == {"train", "test_a", "test_b"}
     write_classes(tmp_path / "cells" / "Prüfung", 1)
     with pytest.raises(

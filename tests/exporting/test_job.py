@@ -179,6 +179,26 @@ def test_what_int8_needs_is_named(place, tmp_path):
         int8.with_int8(load_model(without), [], [], tmp_path)
 
 
+def test_releases_that_do_not_go_together_are_named(place, tmp_path, monkeypatch):
+    """A traceback of torch's told of a pass of the conversion."""
+
+    def failing(error):
+        def export(*_, **__):
+            raise error
+
+        monkeypatch.setattr(torch.onnx, "export", export)
+
+    network = load_model(place / "model.ckpt").network
+    failing(AttributeError("'tuple' object has no attribute 'dtype'"))
+    with pytest.raises(
+        ConfigError, match=r"by torch 2\S+, onnxscript .*no attribute 'dtype'\): install others"
+    ):
+        graph.write_graph(network, "onnx", tmp_path)
+    failing(OSError("no space left"))
+    with pytest.raises(OSError, match="no space left"):
+        graph.write_graph(network, "onnx", tmp_path)
+
+
 def test_a_missing_package_is_named_before_any_work(place, tmp_path, monkeypatch):
     monkeypatch.setattr(graph, "missing_modules", lambda names: [name for name in names if "onnx" in name])
     with pytest.raises(ConfigError, match="pip install onnx onnxscript onnxruntime, or give"):

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from wbc.errors import ConfigError
+from wbc.settings.evaluate import EvaluateConfig
 from wbc.settings.sweeps import check_launcher
 from wbc.settings.train import Config
 from wbc.settings.typed_words import check_words
@@ -53,7 +54,7 @@ def test_a_typed_search_space_that_does_not_parse(space):
     said = refused("hydra/sweeper=optuna", f"phase.head.lr={space}")
     assert said == (
         f"phase.head.lr={space} does not parse: expected choice(a, b), range(1, 5), interval(0.1, 0.5) or "
-        "tag(log, interval(1e-5, 1e-3)), the whole in quotes"
+        "tag(log, interval(1e-5, 1e-3)), the last two by hydra/sweeper=optuna, the whole in quotes"
     )
 
 
@@ -78,5 +79,11 @@ def test_right_names_of_a_sweep_pass():
         ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "seed=choice(0,1)"],
         ["hydra/launcher=ray", "hydra.launcher.cpus=2", "seed=0,1"],
         ["hydra/launcher=their_own", "hydra.launcher.xyz=2", "seed=0,1"],
+        ["hydra/launcher=ray_aws", "seed=0,1"],
+        ["--config-dir", "presets", "hydra/launcher=rey", "seed=0,1"],
     ):
         check_words(["-m", "data=synthetic", *words], "train", Config)
+
+
+def test_what_one_command_has_is_not_proposed_to_another():
+    check_words(["-m", "checkpoint=a.ckpt", "data=cells", "hydra/launcher=rey"], "evaluate", EvaluateConfig)

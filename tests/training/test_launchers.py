@@ -106,14 +106,17 @@ def two_nodes():
 
 @pytest.mark.slow  # likewise
 @needs("ray")
-def test_two_nodes_of_ray_share_the_jobs_and_one_that_is_killed_is_started_again(tmp_path, sweep, two_nodes):
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
+def test_two_nodes_of_ray_share_the_jobs_and_one_that_is_killed_is_started_again(
+    tmp_path, sweep, two_nodes, kill
+):
     folder = tmp_path / "sweep"
     more = ["seed=0,1", "phase.head.max_epochs=40", f"hydra.launcher.address='{two_nodes}'"]
     with subprocess.Popen(sweep("ray", *more), cwd=tmp_path, stdout=subprocess.PIPE, text=True) as started:
         wait_until((folder / "0" / "checkpoints" / "head" / "last.ckpt").exists)
         wait_until((folder / "1" / "checkpoints" / "head" / "last.ckpt").exists)
         both = [owner_of(folder / name) for name in ("0", "1")]
-        os.kill(both[1], signal.SIGKILL)
+        os.kill(both[1], kill)
         assert both[0] not in (0, both[1])  # at the same time, where a node has room for one
         assert started.stdout is not None
         said = started.stdout.read()

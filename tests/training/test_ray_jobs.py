@@ -14,6 +14,7 @@ from tests.helpers.places import ROOT
 from wbc.errors import ConfigError
 from wbc.training import ray_jobs
 from wbc.training.ray_jobs import RaySettings
+from wbc.utils.stopping import handlers_kept
 
 IN_PLACE = """
 class exceptions:
@@ -23,8 +24,8 @@ class exceptions:
 def init(**given):
     pass
 
-def cluster_resources():
-    return {"CPU": 2.0}
+def nodes():
+    return [{"Alive": True, "Resources": {"CPU": 2.0}}]
 
 def shutdown():
     print("shut down")
@@ -74,8 +75,14 @@ def test_jobs_that_fail_and_whose_process_died_are_told_and_the_others_run(tmp_p
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"cpus": 3}, r"^hydra\.launcher\.cpus=3: all machines together have 2; no job would ever start"),
-        ({"gpus": 1}, r"^hydra\.launcher\.gpus=1: all machines together have 0; no job would ever start"),
+        (
+            {"cpus": 3},
+            r"^hydra\.launcher\.cpus=3: no machine has more than 2, .* hydra\.launcher\.cpus=2 or less",
+        ),
+        (
+            {"gpus": 1},
+            r"^hydra\.launcher\.gpus=1: no machine has more than 0, .* hydra\.launcher\.gpus=0 or less",
+        ),
         (
             {"address": "127.0.0.1:1"},
             r"address=127\.0\.0\.1:1: .*; start Ray there first \(ray start --head\)",
@@ -85,13 +92,16 @@ def test_jobs_that_fail_and_whose_process_died_are_told_and_the_others_run(tmp_p
 def test_what_cannot_be_is_told_before_a_job_starts(monkeypatch, changes, said):
     """Ray waited for a cluster for minutes, and for cores for ever."""
     ended = []
-    of_ray = {"init": lambda **_: None, "cluster_resources": lambda: {"CPU": 2.0}}
+    machines = [{"Alive": True, "Resources": {"CPU": cores}} for cores in (1.0, 2.0)]
+    machines.append({"Alive": False, "Resources": {"CPU": 9.0, "GPU": 9.0}})
+    of_ray = {"init": lambda **_: None, "nodes": lambda: machines}
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(**of_ray, shutdown=lambda: ended.append(True)))
     usual = {"address": None, "cpus": 1, "gpus": 0, "retries": 1}
-    with pytest.raises(ConfigError, match=said):
-        ray_jobs._started(RaySettings(**usual | changes))
-    assert bool(ended) == ("address" not in changes)
-    ray_jobs._started(RaySettings(**usual))
+    with handlers_kept():
+        with pytest.raises(ConfigError, match=said):
+            ray_jobs._started(RaySettings(**usual | changes))
+        assert bool(ended) == ("address" not in changes)
+        ray_jobs._started(RaySettings(**usual))
 
 
 def test_without_ray(monkeypatch):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from wbc.answers import outliers
-from wbc.answers.abstention import best_promise, fewest_images, why_nothing_is_answered
+from wbc.answers.abstention import ERRORS, best_promise, fewest_images, why_nothing_is_answered
 from wbc.answers.conformal import conformal_limit
 from wbc.answers.outliers import OutlierScore, Unknown, outlier_score_from_state
 from wbc.answers.temperature import fit_temperature
@@ -50,6 +50,14 @@ class AnswerRule:
         """What is promised of errors, for records; max_error None where nothing is answered."""
         kept = None if math.isinf(self.threshold) else self.max_error
         return {"max_error": kept, "asked_error": self.asked_error, "images": self.images}
+
+    def promises_nothing(self, images: str) -> str:
+        """What is said where the threshold is infinite.  images: what the rule was fitted on, in words."""
+        least = max(self.max_error, ERRORS[-1])
+        return (
+            f"It answers nothing: the {images} were too few, or too often wrong, to promise even that at "
+            f"most {100 * least:g} % of its answers are wrong."
+        )
 
     def shortfall(self, images: str) -> str:
         """That the error that was asked for cannot be promised, and what is instead; "" where it is.

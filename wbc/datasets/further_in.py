@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wbc.datasets.splits import split_name
+from wbc.datasets.splits import split_of_folder
 from wbc.datasets.walk import is_image, refuse_unreadable, unwanted
 from wbc.labels import ClassNames
 
@@ -44,6 +44,6 @@ def wrapped_names(folders: list[Path]) -> list[str]:
 
 def _holds(folder: Path, names: ClassNames) -> bool:
     inside = subfolders(folder)
-    splits = [path for path in inside if split_name(path.name)]
+    splits = [path for path in inside if split_of_folder(path.name)]
     deeper = [path for split in splits for path in subfolders(split)]
     return any(names.find(path.name) for path in (*inside, *deeper))

@@ -96,7 +96,7 @@ def _tell(table: pd.DataFrame, across: pd.Series, contradict: pd.Series) -> None
     kept = table["done"] == TOGETHER
     for pairs, what in (
         (contradict & kept, "both are kept"),
-        (contradict & is_sure & ~kept, "one is left out"),
+        (contradict & is_sure & ~kept, "at least one is left out"),
     ):
         if pairs.any():
             log.warning(

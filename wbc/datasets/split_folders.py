@@ -12,7 +12,7 @@ from pathlib import Path
 
 from wbc.datasets.boxes_in_xml import complaint_of_xml
 from wbc.datasets.further_in import MAX_DEPTH, holders, subfolders, wrapped_names
-from wbc.datasets.splits import split_name
+from wbc.datasets.splits import split_name, split_of_folder
 from wbc.datasets.walk import NO_IMAGE, PassedOver, images_below, is_image, unwanted
 from wbc.errors import DataError
 from wbc.labels import ClassNames
@@ -90,7 +90,7 @@ class FolderTree:
 
     def _unnamed(self, top: Path) -> list[tuple[Path, str]]:
         folders = subfolders(top)
-        splits = [path for path in folders if split_name(path.name)]
+        splits = [path for path in folders if split_of_folder(path.name)]
         classes = [path for path in folders if self._names.find(path.name)]
         if splits and classes:
             raise DataError(
@@ -109,7 +109,7 @@ class FolderTree:
             )
         by_split: dict[str, list[Path]] = defaultdict(list)
         for path in splits:
-            by_split[split_name(path.name) or ""].append(path)
+            by_split[split_of_folder(path.name) or ""].append(path)
         for split, paths in by_split.items():
             if len(paths) > 1:
                 raise DataError(
@@ -225,7 +225,7 @@ class FolderTree:
 
     def _splits_mend(self, folders: list[Path]) -> str:
         """To take one folder a split and nothing beside them."""
-        first = {split_name(path.name) or "": self._below_root(path) for path in reversed(folders)}
+        first = {split_of_folder(path.name) or "": self._below_root(path) for path in reversed(folders)}
         typed = mapping_in_shell("data.split_folders", {name: split for split, name in first.items()})
         if self._key != "data.root" or typed is None:
             return ""

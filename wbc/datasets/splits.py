@@ -16,15 +16,20 @@ log = logging.getLogger(__name__)
 
 
 # What browsers and Google Drive add to the name of what they download.
-_OF_DOWNLOADS = re.compile(r" ?\(\d+\)$|-\d{8}T\d{6}Z(-\d+)*$")
+_OF_DOWNLOADS = re.compile(r"( ?\(\d+\)|-\d{8}T\d{6}Z(-\d+)*)+$")
+
+
+def split_of_folder(name: str) -> str | None:
+    """As `split_name`, of a folder that may have been downloaded: "TestA (1)" is `test_a` too."""
+    return split_name(_OF_DOWNLOADS.sub("", name.strip()))
 
 
 def split_name(spelling: str) -> str | None:
     """`train`, `val`, `test` or `test_<which>` for any usual spelling, else None.
 
-    Each `test...` is a test set of its own: "TestA" and "TestA (1)" are `test_a`, "testing" is `test`.
+    Each `test...` is a test set of its own: "TestA" is `test_a`, "testing" is `test`.
     """
-    word = _OF_DOWNLOADS.sub("", spelling.strip()).casefold()
+    word = spelling.strip().casefold()
     if word in ("train", "training"):
         return "train"
     if word in ("val", "valid", "validate", "validation", "eval", "dev"):

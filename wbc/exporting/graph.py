@@ -55,14 +55,16 @@ def write_graph(network: Network, kind: str, folder: Path) -> None:
                 dynamo=True,
                 verbose=False,
             )
+        except (OSError, MemoryError):
+            raise
         except Exception as error:  # releases of these that do not go together fail in ways of their own
             packages = ", ".join(
                 f"{name} {version(name)}" for name in ("torch", "onnxscript", "onnx-ir", "onnx")
             )
             reason = f"{type(error).__name__}: {error}".strip().splitlines()[0][:200]
             raise ConfigError(
-                f"format=onnx cannot be written by {packages} ({reason}): install the releases of "
-                "constraints.txt, or give format=openvino or format=torch"
+                f"format=onnx cannot be written by {packages} ({reason}): install others that go together, "
+                "as those of constraints.txt do from Python 3.11 on"
             ) from error
 
 

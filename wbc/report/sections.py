@@ -183,10 +183,7 @@ def _abstention(report: Report, figures: Path) -> Iterator[str]:
         f"{100 * rule.acceptance:g} % of known cells pass as such. The table shows what became of that."
     )
     if math.isinf(rule.threshold):
-        yield (
-            f"The model answers nothing: the {fitted} were too few, or too often wrong, to promise that "
-            f"{error}. For cells like them it promises {rest}"
-        )
+        yield f"{rule.promises_nothing(fitted)} For cells like them it promises {rest}"
     else:
         yield (
             f"The model answers where its probability is at least {rule.threshold:.4g} and its "

@@ -9,7 +9,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from wbc.answers.abstention import ERRORS
 from wbc.answers.predictor import Predictor
 from wbc.answers.rule import AnswerRule
 from wbc.pages.html import fragment
@@ -119,11 +118,7 @@ def caveats(
             "answer back. model.ckpt of a run folder is calibrated; the checkpoints of a training are not."
         )
     elif math.isinf(rule.threshold):
-        least = max(rule.max_error, ERRORS[-1])
-        yield (
-            f"It answers nothing: the {fitted_on(rule, provenance)} were too few, or too often wrong, to "
-            f"promise even that at most {100 * least:g} % of its answers are wrong. Every image is held back."
-        )
+        yield f"{rule.promises_nothing(fitted_on(rule, provenance))} Every image is held back."
     elif said := rule.shortfall(fitted_on(rule, provenance)):
         yield said
     yield from training_caveats(provenance)

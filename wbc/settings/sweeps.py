@@ -29,19 +29,22 @@ _PLUGINS = {
     "submitit_slurm": "hydra_submitit_launcher",
 }
 _BY_SLURM = "submitit_slurm"
-_KNOWN = {"hydra/launcher": ("basic", "ray", *_PLUGINS), "hydra/sweeper": ("basic", "optuna")}
+_OF_HYDRA = {"hydra/launcher": ("basic", *_PLUGINS), "hydra/sweeper": ("basic",)}
 
 
-def check_sweep(overrides: Sequence[Override], verb: str) -> None:
+def check_sweep(overrides: Sequence[Override], verb: str, own_presets: bool) -> None:
     """Raise ConfigError for a launcher that cannot start jobs here, and for a misspelt name or key.
 
-    What is like nothing that is known is left to Hydra, for which others write plugins.
+    What is like nothing that is known is left to Hydra, for which others write plugins.  own_presets: a user
+    has a folder of them, whose names may be like ours.
     """
-    for group, known in _KNOWN.items():
+    for group, of_hydra in _OF_HYDRA.items():
+        known = (*of_hydra, *sorted(path.stem for path in (conf_folder(verb) / group).glob("*.yaml")))
         chosen = [str(one.value()) for one in overrides if one.key_or_group == group]
         for name in chosen:
             like = difflib.get_close_matches(name, known, 1, 0.6)
-            if name not in known and like:
+            is_other = own_presets or any(one in name for one in known)  # a name that was made of one
+            if like and not is_other:
                 raise ConfigError(
                     f"{group}={name} is none of {', '.join(known)}; is {group}={like[0]} meant?"
                 )
@@ -66,7 +69,11 @@ def _check_keys(overrides: Sequence[Override], group: str, keys: Sequence[str]) 
 
 def complaint_of_search(word: str) -> str:
     """What is said of a typed `key=interval(...)` or the like that does not parse; "" for another word."""
-    return f"{word} does not parse: expected {FORMS}, the whole in quotes" if _SEARCHED.match(word) else ""
+    if not _SEARCHED.match(word):
+        return ""
+    return (
+        f"{word} does not parse: expected {FORMS}, the last two by hydra/sweeper=optuna, the whole in quotes"
+    )
 
 
 def check_launcher(name: str) -> None:

@@ -46,10 +46,10 @@ def check_words(words: list[str], verb: str, kind: type) -> None:
         raise ConfigError(_with_dashes(flag, words, verb, kind))
     given = [*flags.overrides, *others]
     parsed = list(_parsed(given, kind))
-    check_sweep(parsed, verb)
     overrides = [one for one in parsed if not one.key_or_group.startswith("hydra")]
     groups = _groups(conf_folder(verb))
     own_presets = flags.config_dir is not None or any(word.startswith("hydra.searchpath") for word in given)
+    check_sweep(parsed, verb, own_presets)
     for override in overrides:
         key = override.key_or_group
         value = (override.input_line or "").partition("=")[2]

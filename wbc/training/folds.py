@@ -153,7 +153,8 @@ def _write_folds(config: Config, of_fold: Config, folder: Path, manifest: pd.Dat
             split = make_splits(rows, shown, val_fraction=fraction, test_fraction=0, seed=seed)
         except DataError as error:
             raise DataError(
-                f"data.folds={config.data.folds}: fold {fold + 1} leaves too little to train on ({error}); "
+                f"data.folds={config.data.folds}: fold {fold + 1} leaves too little to train on ("
+                f"{str(error).partition(';')[0]}); "
                 "give more images, or data.folds=0 for none"
             ) from error
         frame = used.assign(split=split.reindex(used.index, fill_value="train"))

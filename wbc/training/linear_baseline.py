@@ -40,7 +40,8 @@ class LinearBaseline(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Once a phase: a run that goes on has it from before."""
-        if self.metrics is not None or not trainer.is_global_zero:
+        # Of a run from before there were such figures, the features have changed since it began.
+        if self.metrics is not None or trainer.current_epoch > 0 or not trainer.is_global_zero:
             return
         started = time.monotonic()
         network: Network = pl_module.network  # type: ignore[assignment]

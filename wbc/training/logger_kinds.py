@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import logging
 import secrets
-import socket
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,12 @@ from wbc.errors import ConfigError
 from wbc.settings import run_folder
 from wbc.settings.layout import PREDICTIONS, RESULTS
 from wbc.training.logged_run import LoggedRun
+from wbc.utils.answering import check_answers
 
 log = logging.getLogger(__name__)
 
 _RESULTS = "results"  # stands where a phase's name stands
 _PORTS = {"http": 80, "https": 443}
-_WAIT_S = 10  # for a server
 
 
 class Kind:
@@ -173,16 +172,14 @@ class Mlflow(Kind):
         if self._store is not None:
             self.needs = ("mlflow", "sqlalchemy", "alembic")
         super().check()
-        place = urlsplit(str(self.settings.get("tracking_uri") or ""))
-        host = place.hostname or ""
-        if place.scheme not in _PORTS or (getproxies().get(place.scheme) and not proxy_bypass(host)):
-            return
         try:
-            socket.create_connection((host, place.port or _PORTS[place.scheme]), _WAIT_S).close()
-        except OSError as error:
-            raise ConfigError(
-                f"logger=mlflow: nothing answers at {place.scheme}://{place.netloc} ({error}); {self.mend}"
-            ) from error
+            place = urlsplit(str(self.settings.get("tracking_uri") or ""))
+            host = place.hostname or ""
+            by_proxy = getproxies().get(place.scheme) and not proxy_bypass(host)
+            if place.scheme in _PORTS and not by_proxy and run_folder.is_first_rank():
+                check_answers(host, place.port or _PORTS[place.scheme])
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"logger=mlflow: its server does not answer ({error}); {self.mend}") from error
 
     def of_phase(self, phase: str, settings: Mapping[str, Any]) -> Logger:
         """All phases share one run, which is running from here on."""

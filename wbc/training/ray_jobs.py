@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -24,14 +23,15 @@ from wbc.settings.layout import CONFIG
 from wbc.settings.parse import parse_as
 from wbc.settings.values import STRICT
 from wbc.training.trial_run import TrialRun
+from wbc.utils.answering import check_answers
 from wbc.utils.console import configure_console
 from wbc.utils.machine import available_cores
 from wbc.utils.progress import Progress
+from wbc.utils.stopping import heed_signals
 
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.5
-_WAIT_S = 10  # for a cluster that was named
 _STORE_BYTES = 100 * 2**20  # of memory that Ray keeps objects in; jobs hand over a figure each
 
 
@@ -98,7 +98,6 @@ def _started(settings: RaySettings) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
     os.environ.setdefault("RAY_worker_niceness", "0")  # else all other programs go before
     try:
-        _check_answers(settings.address)
         if settings.address is None:
             ray.init(
                 address="local",
@@ -109,29 +108,31 @@ def _started(settings: RaySettings) -> Any:
                 log_to_driver=False,  # each run folder has its log
             )
         else:
+            machine, _, port = settings.address.rpartition(":")
+            if machine and "/" not in machine and port.isdigit():
+                check_answers(machine, int(port))
             ray.init(address=settings.address, logging_level=logging.WARNING, log_to_driver=False)
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0][:200]
+        if settings.address is None:
+            raise ConfigError(
+                f"Ray does not start on this machine: {reason}; take another launcher"
+            ) from error
         raise ConfigError(
             f"hydra.launcher.address={settings.address}: {reason}; start Ray there first (ray start --head), "
             "or leave it out, and Ray is started on this machine"
         ) from error
-    have = ray.cluster_resources()
-    for name, asked in (("CPU", settings.cpus), ("GPU", settings.gpus)):
-        if asked > have.get(name, 0):
+    heed_signals()  # Ray has set handlers of its own
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    for key, name in (("cpus", "CPU"), ("gpus", "GPU")):
+        most, asked = max((one.get(name, 0) for one in machines), default=0), getattr(settings, key)
+        if asked > most:
             ray.shutdown()
-            key = f"hydra.launcher.{name.lower()}s"
             raise ConfigError(
-                f"{key}={asked:g}: all machines together have {have.get(name, 0):g}; no job would ever start"
+                f"hydra.launcher.{key}={asked:g}: no machine has more than {most:g}, and a job runs on one; "
+                f"give hydra.launcher.{key}={most:g} or less"
             )
     return ray
-
-
-def _check_answers(address: str | None) -> None:
-    """OSError where nothing answers at <machine>:<port>; Ray would try for minutes."""
-    machine, _, port = (address or "").rpartition(":")
-    if machine and port.isdigit() and "/" not in machine:
-        socket.create_connection((machine, int(port)), _WAIT_S).close()
 
 
 def _folder_of(job: DictConfig) -> Path:
@@ -171,15 +172,20 @@ def _job(
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
         )
-    except SystemExit as end:  # which Ray would take for a process that died
+    except SystemExit as end:
+        if end.code in (130, 143):  # asked to stop, as by `kill`: a job for another process
+            os._exit(end.code)
         return JobReturn(status=JobStatus.FAILED, _return_value=RuntimeError(f"the job ended: {end.code}"))
 
 
 def _gone_on(folder: Path, threads: int) -> JobReturn:
     """Of a run that another process began: from its last whole epoch."""
     run = TrialRun(folder, [], threads)
-    while run.exit_code is None:
-        time.sleep(_LOOK_EVERY_S)
+    try:
+        while run.exit_code is None:
+            time.sleep(_LOOK_EVERY_S)
+    finally:
+        run.stop()
     if run.exit_code or run.value is None:
         return JobReturn(status=JobStatus.FAILED, _return_value=RuntimeError(run.last_words))
     return JobReturn(status=JobStatus.COMPLETED, _return_value=run.value)

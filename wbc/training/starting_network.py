@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 
 
 def check_start(config: Config, folder: Path) -> None:
-    """Raise CheckpointError where `init_from` is no file: before images are looked at, which takes long."""
+    """Raise CheckpointError where `init_from` is not there: before images are looked at, which takes long."""
     begun = any(last_checkpoint(folder, phase).exists() for phase in PHASES)
-    if config.init_from is not None and not begun and not Path(config.init_from).expanduser().is_file():
+    if config.init_from is not None and not begun and not Path(config.init_from).expanduser().exists():
         raise CheckpointError(
             f"init_from={config.init_from}: no such file; give model.ckpt of a run folder, or a whole model "
             "of Keras"
