@@ -9,7 +9,7 @@ from typing import Any
 from wbc.settings.layout import PHASE_TITLES
 from wbc.utils.text_tables import percent
 
-_STANDARD_ERRORS = 2.0
+_STANDARD_ERRORS = 2.0  # of a difference, which chance hardly gives
 
 
 def training_caveats(provenance: Mapping[str, Any]) -> Iterator[str]:
