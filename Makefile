@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 # The stamp is written last, so that an interrupted installation is started again.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo,fast,export,review,dev,docs]"
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo,fast,export,review,dev,docs,supply]"
 	touch $@
 
 setup: $(VENV)/.ready
@@ -32,12 +32,11 @@ docs: setup
 
 # What the dependencies may be used under; refused is what supply/allowed.yaml does not list.
 licences: setup
-	$(PY) supply/licences.py demo fast export review dev docs
+	$(PY) supply/licences.py demo fast export review dev docs supply
 
 # requirements-hashed.txt for pip --require-hashes: of this Python and system, by the hashes that your index tells.
 # uv would keep the hashes of a file that it finds, also those of another index: it starts from none.
 hashes: setup
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[supply]"
 	rm -f requirements-hashed.txt.new
 	$(PY) -m uv pip compile --quiet --no-header --generate-hashes -c constraints.txt \
 		--extra demo --extra fast --extra review pyproject.toml -o requirements-hashed.txt.new

@@ -1,6 +1,7 @@
 """wbc.train, wbc.load, wbc.predict, wbc.evaluate: their examples, their results, and what they refuse."""
 
 import doctest
+import importlib.metadata
 import importlib.resources
 import json
 import signal
@@ -115,3 +116,9 @@ def test_it_imports_in_a_moment_and_tells_its_types():
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert said.stdout.startswith("False")
     assert importlib.resources.files("wbc").joinpath("py.typed").is_file()
+
+
+def test_the_release_is_that_of_the_package_and_other_names_are_not_there():
+    assert wbc.__version__ == importlib.metadata.version("wbc")
+    with pytest.raises(AttributeError, match=r"^module 'wbc' has no attribute 'versio'$"):
+        wbc.versio  # noqa: B018

@@ -1,5 +1,7 @@
 """White blood cells from stained smears: trained, measured, explained."""
 
+import importlib.metadata
+
 from wbc.library import (
     EvaluationResult,
     SetFigures,
@@ -11,3 +13,10 @@ from wbc.library import (
 )
 
 __all__ = ["EvaluationResult", "SetFigures", "TrainingResult", "evaluate", "load", "predict", "train"]
+
+
+def __getattr__(name: str) -> str:
+    """`__version__`, looked up when asked for: a source tree that is not installed has none."""
+    if name == "__version__":
+        return importlib.metadata.version("wbc")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

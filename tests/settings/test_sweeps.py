@@ -1,6 +1,7 @@
 """A launcher that cannot start jobs here is told before anything is started, with the mend."""
 
 import importlib.util
+import re
 import shutil
 
 import pytest
@@ -67,11 +68,34 @@ def test_a_typed_search_space_that_does_not_parse(space):
         (["hydra/sweeper=optuna", "hydra.sweeper.n_trails=3"], "hydra.sweeper.n_trials"),
         (["hydra/launcher=ray", "hydra.launcher.cpu=3"], "hydra.launcher.cpus"),
         (["hydra/launcher=ray", "hydra.launcher.xyz=3"], "there are address, cpus, gpus, retries"),
+        (["hydra.sweep.dirr=sweep"], "hydra.sweep.dir"),
     ],
 )
 def test_a_misspelt_name_of_a_sweep_is_answered_with_the_one_that_is_meant(words, mend):
     """Hydra said how to append the key, or listed its own."""
     assert mend in refused(*words)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("hydra.job.num=three", "could not be converted to Integer; leave it out"),
+        ("hydra.job.chdir=perhaps", "is not a valid bool .*; leave it out, and it is False"),
+        ("hydra.mode=ALL", "expected one of .*RUN.*; leave it out"),
+    ],
+)
+def test_a_value_that_hydra_does_not_take_is_told_with_the_mend(word, said):
+    """It ended with four lines of Hydra's own terms and no mend."""
+    assert re.search(rf"^{re.escape(word)}: .*{said}$", refused(word, "seed=0,1"))
+    check_words(["-m", "data=synthetic", "seed=0,1"], "train", Config)  # the mend
+
+
+def test_numbers_of_an_installed_launcher():
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="launchers not installed")
+    joblib = "hydra/launcher=joblib"
+    said = refused(joblib, "hydra.launcher.n_jobs=two")
+    assert said.endswith("'two' of type 'str' could not be converted to Integer; leave it out, and it is -1")
+    assert "nearest that exists is hydra.launcher.n_jobs" in refused(joblib, "hydra.launcher.n_job=2")
 
 
 def test_right_names_of_a_sweep_pass():
@@ -80,6 +104,13 @@ def test_right_names_of_a_sweep_pass():
         ["hydra/launcher=ray", "hydra.launcher.cpus=2", "seed=0,1"],
         ["hydra/launcher=their_own", "hydra.launcher.xyz=2", "seed=0,1"],
         ["hydra/launcher=ray_aws", "seed=0,1"],
+        [
+            "hydra.verbose=true",
+            "hydra.sweep.dir=${name}",
+            "+hydra.job.env_set.A=1",
+            "++hydra.x=1",
+            "seed=0,1",
+        ],
         ["--config-dir", "presets", "hydra/launcher=rey", "seed=0,1"],
     ):
         check_words(["-m", "data=synthetic", *words], "train", Config)

@@ -230,6 +230,7 @@ def test_a_logger_of_ones_own_stands_beside_the_others(tmp_path):
         ("logger=[csv,wanddb]", "is logger=wandb meant?"),
         ("logger=null", "give logger=none"),
         ("logger=[none,csv]", "give logger=none, or 'logger=[csv]'"),
+        ("logger=[csv,tensorboard,csv]", "names one twice; give 'logger=[csv,tensorboard]'"),
         ("logger=csv,tensorboard", "in brackets and quotes|logger=[csv,tensorboard]"),
         ("data=[raabin,folder]", "give -m data=raabin,folder"),
         ("logger.wandb.mode=online", ""),

@@ -12,8 +12,10 @@ import re
 import shutil
 from collections.abc import Sequence
 
+from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.types import Override
-from omegaconf import OmegaConf
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, ValidationError
 
 from wbc.errors import ConfigError
 from wbc.settings.conf_folder import conf_folder
@@ -50,21 +52,43 @@ def check_sweep(overrides: Sequence[Override], verb: str, own_presets: bool) -> 
                 )
             if group == "hydra/launcher":
                 check_launcher(name)
-        file = conf_folder(verb) / group / f"{chosen[-1] if chosen else None}.yaml"
-        if file.is_file():
-            _check_keys(overrides, group, [str(key) for key in OmegaConf.load(file)])
+    _check_settings(overrides, verb)
 
 
-def _check_keys(overrides: Sequence[Override], group: str, keys: Sequence[str]) -> None:
-    """Of one of our own, whose settings a file has."""
-    section = group.replace("/", ".")
-    for override in overrides:
+def _check_settings(overrides: Sequence[Override], verb: str) -> None:
+    """Of Hydra, of the launcher and of the sweeper: their keys, and what these take."""
+    settings = [one for one in overrides if one.key_or_group.startswith("hydra.") and not one.is_add()]
+    if not settings:
+        return
+    choices = [str(one.input_line) for one in overrides if one.key_or_group.startswith("hydra/")]
+    try:
+        with initialize_config_dir(str(conf_folder(verb)), version_base="1.3"):
+            usual = compose("config", overrides=choices, return_hydra_config=True)
+    except HydraException:
+        return  # of a plugin that is not here, say, or of a user's own; Hydra tells
+    for override in settings:
         above, _, name = override.key_or_group.rpartition(".")
-        if above == section and name not in keys:
-            like = difflib.get_close_matches(name, keys, 1, 0.6)
-            there = ", ".join(key for key in keys if not key.startswith("_"))
-            mend = f"the nearest that exists is {section}.{like[0]}" if like else f"there are {there}"
-            raise ConfigError(f"{override.key_or_group} is not a setting; {mend}")
+        section = OmegaConf.select(usual, above, throw_on_missing=False)
+        if isinstance(section, DictConfig) and not override.is_delete():
+            _check_setting(section, above, name, override)
+
+
+def _check_setting(section: DictConfig, above: str, name: str, override: Override) -> None:
+    keys = [str(key) for key in section]
+    if name not in keys:
+        if override.is_force_add() or not OmegaConf.is_struct(section):
+            return
+        like = difflib.get_close_matches(name, keys, 1, 0.6)
+        there = ", ".join(key for key in keys if not key.startswith("_"))
+        mend = f"the nearest that exists is {above}.{like[0]}" if like else f"there are {there}"
+        raise ConfigError(f"{override.key_or_group} is not a setting; {mend}")
+    usual = None if OmegaConf.is_missing(section, name) else section.get(name)
+    try:
+        section[name] = override.value()
+    except ValidationError as error:
+        said = str(error).splitlines()[0]
+        mend = "leave it out" if usual is None else f"leave it out, and it is {usual}"
+        raise ConfigError(f"{override.input_line}: {said}; {mend}") from error
 
 
 def complaint_of_search(word: str) -> str:

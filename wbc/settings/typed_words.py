@@ -167,6 +167,11 @@ def _check_choices(group: str, choices: list[str], presets: list[str], own_prese
             f"{group}=[{','.join(choices)}]: one preset is expected. To try each in turn, a sweep, give "
             f"-m {group}={','.join(choices)}"
         )
+    once = list(dict.fromkeys(choices))
+    if len(once) < len(choices):
+        raise ConfigError(
+            f"{group}=[{','.join(choices)}] names one twice; give " + mended(f"{group}=[{','.join(once)}]")
+        )
     if "none" in choices and len(choices) > 1:
         rest = ",".join(one for one in choices if one != "none")
         raise ConfigError(
