@@ -85,6 +85,14 @@ def test_a_larger_error_than_was_asked_for_is_told(tmp_path, predictor):
     assert "asked for:" not in untold
 
 
+def test_sets_that_hold_every_class_are_told_with_the_reason(tmp_path, predictor):
+    full = replace(predictor.rule, set_limit=1.0, set_coverage=0.99)
+    for rule, is_told in ((full, True), (predictor.rule, False)):
+        card = model_card(tmp_path / "m.ckpt", Predictor(predictor.network, rule), TRAINED, {})
+        said = " ".join(map(str, card.parts))
+        assert ("60 validation images of its own run are too few for sets that" in said) == is_told
+
+
 @pytest.mark.parametrize(
     ("provenance", "told", "untold"),
     [

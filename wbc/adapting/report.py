@@ -158,8 +158,8 @@ def write_comparison(
         log.info("%s\n", table)
     log.info("refitting the head %s", verdict)
     unkept = list(_not_promised(rule))
-    if rule.set_limit >= 1:  # of the threshold, fitting the rule has warned
-        log.warning("%s", unkept[-1])
+    if full := rule.full_sets(f"{rule.images} cells"):  # of the threshold, fitting the rule has warned
+        log.warning("%s", full)
     page = _page(config, verdict, helps, cells, mix, tables, unkept)
     write_text(folder / "report.md", "\n\n".join(page) + "\n")
 
@@ -180,12 +180,8 @@ def _not_promised(rule: AnswerRule) -> Iterator[str]:
         )
     elif said := rule.shortfall(f"{rule.images} cells"):
         yield said
-    if rule.set_limit >= 1:
-        yield (
-            f"{rule.images} cells are too few for sets that hold the true class in "
-            f"{100 * rule.set_coverage:g} % of cases: every set will hold every class; a smaller "
-            "abstain.set_coverage takes fewer."
-        )
+    if full := rule.full_sets(f"{rule.images} cells"):
+        yield full
 
 
 def _page(

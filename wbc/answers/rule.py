@@ -76,6 +76,18 @@ class AnswerRule:
             f"promise that, for {why}."
         )
 
+    def full_sets(self, images: str) -> str:
+        """That every set holds every class, and why; "" where sets tell something.
+
+        images: what the rule was fitted on, in words.
+        """
+        if self.set_limit < 1:
+            return ""
+        return (
+            f"The {images} are too few for sets that hold the true class in {100 * self.set_coverage:g} % of "
+            "cases: every set holds every class. A smaller abstain.set_coverage takes fewer."
+        )
+
     def state(self) -> dict[str, Any]:
         """Plain numbers, strings and tensors, as a checkpoint may hold them."""
         return vars(self) | {"outlier_score": self.outlier_score.state()}

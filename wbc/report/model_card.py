@@ -205,7 +205,8 @@ def _rule(rule: AnswerRule, provenance: Mapping[str, Any]) -> str:
         [
             "limit of sets",
             f"{rule.set_limit:.4g}",
-            f"sets hold the true class in {100 * rule.set_coverage:g} % of cells (split conformal)",
+            f"sets hold the true class in {100 * rule.set_coverage:g} % of cells (split conformal)"
+            + (". " + full if (full := rule.full_sets(fitted_on(rule, provenance))) else ""),
         ],
         [
             f"{rule.outlier_score.method} score of {UNKNOWN!r}",

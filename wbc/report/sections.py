@@ -192,6 +192,8 @@ def _abstention(report: Report, figures: Path) -> Iterator[str]:
         )
         if said := rule.shortfall(fitted):
             yield said
+    if full := rule.full_sets(fitted):
+        yield full
     yield answers_table(report.record["sets"])
     yield from _levels(report)
     yield from _outliers(report)

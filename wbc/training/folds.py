@@ -91,7 +91,7 @@ def cross_validated(
         if (place / RESULTS).exists():
             log.info("fold %d of %d: finished before, in %s", fold + 1, count, place)
             continue
-        log.info("fold %d of %d, in %s", fold + 1, count, place)
+        log.info("fold %d of %d, in %s: what is said of it is not of the final model", fold + 1, count, place)
         train(of_fold, place)
         run_folder.wait_for(place / RESULTS)
     seed_everything(config.seed, workers=True, verbose=False)  # the final model is as without folds
