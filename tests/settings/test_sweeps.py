@@ -69,6 +69,7 @@ def test_a_typed_search_space_that_does_not_parse(space):
         (["hydra/launcher=ray", "hydra.launcher.cpu=3"], "hydra.launcher.cpus"),
         (["hydra/launcher=ray", "hydra.launcher.xyz=3"], "there are address, cpus, gpus, retries"),
         (["hydra.sweep.dirr=sweep"], "hydra.sweep.dir"),
+        (["experiment=demo_search", "hydra.sweeper.n_trails=3"], "hydra.sweeper.n_trials"),
     ],
 )
 def test_a_misspelt_name_of_a_sweep_is_answered_with_the_one_that_is_meant(words, mend):
@@ -102,6 +103,12 @@ def test_right_names_of_a_sweep_pass():
     for words in (
         ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "seed=choice(0,1)"],
         ["hydra/launcher=ray", "hydra.launcher.cpus=2", "seed=0,1"],
+        [
+            "experiment=demo_search",
+            "hydra.sweeper.n_trials=40",
+            "hydra.sweeper.n_jobs=auto",
+        ],  # a preset's sweeper
+        ["hydra.sweep={dir:x}", "hydra.sweeper.params={seed:'0,1'}", "hydra.job.env_set={A:1}"],
         ["hydra/launcher=their_own", "hydra.launcher.xyz=2", "seed=0,1"],
         ["hydra/launcher=ray_aws", "seed=0,1"],
         [

@@ -57,38 +57,53 @@ def check_sweep(overrides: Sequence[Override], verb: str, own_presets: bool) -> 
 
 def _check_settings(overrides: Sequence[Override], verb: str) -> None:
     """Of Hydra, of the launcher and of the sweeper: their keys, and what these take."""
-    settings = [one for one in overrides if one.key_or_group.startswith("hydra.") and not one.is_add()]
-    if not settings:
+    taken = [one for one in overrides if not one.is_sweep_override()]
+    settings = [one for one in taken if one.key_or_group.startswith("hydra.")]
+    others = [str(one.input_line) for one in taken if one not in settings]  # a preset may choose a sweeper
+    if not settings or _composed(verb, [*others, *(str(one.input_line) for one in settings)])[0]:
         return
-    choices = [str(one.input_line) for one in overrides if one.key_or_group.startswith("hydra/")]
+    usual, _ = _composed(verb, others)
+    if usual is None:
+        return  # a plugin that is not here, say, or a user's own presets; Hydra tells
+    for override in settings:
+        composed, error = _composed(verb, [*others, str(override.input_line)])
+        if composed is None:
+            _complain(usual, override, error)
+
+
+def _composed(verb: str, words: list[str]) -> tuple[DictConfig | None, BaseException | None]:
+    """Hydra's whole configuration; or None, and why Hydra refuses the words."""
     try:
         with initialize_config_dir(str(conf_folder(verb)), version_base="1.3"):
-            usual = compose("config", overrides=choices, return_hydra_config=True)
-    except HydraException:
-        return  # of a plugin that is not here, say, or of a user's own; Hydra tells
-    for override in settings:
-        above, _, name = override.key_or_group.rpartition(".")
-        section = OmegaConf.select(usual, above, throw_on_missing=False)
-        if isinstance(section, DictConfig) and not override.is_delete():
-            _check_setting(section, above, name, override)
+            return compose("config", overrides=words, return_hydra_config=True), None
+    except HydraException as error:
+        return None, error.__cause__
+    except AttributeError as error:  # OmegaConf's, for a mapping where there was none
+        return None, error
 
 
-def _check_setting(section: DictConfig, above: str, name: str, override: Override) -> None:
-    keys = [str(key) for key in section]
+def _complain(usual: DictConfig, override: Override, cause: BaseException | None) -> None:
+    """Raise ConfigError for a key that is not there, and for a value that it does not take.
+
+    usual: the settings without it.  cause: of Hydra's refusal; others than these Hydra tells.
+    """
+    key = override.key_or_group
+    above, _, name = key.rpartition(".")
+    section = OmegaConf.select(usual, above, throw_on_missing=False)
+    if not isinstance(section, DictConfig):
+        return
+    keys = [str(one) for one in section]
     if name not in keys:
-        if override.is_force_add() or not OmegaConf.is_struct(section):
-            return
         like = difflib.get_close_matches(name, keys, 1, 0.6)
-        there = ", ".join(key for key in keys if not key.startswith("_"))
+        there = ", ".join(one for one in keys if not one.startswith("_"))
         mend = f"the nearest that exists is {above}.{like[0]}" if like else f"there are {there}"
-        raise ConfigError(f"{override.key_or_group} is not a setting; {mend}")
-    usual = None if OmegaConf.is_missing(section, name) else section.get(name)
-    try:
-        section[name] = override.value()
-    except ValidationError as error:
-        said = str(error).splitlines()[0]
-        mend = "leave it out" if usual is None else f"leave it out, and it is {usual}"
-        raise ConfigError(f"{override.input_line}: {said}; {mend}") from error
+        raise ConfigError(f"{key} is not a setting; {mend}") from cause
+    if isinstance(cause, ValidationError):
+        plain = OmegaConf.to_container(section, resolve=False)
+        value = plain.get(name) if isinstance(plain, dict) else None
+        is_told = isinstance(value, bool | int | float)  # nothing that is long, missing or made of others
+        mend = f"leave it out, and it is {value}" if is_told else "leave it out"
+        raise ConfigError(f"{override.input_line}: {str(cause).splitlines()[0]}; {mend}") from cause
 
 
 def complaint_of_search(word: str) -> str:
