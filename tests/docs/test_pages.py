@@ -23,6 +23,8 @@ from tests.helpers.documentation import (
     mentioned_commands,
 )
 from tests.helpers.places import CONF, ROOT
+from wbc.commands import COMMANDS as VERBS
+from wbc.settings.typed_words import check_words
 
 # Until every verb has conf/<verb>/config.yaml.
 CONF_OF = {
@@ -89,6 +91,22 @@ def _first_value(override: Override) -> str:
     if override.is_interval_sweep():
         return f"{override.get_key_element()}={override.value().start}"
     return f"{override.get_key_element()}={next(override.sweep_string_iterator())}"
+
+
+OF_VERBS = [
+    (page, one) for page, one in COMMANDS if shlex.split(one)[0] == "wbc" and shlex.split(one)[1] in VERBS
+]
+
+
+@pytest.mark.parametrize(("page", "command"), OF_VERBS)
+def test_a_command_is_not_refused_before_it_starts(page, command, monkeypatch):
+    """As it is typed, with its sweep; what is between < and > is what a user fills in."""
+    _, verb, *words = shlex.split(command.replace("...", "checkpoint=model.ckpt"))
+    monkeypatch.setattr("wbc.settings.sweeps.check_launcher", lambda _: None)  # none need be installed
+    monkeypatch.setattr(
+        "wbc.settings.typed_words._check_needed", lambda *_: None
+    )  # a text names a part of it
+    check_words([re.sub(r"[<>]", "", word) for word in words], verb, VERBS[verb].kind)
 
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS)
