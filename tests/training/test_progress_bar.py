@@ -1,4 +1,5 @@
 import logging
+import os
 import re
 import sys
 
@@ -100,12 +101,19 @@ def test_without_a_terminal_the_line_of_each_epoch_is_all(tmp_path, loader, capf
     assert re.fullmatch(r"head epoch 3 of 3: val_macro_f1 0\.2500; [\d.]+ m?s", lines[2])
 
 
-def test_a_run_into_a_pipe_writes_few_lines_and_its_log_keeps_the_rest(tmp_path):
+def test_a_run_into_a_pipe_writes_few_lines_and_its_log_keeps_the_rest(tmp_path, monkeypatch):
+    """On a cluster's machine too, where Lightning would have the command begin with srun."""
+    srun = tmp_path / "bin" / "srun"
+    srun.parent.mkdir()
+    srun.write_text("#!/bin/sh\n")
+    srun.chmod(0o755)
+    monkeypatch.setenv("PATH", str(srun.parent), prepend=os.pathsep)
     places = [f"data.root={tmp_path}/cells", f"data.checks_dir={tmp_path}", f"hydra.run.dir={tmp_path}/run"]
     done = typed("train.py", *SMALL, "phase=head", *places, cwd=tmp_path)
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
     assert "\r" not in output
+    assert "srun" not in output
     above = output.split("results\n")[0].splitlines()
     assert len(above) < 25, output
     unwanted = r"\d{2}:\d{2}:\d{2}|\[INFO\]|wbc\.\w+\.|\binf\b|\bnan\b|Lightning|Tip"

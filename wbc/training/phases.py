@@ -42,6 +42,7 @@ logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(
     logging.WARNING
 )  # tips and advertisements
 warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # the frozen ones, as meant
+warnings.filterwarnings("ignore", message=r"The `srun` command is available")  # one process is no mistake
 
 # Training images, from which on batch-norms train where that is left open: with 170 frozen ones were better,
 # with 2,491 worse (docs/results/few_cells.md, docs/results/raabin.md).
