@@ -85,7 +85,14 @@ def typed(project):
         nowhere = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
         alone = {"UV_NO_CACHE": "1", "UV_DEFAULT_INDEX": index, "PIP_AUDIT_OSV_URL": f"{index}osv"}
         alone |= {"PIP_INDEX_URL": index, "PIP_CONFIG_FILE": os.devnull}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PIP_"))}
+        others = (
+            "UV_",
+            "PIP_",
+            "MAKE",
+            "MFLAGS",
+            "VENV",
+        )  # of the make that these tests were started by, too
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         kept |= alone | nowhere | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
         def run(*words):
